@@ -1,0 +1,21 @@
+"""Sound files in and out; the only room that runs ffmpeg.
+
+Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some samples of it.
+"""
+
+from __future__ import annotations
+
+from karaoke.audio.reading import AudioReader, Block, load_audio
+from karaoke.audio.writing import FORMATS, OutputFormat, PartFile, encode, output_format, save_audio
+
+__all__ = [
+    "FORMATS",
+    "AudioReader",
+    "Block",
+    "OutputFormat",
+    "PartFile",
+    "encode",
+    "load_audio",
+    "output_format",
+    "save_audio",
+]

@@ -1,0 +1,203 @@
+"""Which ffmpeg to run, and the safe way to run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections import deque
+from functools import lru_cache
+from typing import IO, Any
+
+import ffmpeg
+import imageio_ffmpeg
+
+from karaoke.errors import ToolMissingError
+
+#: An older one on the PATH is passed over for the one that the imageio-ffmpeg wheel brings.
+OLDEST_VERSION = 5
+INSTALL = "Install ffmpeg 5 or newer, or reinstall karaoke so that imageio-ffmpeg brings it."
+#: Containers that hold sound in themselves. Playlists, which name other files, are not among them.
+DEMUXERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
+    "ogg,rm,tta,w64,wav,wv"
+)
+DURATION = re.compile(r"^\[info\]   Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
+PROBLEM = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
+
+
+def version_of(executable: str) -> int | None:
+    """Tell the major version of an ffmpeg; None if it does not run or is a development build."""
+    try:
+        answer = subprocess.run(
+            [executable, "-nostdin", "-version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.match(r"ffmpeg version n?(\d+)\.", answer)
+    return int(found[1]) if found else None
+
+
+@lru_cache(maxsize=8)
+def _find(path: str, override: str) -> str:
+    """Choose an ffmpeg for a PATH; the path is an argument so that a changed one is seen."""
+    if override:
+        return override
+    executable = shutil.which("ffmpeg", path=path)
+    if executable is not None and (version_of(executable) or 0) >= OLDEST_VERSION:
+        return executable
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise ToolMissingError("no usable ffmpeg was found", hint=INSTALL) from error
+
+
+def find_ffmpeg() -> str:
+    """Find ffmpeg: ``$KARAOKE_FFMPEG``, else a new enough one on the PATH, else the wheel's.
+
+    Raises
+    ------
+    ToolMissingError
+        There is none.
+    """
+    return _find(os.environ.get("PATH", ""), os.environ.get("KARAOKE_FFMPEG", ""))
+
+
+@lru_cache(maxsize=8)
+def encoders(executable: str) -> frozenset[str]:
+    """List the names of the encoders that an ffmpeg was built with."""
+    answer = subprocess.run(
+        [executable, "-nostdin", "-v", "error", "-encoders"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    ).stdout
+    return frozenset(line.split()[1] for line in answer.splitlines() if len(line.split()) > 1)
+
+
+def decode_arguments(path: str) -> list[str]:
+    """Compose the arguments that decode the first audio stream to AU on standard output.
+
+    AU, because its 24-byte header states rate and channels of the very samples that follow, and
+    its length field may stay open. The protocol is spelt out so that no name is taken for a URL
+    or a pattern.
+    """
+    stream = ffmpeg.input(
+        f"file:{path}",
+        nostdin=None,
+        hide_banner=None,
+        v="level+info",
+        nostats=None,
+        protocol_whitelist="file",
+        format_whitelist=DEMUXERS,
+    )
+    out = ffmpeg.output(
+        stream["a:0"],
+        "pipe:1",
+        acodec="pcm_f32be",
+        format="au",
+        map_metadata="-1",
+        vn=None,
+        sn=None,
+        dn=None,
+    )
+    arguments: list[str] = ffmpeg.get_args(out)
+    return arguments
+
+
+def encode_arguments(
+    path: str, *, sample_rate: int, channels: int, options: dict[str, Any]
+) -> list[str]:
+    """Compose the arguments that encode raw float32 on standard input to a file."""
+    stream = ffmpeg.input(
+        "pipe:0",
+        hide_banner=None,
+        v="level+info",
+        nostats=None,
+        f="f32le",
+        ar=sample_rate,
+        ac=channels,
+    )
+    out = ffmpeg.output(stream, f"file:{path}", **options).overwrite_output()
+    arguments: list[str] = ffmpeg.get_args(out)
+    return arguments
+
+
+class FfmpegProcess:
+    """A running ffmpeg in a session of its own, whose messages are read as they come.
+
+    A terminal's Ctrl-C then reaches only us, who end it in order. What is not read would fill the
+    pipe and stop ffmpeg for good; hence the thread.
+
+    Parameters
+    ----------
+    arguments
+        Without the executable.
+    stdin, stdout
+        Whether to open a pipe to, or from, it.
+    """
+
+    def __init__(self, arguments: list[str], *, stdin: bool = False, stdout: bool = False) -> None:
+        self.duration_seconds: float | None = None
+        self.problems: deque[str] = deque(maxlen=5)
+        try:
+            self._process = subprocess.Popen(
+                [find_ffmpeg(), *arguments],
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolMissingError(f"ffmpeg does not start ({error})", hint=INSTALL) from error
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Pipe to the process."""
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Pipe from the process."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def _listen(self) -> None:
+        """Keep the input's duration and the last problems; let the rest go."""
+        assert self._process.stderr is not None
+        for raw in self._process.stderr:
+            line = raw.decode(errors="replace").rstrip()
+            if self.duration_seconds is None and (found := DURATION.match(line)):
+                hours, minutes, seconds = found.groups()
+                self.duration_seconds = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+            elif found := PROBLEM.search(line):
+                self.problems.append(found[1])
+
+    def wait(self) -> int:
+        """Wait for the end and give the return code."""
+        code = self._process.wait()
+        self._listener.join()
+        return code
+
+    def kill(self) -> None:
+        """End it now, if it is still there, and free the pipes."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue  # unsent bytes of a killed encoder: nobody wants them

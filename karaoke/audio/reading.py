@@ -1,0 +1,182 @@
+"""Decode any sound file to blocks of float32 at its own rate and channel count."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments
+from karaoke.errors import NoInputError, NotAudioError, PermissionDeniedError
+
+Block = NDArray[np.float32]
+
+#: Samples per channel in a block: a third of a megabyte in stereo.
+BLOCK_LENGTH = 1 << 15
+AU_HEADER = struct.Struct(">4s5I")
+#: First bytes of what people hand over by mistake.
+SIGNATURES = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"%PDF", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"#EXTM3U", "a playlist"),
+    (b"<", "HTML or XML"),
+)
+
+
+def describe(path: Path) -> str:
+    """Say what a file that is no audio seems to be, in parentheses, or nothing."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        return " (the file is empty)"
+    for signature, name in SIGNATURES:
+        if start.lstrip().startswith(signature):
+            return f" (looks like {name})"
+    is_text = all(byte >= 32 or byte in b"\t\r\n\f" for byte in start)
+    return " (looks like text)" if is_text else ""
+
+
+class AudioReader:
+    """Stream the first audio stream of a file; a context manager.
+
+    Parameters
+    ----------
+    path
+        Of any file with sound that ffmpeg reads; playlists are refused, since they would make it
+        read other files.
+
+    Attributes
+    ----------
+    sample_rate, channels
+        Of the source, known before the first block.
+    declared_seconds
+        What the container says its duration is, or None; files are often wrong about it.
+    samples_read
+        Per channel, so far.
+    non_finite
+        How many NaN and infinite samples were replaced by zero so far.
+
+    Raises
+    ------
+    NoInputError
+        There is no such file, or it is no regular file.
+    PermissionDeniedError
+        It may not be read.
+    NotAudioError
+        Nothing can be decoded; or, from :meth:`blocks`, ffmpeg gave up on the way.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.samples_read = 0
+        self.non_finite = 0
+        if self.path.is_dir():
+            raise NoInputError(f'"{path}": is a folder', hint="Name the songs in it.")
+        if not self.path.exists():
+            raise NoInputError(f'"{path}": no such file', hint="Check the name.")
+        if not os.access(self.path, os.R_OK):
+            raise PermissionDeniedError(f'"{path}": may not be read', hint="Check its permissions.")
+        self._process = FfmpegProcess(decode_arguments(os.path.abspath(path)), stdout=True)
+        try:
+            self.sample_rate, self.channels = self._read_header()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_header(self) -> tuple[int, int]:
+        """Read rate and channels from the AU header and skip its annotation."""
+        header = self._process.stdout.read(AU_HEADER.size)
+        if len(header) < AU_HEADER.size:
+            self._process.wait()
+            raise self._not_audio()
+        _, offset, _, _, sample_rate, channels = AU_HEADER.unpack(header)
+        self._process.stdout.read(offset - AU_HEADER.size)
+        return sample_rate, channels
+
+    def _not_audio(self) -> NotAudioError:
+        """Make the error for a file that ffmpeg does not decode."""
+        return NotAudioError(
+            f'"{self.path}": not audio{describe(self.path)}',
+            hint="Give a sound or video file with an audio stream.",
+        )
+
+    @property
+    def declared_seconds(self) -> float | None:
+        """Duration that the container declares, in seconds."""
+        return self._process.duration_seconds
+
+    @property
+    def seconds_read(self) -> float:
+        """Duration of what was decoded so far."""
+        return self.samples_read / self.sample_rate
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield what is left, in blocks ``(channels, samples)``, finite, in order.
+
+        Raises
+        ------
+        NotAudioError
+            Not one sample came, or ffmpeg ended with an error: the file is garbage.
+        """
+        size = 4 * self.channels
+        while data := self._process.stdout.read(BLOCK_LENGTH * size):
+            data = data[: len(data) // size * size]
+            if not data:
+                break
+            samples = np.frombuffer(data, dtype=">f4")
+            block = np.ascontiguousarray(samples.reshape(-1, self.channels).T, dtype=np.float32)
+            finite = np.isfinite(block)
+            if not finite.all():
+                self.non_finite += int(block.size - np.count_nonzero(finite))
+                block = np.where(finite, block, np.float32(0))
+            self.samples_read += block.shape[1]
+            yield block
+        # A truncated file ends with code 0; this is a decoder that found hardly anything valid.
+        if self._process.wait() != 0 or self.samples_read == 0:
+            raise self._not_audio()
+
+    def close(self) -> None:
+        """End ffmpeg."""
+        self._process.kill()
+
+    def __enter__(self) -> AudioReader:
+        """Give the reader itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, whatever happened."""
+        self.close()
+
+
+def load_audio(path: str | os.PathLike[str]) -> tuple[Block, int]:
+    """Decode a whole file at its own rate and channel count.
+
+    Parameters
+    ----------
+    path
+        Of any file with sound.
+
+    Returns
+    -------
+    tuple
+        float32 ``(channels, samples)`` and the sample rate in Hz.
+
+    Raises
+    ------
+    NoInputError, PermissionDeniedError, NotAudioError
+        As :class:`AudioReader`.
+    """
+    with AudioReader(path) as reader:
+        return np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate

@@ -1,0 +1,311 @@
+"""Encode blocks to sound files that appear under their names only when they are whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
+from karaoke.audio.reading import BLOCK_LENGTH, Block
+from karaoke.errors import PermissionDeniedError, ToolMissingError, UsageError, WriteError
+
+#: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
+RIFF_LIMIT = 2**32 - 2**16
+SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """A file format and how to write it.
+
+    Parameters
+    ----------
+    extension
+        Without the dot; also its name.
+    bit_depths
+        That it can hold, the default first; 32 means float. Empty for lossy formats.
+    encoder, options
+        For ffmpeg; None for those that libsndfile writes.
+    max_channels
+        That it can hold.
+    bit_depth
+        The one chosen; 0 for lossy formats.
+    """
+
+    extension: str
+    bit_depths: tuple[int, ...] = ()
+    encoder: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    max_channels: int = 8
+    bit_depth: int = 0
+
+    @property
+    def clips(self) -> bool:
+        """Whether samples beyond full scale are lost."""
+        return self.bit_depth != 32
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse what the format cannot hold, before any work is done.
+
+        Raises
+        ------
+        UsageError
+            There are too many channels.
+        """
+        if channels > self.max_channels:
+            raise UsageError(
+                f"{self.extension} holds at most {self.max_channels} channels, not {channels}",
+                hint="Choose the format flac or wav.",
+            )
+
+
+FORMATS = {
+    entry.extension: entry
+    for entry in (
+        OutputFormat("wav", (24, 16, 32), max_channels=1024),
+        OutputFormat("flac", (24, 16)),
+        OutputFormat(
+            "mp3", (), "libmp3lame", {"f": "mp3", "audio_bitrate": "320k"}, max_channels=2
+        ),
+        OutputFormat("m4a", (), "aac", {"f": "ipod", "audio_bitrate": "256k"}),
+        OutputFormat("ogg", (), "libvorbis", {"f": "ogg", "aq": 8}),
+        OutputFormat("opus", (), "libopus", {"f": "opus", "audio_bitrate": "192k"}),
+    )
+}
+
+
+def output_format(name: str, bit_depth: int | None = None) -> OutputFormat:
+    """Look a format up and fix its bit depth.
+
+    Parameters
+    ----------
+    name
+        An extension, with or without the dot, in any case.
+    bit_depth
+        16, 24, or 32 for float; None for the format's default.
+
+    Raises
+    ------
+    UsageError
+        There is no such format, or it has no such bit depth.
+    ToolMissingError
+        ffmpeg was built without its encoder.
+    """
+    chosen = FORMATS.get(name.lower().lstrip("."))
+    if chosen is None:
+        raise UsageError(f"unknown format {name!r}", hint=f"Choose one of {', '.join(FORMATS)}.")
+    if bit_depth is not None and bit_depth not in chosen.bit_depths:
+        possible = ", ".join(map(str, sorted(chosen.bit_depths))) or "none: it is lossy"
+        raise UsageError(
+            f"{chosen.extension} has no bit depth of {bit_depth}", hint=f"Possible: {possible}."
+        )
+    if chosen.encoder is not None and chosen.encoder not in encoders(find_ffmpeg()):
+        raise ToolMissingError(f"ffmpeg has no encoder {chosen.encoder}", hint=INSTALL)
+    depth = bit_depth or (chosen.bit_depths[0] if chosen.bit_depths else 0)
+    return replace(chosen, bit_depth=depth)
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn what the system says about writing a file into our errors."""
+    try:
+        yield
+    except PermissionError as error:
+        raise PermissionDeniedError(
+            f'"{path}": may not be written', hint="Choose another folder with --out."
+        ) from error
+    except (OSError, soundfile.SoundFileError) as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else str(error)
+        raise WriteError(f'"{path}": {reason}', hint="Free some space and run again.") from error
+
+
+class PartFile:
+    """A hidden file beside its target that takes the target's name when it is complete.
+
+    A context manager; left without :meth:`publish`, it removes the hidden file.
+
+    Parameters
+    ----------
+    target
+        Its final path; the folder must exist.
+
+    Attributes
+    ----------
+    path
+        Of the hidden file.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f".karaoke-{secrets.token_hex(4)}-{target.name}"[:255])
+
+    def publish(self) -> None:
+        """Flush the file to the disk and give it its name, replacing what has it."""
+        with writing_to(self.target):
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(self.path, self.target)
+
+    def __enter__(self) -> PartFile:
+        """Give the part file itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove what was not published."""
+        self.path.unlink(missing_ok=True)
+
+
+def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
+    """Round samples to 16 or 24 bits, the latter in the upper bytes of 32, clipping at full scale.
+
+    A power-of-two scale, unlike libsndfile's 32767, gives integers of a source back unchanged.
+    """
+    scale = 2.0 ** (bit_depth - 1)
+    levels = np.clip(np.rint(block.astype(np.float64) * scale), -scale, scale - 1)
+    return levels.astype(np.int16) if bit_depth == 16 else levels.astype(np.int32) << 8
+
+
+def _encode_soundfile(
+    path: Path,
+    blocks: Iterable[Block],
+    sample_rate: int,
+    channels: int,
+    frames: int,
+    depth: int,
+    container: str,
+) -> None:
+    """Write WAV, RF64 or FLAC and check that it reads back at its length."""
+    if container == "WAV" and frames * channels * depth // 8 > RIFF_LIMIT:
+        container = "RF64"
+    with soundfile.SoundFile(
+        path, "w", sample_rate, channels, SUBTYPES[depth], format=container
+    ) as file:
+        for block in blocks:
+            file.write((block if depth == 32 else to_integers(block, depth)).T)
+    written = soundfile.info(path).frames
+    if written != frames:
+        raise WriteError(f'"{path}": {written} of {frames} samples were written')
+
+
+def _encode_ffmpeg(
+    path: Path, blocks: Iterable[Block], sample_rate: int, channels: int, options: dict[str, Any]
+) -> None:
+    """Pipe the blocks through an encoder of ffmpeg."""
+    arguments = encode_arguments(
+        os.path.abspath(path), sample_rate=sample_rate, channels=channels, options=options
+    )
+    process = FfmpegProcess(arguments, stdin=True)
+    try:
+        try:
+            for block in blocks:
+                process.stdin.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # ffmpeg gave up; its return code and messages say why
+        if process.wait() != 0:
+            problems = " ".join(process.problems) or "ffmpeg failed"
+            raise WriteError(f'"{path}": {problems}', hint="Free some space and run again.")
+    finally:
+        process.kill()
+
+
+def encode(
+    path: Path,
+    blocks: Iterable[Block],
+    *,
+    sample_rate: int,
+    channels: int,
+    frames: int,
+    chosen: OutputFormat,
+) -> None:
+    """Write a whole file, under the very name it is given.
+
+    Parameters
+    ----------
+    path
+        Of the file, usually a :class:`PartFile`'s.
+    blocks
+        float32 ``(channels, samples)``, ``frames`` samples in all.
+    sample_rate
+        In Hz.
+    channels, frames
+        Channels, and samples per channel.
+    chosen
+        From :func:`output_format`.
+
+    Raises
+    ------
+    UsageError
+        The format does not hold so many channels.
+    PermissionDeniedError, WriteError
+        The file cannot be written, or did not come out complete.
+    """
+    chosen.check_channels(channels)
+    with writing_to(path):
+        if chosen.encoder is None:
+            container = chosen.extension.upper()
+            _encode_soundfile(
+                path, blocks, sample_rate, channels, frames, chosen.bit_depth, container
+            )
+        else:
+            _encode_ffmpeg(path, blocks, sample_rate, channels, chosen.options)
+
+
+def in_blocks(read: Callable[[int, int], Block], frames: int) -> Iterator[Block]:
+    """Cut something that is read by start and length into blocks."""
+    for start in range(0, frames, BLOCK_LENGTH):
+        yield read(start, min(BLOCK_LENGTH, frames - start))
+
+
+def save_audio(
+    path: str | os.PathLike[str], audio: Block, sample_rate: int, *, bit_depth: int | None = None
+) -> None:
+    """Write an array to a file in the format that its extension names.
+
+    Parameters
+    ----------
+    path
+        Ends in ``.wav``, ``.flac``, ``.mp3``, ``.m4a``, ``.ogg`` or ``.opus``; replaced when it
+        exists.
+    audio
+        ``(channels, samples)``; beyond full scale only 32-bit float WAV keeps it.
+    sample_rate
+        In Hz.
+    bit_depth
+        16, 24 or 32 (float); by default 24 for WAV and FLAC.
+
+    Raises
+    ------
+    UsageError
+        The extension is none of these, or the format cannot hold the audio.
+    PermissionDeniedError, WriteError
+        The file cannot be written.
+    """
+    target = Path(path)
+    channels, frames = audio.shape
+    with PartFile(target) as part:
+        encode(
+            part.path,
+            in_blocks(lambda start, length: audio[:, start : start + length], frames),
+            sample_rate=sample_rate,
+            channels=channels,
+            frames=frames,
+            chosen=output_format(target.suffix, bit_depth),
+        )
+        part.publish()

@@ -1,0 +1,43 @@
+"""The models that are at hand: a name or a path becomes a local checkpoint file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from karaoke.errors import ModelError
+
+DEFAULT_MODEL = "open-v1"
+#: In an installed package and in a checkout of the repository.
+FOLDERS = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
+
+
+def available_models() -> list[str]:
+    """List the names of the models that came with the package."""
+    return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.safetensors")})
+
+
+def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
+    """Find the checkpoint of a model.
+
+    Parameters
+    ----------
+    name
+        One of :func:`available_models`, or the path of a ``.safetensors`` file.
+
+    Raises
+    ------
+    ModelError
+        There is neither a model nor a file of this name.
+    """
+    for folder in FOLDERS:
+        path = folder / f"{os.fspath(name)}.safetensors"
+        if os.fspath(name) in available_models() and path.is_file():
+            return path
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = ", ".join(available_models()) or "none"
+    raise ModelError(
+        f'"{os.fspath(name)}": no such model or file', hint=f"Models at hand: {known}."
+    )

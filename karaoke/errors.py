@@ -1,0 +1,136 @@
+"""Everything that can go wrong, as one tree, each leaf with the code that the process ends with.
+
+::
+
+    KaraokeError              70  internal
+    +-- UsageError             2  usage
+    +-- BatchError             3  batch              (some songs of several failed)
+    +-- NotAudioError         65  not-audio          (nothing can be decoded from it)
+    +-- NoInputError          66  no-input
+    +-- ToolMissingError      69  ffmpeg
+    +-- ModelError            69  model              (unknown, unreadable or unfit model)
+    +-- DeviceMemoryError     71  memory
+    +-- OutputExistsError     73  exists
+    +-- WriteError            74  write              (also a full disk)
+    +-- PermissionDeniedError 77  permission
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line; those above 63 follow BSD's ``sysexits.h``."""
+
+    OK = 0
+    USAGE = 2
+    BATCH = 3
+    BAD_DATA = 65
+    NO_INPUT = 66
+    UNAVAILABLE = 69
+    INTERNAL = 70
+    MEMORY = 71
+    EXISTS = 73
+    WRITE = 74
+    TRY_AGAIN = 75
+    CHECKSUM = 76
+    PERMISSION = 77
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class KaraokeError(Exception):
+    """An error that a user can act on.
+
+    Parameters
+    ----------
+    message
+        What happened, naming the file, without a full stop.
+    hint
+        What to do about it: a sentence.
+    """
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Join message, remedy and code into the one line that a user sees."""
+        remedy = f" {self.hint}" if self.hint else ""
+        return f"{self.message}.{remedy} [{self.code}]"
+
+
+class UsageError(KaraokeError):
+    """The options contradict each other or the song."""
+
+    code = "usage"
+    exit_code = ExitCode.USAGE
+
+
+class BatchError(KaraokeError):
+    """At least one of several songs failed."""
+
+    code = "batch"
+    exit_code = ExitCode.BATCH
+
+
+class NotAudioError(KaraokeError):
+    """A file holds nothing that can be decoded as audio."""
+
+    code = "not-audio"
+    exit_code = ExitCode.BAD_DATA
+
+
+class NoInputError(KaraokeError):
+    """A file that was named does not exist."""
+
+    code = "no-input"
+    exit_code = ExitCode.NO_INPUT
+
+
+class ToolMissingError(KaraokeError):
+    """ffmpeg, or something that it must be able to do, is not there."""
+
+    code = "ffmpeg"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class ModelError(KaraokeError):
+    """A model is unknown, unreadable, or does not fit."""
+
+    code = "model"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class DeviceMemoryError(KaraokeError):
+    """The memory of the machine or of its GPU is used up."""
+
+    code = "memory"
+    exit_code = ExitCode.MEMORY
+
+
+class OutputExistsError(KaraokeError):
+    """An output is there already, or two songs would write the same file."""
+
+    code = "exists"
+    exit_code = ExitCode.EXISTS
+
+
+class WriteError(KaraokeError):
+    """Writing failed: the disk is full, or the file did not read back as written."""
+
+    code = "write"
+    exit_code = ExitCode.WRITE
+
+
+class PermissionDeniedError(KaraokeError):
+    """A file may not be read or a folder may not be written."""
+
+    code = "permission"
+    exit_code = ExitCode.PERMISSION

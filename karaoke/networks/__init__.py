@@ -1,0 +1,19 @@
+"""The architectures, by the name that a checkpoint carries.
+
+Every network maps a mixture ``(B, C, N)`` to stems ``(B, S, C, N)`` of the same length and owns
+its transform and its normalisation. Axis letters, in all of its files: B batch, S stems, C
+channels, N samples, F frequency bins, T frames, K bands, D features, V views of a spectrogram
+(its channels and their difference).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
+
+NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
+    "band_split_bilstm": (BandSplitBiLSTM, BandSplitConfig),
+}

@@ -1,0 +1,58 @@
+"""Frequency bands: edges in Hz become ranges of bins that partition the spectrum."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from karaoke.errors import ModelError
+
+#: Edges in Hz of 25 bands: as narrow as a semitone's neighbourhood where sung fundamentals and
+#: first formants are, wide in the treble (after the scheme "V7" of Luo & Yu 2023, thinned out).
+VOICE_BAND_EDGES_HZ = (
+    *(0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 625.0, 750.0, 875.0, 1000.0),
+    *(1250.0, 1500.0, 1750.0, 2000.0, 2500.0, 3000.0, 3500.0, 4000.0),
+    *(5000.0, 6000.0, 7000.0, 8000.0, 10000.0, 12000.0, 16000.0, 22050.0),
+)
+
+
+def band_widths(edges_hz: Sequence[float], *, sample_rate: int, n_fft: int) -> tuple[int, ...]:
+    """Count the bins of each band.
+
+    Bin ``f`` stands for the frequency ``f * sample_rate / n_fft``; an edge belongs to the band
+    above it, and the last band also takes the Nyquist bin.
+
+    Parameters
+    ----------
+    edges_hz
+        Strictly increasing; from 0 to ``sample_rate / 2``.
+    sample_rate
+        In Hz.
+    n_fft
+        Length of a frame in samples.
+
+    Returns
+    -------
+    tuple of int
+        Bins per band, lowest band first; each at least 1, in sum ``n_fft // 2 + 1``.
+
+    Raises
+    ------
+    ModelError
+        The edges do not cover the spectrum, or a band would have no bin.
+    """
+    edges = list(edges_hz)
+    if len(edges) < 2 or edges[0] != 0 or edges[-1] != sample_rate / 2:
+        raise ModelError(
+            f"bands must reach from 0 Hz to {sample_rate / 2:g} Hz, not {edges}",
+            hint="Correct band_edges_hz.",
+        )
+    starts = [round(edge * n_fft / sample_rate) for edge in edges[:-1]]
+    starts.append(n_fft // 2 + 1)
+    widths = tuple(high - low for low, high in itertools.pairwise(starts))
+    if min(widths) < 1:
+        raise ModelError(
+            f"a band has no bin at n_fft {n_fft} and {sample_rate} Hz: widths {widths}",
+            hint="Use wider bands or a larger n_fft.",
+        )
+    return widths

@@ -1,0 +1,257 @@
+"""A network made ready for songs of any length, sample rate and channel count."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import nn
+
+from karaoke.catalogue import DEFAULT_MODEL, find_model
+from karaoke.checkpoints import Header, load_checkpoint
+from karaoke.errors import UsageError
+from karaoke.streaming import Block, Delay, Progress, overlap_add, resample
+
+#: Segments that a GPU works on at a time.
+GPU_BATCH = 8
+#: Channels of a surround layout that belong together as left and right; the rest stand alone.
+#: In ffmpeg's order: FL FR FC LFE BL BR SL SR and its shorter relatives.
+CHANNEL_GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
+    1: ((0,),),
+    2: ((0, 1),),
+    3: ((0, 1), (2,)),
+    4: ((0, 1), (2, 3)),
+    5: ((0, 1), (2,), (3, 4)),
+    6: ((0, 1), (2,), (3,), (4, 5)),
+    7: ((0, 1), (2,), (3,), (4,), (5, 6)),
+    8: ((0, 1), (2,), (3,), (4, 5), (6, 7)),
+}
+
+
+def choose_device(wanted: str = "auto") -> tuple[torch.device, str]:
+    """Choose where to run, and say why.
+
+    Parameters
+    ----------
+    wanted
+        ``auto`` (CUDA, then MPS, then the CPU), or a device of torch.
+
+    Raises
+    ------
+    UsageError
+        The device is unknown or not there.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted == "auto":
+        if cuda:
+            return torch.device("cuda"), f"found {torch.cuda.get_device_name()}"
+        if mps:
+            return torch.device("mps"), "found Apple's Metal"
+        return torch.device("cpu"), "no GPU that torch can use was found"
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise UsageError(
+            f"unknown device {wanted!r}", hint="Choose auto, cpu, cuda or mps."
+        ) from error
+    if not {"cuda": cuda, "mps": mps, "cpu": True}.get(device.type, False):
+        raise UsageError(f"device {wanted!r} is not there", hint="Choose --device auto or cpu.")
+    return device, "as asked"
+
+
+def usable_cores() -> int:
+    """Count the processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Separator:
+    """A network, ready to be used on songs of any length, sample rate and channel count.
+
+    Parameters
+    ----------
+    network, header
+        From :func:`karaoke.checkpoints.load_checkpoint`.
+    device
+        Of torch.
+    overlap
+        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
+
+    Attributes
+    ----------
+    stems
+        Names of what comes out: the network's, and ``instrumental``, all that is not vocals.
+    sample_rate
+        That the network hears, in Hz; also the default of :meth:`separate`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        header: Header,
+        *,
+        device: torch.device | str = "cpu",
+        overlap: float | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval()
+        self.sample_rate = header.sample_rate
+        self.overlap = header.overlap if overlap is None else overlap
+        if not 0 <= self.overlap < 1:
+            raise UsageError(
+                f"overlap {self.overlap} is not in [0, 1)", hint="The default is a good choice."
+            )
+        self.segment_length = round(header.segment_seconds * header.sample_rate)
+        self.network_channels = header.channels
+        self.network_stems = header.stems
+        self.stems = tuple(dict.fromkeys((*header.stems, "instrumental")))
+        self._workers = None
+        if self.device.type == "cpu":
+            # A thread a segment, each with one core, beats one segment on all cores: an LSTM's
+            # many small steps would spend their time waiting for each other's threads, and for
+            # ever when another program keeps a core busy.
+            self._workers = ThreadPoolExecutor(
+                usable_cores(), "separator", initializer=lambda: torch.set_num_threads(1)
+            )
+
+    @property
+    def batch_size(self) -> int:
+        """Segments that are worked on at a time."""
+        return GPU_BATCH if self._workers is None else usable_cores()
+
+    @torch.inference_mode()
+    def _run(self, mixture: Block) -> Block:
+        """Run the network on ``(batch, C, N)``: ``(batch, S, C, N)``."""
+        stems: Block = self.network(torch.from_numpy(mixture).to(self.device)).float().cpu().numpy()
+        return stems
+
+    def _process(self, segments: Block) -> Block:
+        """Separate segments ``(batch, channels, N)`` with the song's channels: plus an axis S."""
+        if self._workers is None:
+            return self._separate_groups(segments)
+        parts = self._workers.map(self._separate_groups, np.split(segments, len(segments)))
+        return np.concatenate(list(parts))
+
+    def _separate_groups(self, segments: Block) -> Block:
+        """Map the song's channels to what the network hears, pair by pair, and back."""
+        channels = segments.shape[1]
+        groups = CHANNEL_GROUPS.get(channels) or tuple((c,) for c in range(channels))
+        stems = np.empty((len(segments), len(self.network_stems), *segments.shape[1:]), np.float32)
+        for group in groups:
+            heard = segments[:, list(group)]
+            if len(group) < self.network_channels:
+                heard = np.repeat(heard, self.network_channels, axis=1)
+            elif len(group) > self.network_channels:
+                heard = heard.mean(axis=1, keepdims=True)
+            separated = self._run(np.ascontiguousarray(heard))
+            if separated.shape[2] > len(group):
+                separated = separated.mean(axis=2, keepdims=True)
+            stems[:, :, list(group)] = separated
+        return stems
+
+    def stream(
+        self, blocks: Iterable[Block], *, sample_rate: int, progress: Progress | None = None
+    ) -> Iterator[dict[str, Block]]:
+        """Separate a stream as it comes, in memory that does not grow with its length.
+
+        Parameters
+        ----------
+        blocks
+            float32 ``(channels, samples)``, of any sizes.
+        sample_rate
+            Of the blocks, in Hz.
+        progress
+            Called with the number of seconds that have been finished.
+
+        Yields
+        ------
+        dict
+            Stem name to ``(channels, samples)``, at the rate, with the channels and, in all, of
+            the length of the input. The instrumental is the input minus the vocals, so these two
+            add up to it.
+        """
+        source = Delay()
+        report = None if progress is None else lambda done: progress(done / self.sample_rate)
+        estimates = overlap_add(
+            self._process,
+            resample(source.fill(blocks), sample_rate, self.sample_rate),
+            segment_length=self.segment_length,
+            overlap=self.overlap,
+            batch_size=self.batch_size,
+            progress=report,
+        )
+        count = len(self.network_stems)
+        flat = (block.reshape(-1, block.shape[-1]) for block in estimates)
+        for estimate in resample(flat, self.sample_rate, sample_rate):
+            mixture = source.take(estimate.shape[-1])
+            if mixture is not None:
+                shaped = estimate[:, : mixture.shape[1]].reshape(count, *mixture.shape)
+                yield self._complete(mixture, shaped)
+        # Two conversions of the rate may lose a sample; it stays in the instrumental.
+        rest = source.take()
+        if rest is not None:
+            yield self._complete(rest, np.zeros((count, *rest.shape), np.float32))
+
+    def _complete(self, mixture: Block, estimates: Block) -> dict[str, Block]:
+        """Name the estimates and add the instrumental."""
+        stems = dict(zip(self.network_stems, estimates, strict=True))
+        if "vocals" in stems:
+            stems["instrumental"] = mixture - stems["vocals"]
+        return stems
+
+    def separate(self, mixture: Block, sample_rate: int | None = None) -> dict[str, Block]:
+        """Separate a whole song.
+
+        Parameters
+        ----------
+        mixture
+            float32 ``(channels, samples)``; one channel may also come as ``(samples,)``.
+        sample_rate
+            In Hz; by default the network's.
+
+        Returns
+        -------
+        dict
+            Stem name to an array of the mixture's shape.
+        """
+        song = np.atleast_2d(np.asarray(mixture, dtype=np.float32))
+        pieces = list(self.stream([song], sample_rate=sample_rate or self.sample_rate))
+        if not pieces:
+            return {name: np.zeros_like(song) for name in self.stems}
+        return {
+            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(mixture.shape)
+            for name in pieces[0]
+        }
+
+
+def load_model(
+    model: str | os.PathLike[str] = DEFAULT_MODEL,
+    *,
+    device: str = "auto",
+    overlap: float | None = None,
+) -> Separator:
+    """Load a model, ready to separate.
+
+    Parameters
+    ----------
+    model
+        A name that :func:`karaoke.available_models` lists, or the path of a checkpoint.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    overlap
+        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or its file is damaged.
+    UsageError
+        The device or the overlap is impossible.
+    """
+    chosen, _ = choose_device(device)
+    network, header = load_checkpoint(find_model(model))
+    return Separator(network, header, device=chosen, overlap=overlap)

@@ -1,0 +1,86 @@
+"""Short-time Fourier transform as a module: forward and inverse."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Stft(nn.Module):
+    """Transform waveforms to complex spectrograms and back.
+
+    Frames are centred and the signal is zero-padded at both ends, so that a
+    signal of any length, also one shorter than a window, comes back exactly.
+    The window is periodic Hann, as in ``librosa.stft``.
+
+    Parameters
+    ----------
+    n_fft
+        Length of a frame in samples; the spectrogram has ``n_fft // 2 + 1`` bins.
+    hop_length
+        Distance of two frames in samples; at most ``n_fft // 2``.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        # Non-persistent: it follows from n_fft, so a checkpoint must not be able to disagree.
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins."""
+        return self.n_fft // 2 + 1
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Transform a waveform.
+
+        Parameters
+        ----------
+        waveform
+            Real, ``(..., N)``, N >= 1.
+
+        Returns
+        -------
+        Tensor
+            Complex spectrogram, ``(..., F, T)`` with ``T = 1 + ceil(N / hop_length)``.
+        """
+        lead, length = waveform.shape[:-1], waveform.shape[-1]
+        # Whole hops: the last frame then covers the last sample with a window that is not zero.
+        flat = nn.functional.pad(waveform.reshape(-1, length), (0, -length % self.hop_length))
+        spectrogram = torch.stft(
+            flat,
+            self.n_fft,
+            self.hop_length,
+            window=self.window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        return spectrogram.reshape(*lead, *spectrogram.shape[-2:])
+
+    def inverse(self, spectrogram: Tensor, length: int) -> Tensor:
+        """Transform a spectrogram back.
+
+        Parameters
+        ----------
+        spectrogram
+            Complex, ``(..., F, T)``.
+        length
+            Samples to return, N.
+
+        Returns
+        -------
+        Tensor
+            Waveform ``(..., N)``.
+        """
+        lead = spectrogram.shape[:-2]
+        flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
+        padded = length + -length % self.hop_length
+        waveform = torch.istft(
+            flat, self.n_fft, self.hop_length, window=self.window, center=True, length=padded
+        )
+        return waveform[..., :length].reshape(*lead, length)

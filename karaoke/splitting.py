@@ -1,0 +1,230 @@
+"""One song from file to files: a separator between audio in and audio out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from karaoke.audio import AudioReader, Block, OutputFormat, PartFile, encode
+from karaoke.audio.writing import in_blocks, writing_to
+from karaoke.errors import OutputExistsError, PermissionDeniedError, WriteError
+from karaoke.separation import Separator
+
+#: Told the seconds of the song that are done and, where it is declared, its duration.
+SongProgress = Callable[[float, float | None], None]
+#: Files whose decoded length falls short of the declared one by more than this are reported.
+TRUNCATION_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A song and the files that it becomes, by stem."""
+
+    source: Path
+    outputs: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """What was written, and what a user should know about it.
+
+    Parameters
+    ----------
+    outputs
+        Written files by stem.
+    seconds
+        Duration of the song.
+    elapsed_seconds
+        Time that it took.
+    gain
+        Factor on all stems that kept them from clipping; 1 when none would have.
+    warnings
+        Sentences without a full stop.
+    """
+
+    outputs: dict[str, Path]
+    seconds: float
+    elapsed_seconds: float
+    gain: float
+    warnings: list[str] = field(default_factory=list)
+
+
+def plan(sources: Sequence[Path], folder: Path, stems: Sequence[str], extension: str) -> list[Job]:
+    """Lay out all outputs before any work: ``folder/<song>/<stem>.<extension>``.
+
+    Raises
+    ------
+    OutputExistsError
+        Two songs would write the same files, on some file system or other.
+    """
+    jobs: list[Job] = []
+    taken: dict[str, Path] = {}
+    for source in sources:
+        # "..mp3" has the stem ".", which is no name for a folder.
+        name = source.stem if source.stem.strip(".") else source.name
+        key = unicodedata.normalize("NFC", name).casefold()
+        if key in taken:
+            raise OutputExistsError(
+                f'"{taken[key]}" and "{source}" would write the same files',
+                hint="Split them into different folders with --out.",
+            )
+        taken[key] = source
+        jobs.append(Job(source, {s: folder / name / f"{s}.{extension}" for s in stems}))
+    return jobs
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Make a writable folder; if the work in it fails, remove what was made and is empty."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    with writing_to(path):
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionDeniedError(
+                f'"{path}": may not be written', hint="Choose another folder with --out."
+            )
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+        raise
+
+
+class Spool:
+    """Samples on the disk in a file without a name, so that nothing can be left behind."""
+
+    def __init__(self, folder: Path, channels: int, files: ExitStack) -> None:
+        self.folder = folder
+        self.channels = channels
+        self.frames = 0
+        self.peak = 0.0
+        with writing_to(folder):
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by `files`)
+        self._file: IO[bytes] = files.enter_context(file)
+
+    def append(self, block: Block) -> None:
+        """Add samples ``(channels, samples)``."""
+        with writing_to(self.folder):
+            self._file.write(np.ascontiguousarray(block.T, dtype=np.float32).tobytes())
+        self.frames += block.shape[1]
+        if block.size:
+            self.peak = max(self.peak, float(np.abs(block).max()))
+
+    def read(self, start: int, length: int) -> Block:
+        """Read samples back."""
+        self._file.seek(4 * self.channels * start)
+        data = self._file.read(4 * self.channels * length)
+        if len(data) != 4 * self.channels * length:
+            raise WriteError("the temporary file lost samples", hint="Free some space.")
+        return np.frombuffer(data, dtype=np.float32).reshape(-1, self.channels).T
+
+
+def split_song(
+    job: Job,
+    separator: Separator,
+    chosen: OutputFormat,
+    *,
+    overwrite: bool = False,
+    progress: SongProgress | None = None,
+) -> SplitResult:
+    """Separate a song and write its stems, all or none, in memory that its length does not affect.
+
+    Parameters
+    ----------
+    job
+        From :func:`plan`.
+    separator
+        The model; must have the stems of the job.
+    chosen
+        From :func:`karaoke.audio.output_format`.
+    overwrite
+        Whether to replace outputs that exist.
+    progress
+        Called with the seconds of the song that are done and, where declared, its duration.
+
+    Raises
+    ------
+    KaraokeError
+        Any of its kinds; nothing was written then.
+    """
+    started = time.perf_counter()
+    for path in job.outputs.values():
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f'"{path}": exists', hint="Add --overwrite to replace it.")
+    folder = next(iter(job.outputs.values())).parent
+    with AudioReader(job.source) as reader, ExitStack() as files:
+        chosen.check_channels(reader.channels)
+        files.enter_context(output_folder(folder))
+        spools = {stem: Spool(folder, reader.channels, files) for stem in job.outputs}
+        fill_spools(spools, reader, separator, progress)
+        gain = safe_gain(spools, chosen)
+        parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
+        for stem, spool in spools.items():
+            encode(
+                parts[stem].path,
+                (np.float32(gain) * block for block in in_blocks(spool.read, spool.frames)),
+                sample_rate=reader.sample_rate,
+                channels=reader.channels,
+                frames=spool.frames,
+                chosen=chosen,
+            )
+        for part in parts.values():
+            part.publish()
+        elapsed = time.perf_counter() - started
+        warnings = warnings_about(reader, gain)
+        return SplitResult(job.outputs, reader.seconds_read, elapsed, gain, warnings)
+
+
+def fill_spools(
+    spools: dict[str, Spool],
+    reader: AudioReader,
+    separator: Separator,
+    progress: SongProgress | None,
+) -> None:
+    """Run the song through the model and keep the wanted stems on the disk.
+
+    They wait there because the one gain that keeps all of them from clipping is known only at the
+    end of the song.
+    """
+
+    def report(done: float) -> None:
+        if progress is not None:
+            progress(done, reader.declared_seconds)
+
+    stream = separator.stream(reader.blocks(), sample_rate=reader.sample_rate, progress=report)
+    for stems in stream:
+        for stem, spool in spools.items():
+            spool.append(stems[stem])
+
+
+def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
+    """Find one factor for all stems with which none clips; never louder than they are."""
+    peak = max(spool.peak for spool in spools.values())
+    return 1 / peak if chosen.clips and peak > 1 else 1.0
+
+
+def warnings_about(reader: AudioReader, gain: float) -> list[str]:
+    """Tell what a listener might otherwise wonder about."""
+    found = []
+    declared = reader.declared_seconds
+    if declared is not None and declared - reader.seconds_read > TRUNCATION_SECONDS:
+        found.append(
+            f"decoded {reader.seconds_read:.1f} of {declared:.1f} declared seconds;"
+            " the file may be truncated"
+        )
+    if reader.non_finite:
+        found.append(f"{reader.non_finite} samples were not finite numbers; they were silenced")
+    if gain != 1:
+        found.append(f"all stems were lowered by {-20 * np.log10(gain):.2f} dB to avoid clipping")
+    return found

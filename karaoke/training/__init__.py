@@ -1,0 +1,1 @@
+"""Training: recordings to mixtures (``data``, ``augment``), mixtures to weights (``loop``)."""

@@ -1,0 +1,94 @@
+"""Shared fixtures: the shipped song, generated audio, a tiny model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from karaoke.audio.ffmpeg import find_ffmpeg
+from karaoke.audio.reading import Block
+from karaoke.checkpoints import Header, build_network, save_checkpoint
+
+DATA = Path(__file__).parent / "data"
+CORPUS = Path(os.environ.get("KARAOKE_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
+TINY_CONFIG = {"n_fft": 512, "hop_length": 256, "features": 8, "hidden": 8, "layers": 1}
+TINY_BANDS = [0.0, 1000.0, 4000.0, 22050.0]
+
+
+@pytest.fixture
+def song() -> Path:
+    """Path of the song that ships with the repository."""
+    return DATA / "song.mp3"
+
+
+@pytest.fixture(scope="session")
+def tiny_header() -> Header:
+    """Describe a network that is small enough to build in a test."""
+    config = {**TINY_CONFIG, "mask_hidden": 8, "band_edges_hz": TINY_BANDS}
+    return Header("band_split_bilstm", config, 44100, 2, ("vocals",), 1.0, 0.25)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_header: Header) -> Path:
+    """Path of a checkpoint with random weights."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    save_checkpoint(path, build_network(tiny_header), tiny_header)
+    return path
+
+
+@pytest.fixture
+def noise() -> Callable[..., Block]:
+    """Make reproducible noise of a shape, far from clipping."""
+
+    def make(channels: int, length: int, seed: int = 0) -> Block:
+        samples = np.random.default_rng(seed).standard_normal((channels, length))
+        return (0.1 * samples).astype(np.float32).clip(-0.9, 0.9)
+
+    return make
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Callable[..., Path]:
+    """Write samples to a float WAV by soundfile alone, so that reading is tested against it."""
+
+    def write(audio: Block, sample_rate: int = 44100, name: str = "in.wav") -> Path:
+        path = tmp_path / name
+        soundfile.write(path, audio.T, sample_rate, subtype="FLOAT")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def transcode(tmp_path: Path) -> Callable[..., Path]:
+    """Convert a file by ffmpeg with any options."""
+
+    def convert(source: Path, name: str, *options: str) -> Path:
+        target = tmp_path / name
+        command = [find_ffmpeg(), "-nostdin", "-v", "error", "-y", "-i", str(source)]
+        subprocess.run([*command, *options, str(target)], check=True)
+        return target
+
+    return convert
+
+
+@pytest.fixture
+def run_karaoke() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a process of its own, as a user does."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "karaoke", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=300, **options
+        )
+
+    return run

@@ -1,0 +1,93 @@
+"""The architecture as a table: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "karaoke"
+
+#: Room -> rooms that it may import when it is imported. A room that is not listed fails.
+ALLOWED: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "errors": set(),
+    "audio": {"errors"},
+    "spectral": set(),
+    "networks": {"errors", "spectral"},
+    "checkpoints": {"errors", "networks"},
+    "catalogue": {"errors"},
+    "streaming": set(),
+    "separation": {"errors", "catalogue", "checkpoints", "streaming"},
+    "splitting": {"errors", "audio", "separation"},
+    "metrics": set(),
+    "training": {"errors", "audio", "spectral", "networks", "checkpoints", "metrics"},
+    "cli": {"errors", "catalogue", "__init__"},
+}
+#: Inside a command, where they cost nothing until it runs.
+LAZY = {"cli": {"audio", "separation", "splitting", "training"}, "__init__": set(ALLOWED)}
+
+
+def rooms(module: ast.AST, top_level: bool) -> set[str]:
+    """List the rooms that a module imports; at its top, or anywhere."""
+    nodes = ast.iter_child_nodes(module) if top_level else ast.walk(module)
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "karaoke":
+            parts = (node.module or "").split(".")
+            names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+            found |= {name if name in ALLOWED else "__init__" for name in names}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.name)
+def test_imports_go_left_only(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert room in ALLOWED, f"give {room} a line in the table"
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    allowed = ALLOWED[room] | {room}
+    assert rooms(module, top_level=True) <= allowed
+    assert rooms(module, top_level=False) <= allowed | LAZY.get(room, set())
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.name)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["split", "--help"], ["--version"]])
+def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys, karaoke.cli as c\n"
+        f"sys.argv = ['karaoke', *{arguments!r}]\n"
+        "try: c.main()\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "slow = {'torch', 'librosa', 'scipy', 'numpy', 'soundfile'} & set(sys.modules)\n"
+        "assert not slow, slow\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_public_names() -> None:
+    import karaoke
+
+    assert karaoke.__all__ == [
+        "KaraokeError",
+        "Separator",
+        "available_models",
+        "load_audio",
+        "load_model",
+        "save_audio",
+    ]
+    for name in karaoke.__all__:
+        assert getattr(karaoke, name).__module__.startswith("karaoke.")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = karaoke.nothing

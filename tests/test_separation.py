@@ -1,0 +1,103 @@
+"""The separator: rates, channels, devices, streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from karaoke.audio.reading import Block
+from karaoke.checkpoints import Header, build_network
+from karaoke.errors import UsageError
+from karaoke.separation import CHANNEL_GROUPS, Separator, choose_device, load_model
+
+
+def cut(audio: Block, sizes: list[int]) -> Iterator[Block]:
+    """Cut audio into blocks of the sizes, over and over."""
+    start = 0
+    while start < audio.shape[1]:
+        for size in sizes:
+            if start < audio.shape[1]:
+                yield audio[:, start : start + size]
+                start += size
+
+
+@pytest.fixture
+def separator(tiny_header: Header) -> Separator:
+    """Separate by random weights."""
+    torch.manual_seed(0)
+    return Separator(build_network(tiny_header), tiny_header)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 44100, 48000, 192000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_stems_keep_rate_channels_and_length_and_add_up(
+    separator: Separator, noise: Callable[..., Block], channels: int, sample_rate: int
+) -> None:
+    for length in (1, 7, sample_rate, 2 * sample_rate + 13):
+        song = noise(channels, length)
+        stems = separator.separate(song, sample_rate)
+        assert list(stems) == ["vocals", "instrumental"] == list(separator.stems)
+        assert stems["vocals"].shape == stems["instrumental"].shape == song.shape
+        assert np.abs(stems["vocals"] + stems["instrumental"] - song).max() < 1e-6
+    assert np.abs(stems["vocals"]).max() > 0
+
+
+def test_streaming_is_the_same_path(separator: Separator, noise: Callable[..., Block]) -> None:
+    song = noise(2, 200_000)
+    seconds: list[float] = []
+    pieces = list(separator.stream(cut(song, [4096]), sample_rate=44100, progress=seconds.append))
+    whole = separator.separate(song)
+    for stem, audio in whole.items():
+        np.testing.assert_array_equal(np.concatenate([p[stem] for p in pieces], axis=1), audio)
+    assert seconds[-1] == pytest.approx(200_000 / 44100)
+    assert len(pieces) > 2
+
+
+def test_one_dimensional_mono_and_empty_songs(separator: Separator) -> None:
+    stems = separator.separate(np.zeros(1000, np.float32))
+    assert stems["vocals"].shape == (1000,)
+    assert not stems["vocals"].any() and not stems["instrumental"].any()
+    assert separator.separate(np.zeros((2, 0), np.float32))["instrumental"].shape == (2, 0)
+
+
+def test_silent_channels_stay_silent(separator: Separator, noise: Callable[..., Block]) -> None:
+    song = np.zeros((6, 60_000), np.float32)
+    song[2] = noise(1, 60_000)[0]
+    stems = separator.separate(song)
+    assert stems["vocals"][2].any()
+    for channel in (0, 1, 3, 4, 5):
+        assert np.abs(stems["vocals"][channel]).max() == 0
+
+
+def test_channel_groups_hold_every_channel_once() -> None:
+    for channels, groups in CHANNEL_GROUPS.items():
+        assert sorted(c for group in groups for c in group) == list(range(channels))
+
+
+def test_overlap_and_device_are_checked(tiny_header: Header) -> None:
+    network = build_network(tiny_header)
+    with pytest.raises(UsageError, match=r"overlap 1.0 is not in \[0, 1\)"):
+        Separator(network, tiny_header, overlap=1.0)
+    with pytest.raises(UsageError, match="unknown device"):
+        choose_device("abacus")
+    device, reason = choose_device("cpu")
+    assert (device.type, reason) == ("cpu", "as asked")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="'cuda' is not there"):
+            choose_device("cuda")
+        assert choose_device()[0].type in ("cpu", "mps")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+    reason="no GPU that torch can use",
+)
+def test_gpu_gives_what_the_cpu_gives(noise: Callable[..., Block]) -> None:
+    song = noise(2, 500_000)
+    on_cpu = load_model(device="cpu").separate(song)
+    on_gpu = load_model(device="auto").separate(song)
+    assert np.abs(on_cpu["vocals"] - on_gpu["vocals"]).max() < 1e-3

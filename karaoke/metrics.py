@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor
 
 #: Keeps silent signals from dividing by zero; 100 dB below a signal of full scale.
@@ -54,3 +56,34 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         target.square().sum(-1, keepdim=True) + EPSILON
     )
     return sdr(estimate, scale * target)
+
+
+def windows(length: int, window_length: int) -> Iterator[slice]:
+    """Cut a length into whole windows, side by side; what is left at the end is not scored."""
+    for start in range(0, length - window_length + 1, window_length):
+        yield slice(start, start + window_length)
+
+
+def activity_db(vocals: Tensor, window: slice) -> float:
+    """Compare the level of the vocals ``(C, N)`` in a window with that of the whole song, in dB."""
+    power = vocals[:, window].square().mean() + EPSILON
+    return float(10 * (power / (vocals.square().mean() + EPSILON)).log10())
+
+
+def is_singing(vocals: Tensor, window: slice) -> bool:
+    """Tell whether a window's vocals are at most 20 dB below the song's."""
+    return activity_db(vocals, window) > -20
+
+
+def is_rest(vocals: Tensor, window: slice) -> bool:
+    """Tell whether a window's vocals are at least 40 dB below the song's: nobody sings."""
+    return activity_db(vocals, window) < -40
+
+
+def si_sdr_gain(estimate: Tensor, target: Tensor, mixture: Tensor) -> float:
+    """Compute how far an estimate is above the mixture itself, in dB of SI-SDR; all ``(C, N)``.
+
+    Channels are scored together, as one long signal.
+    """
+    flat = [signal.flatten() for signal in (estimate, target, mixture)]
+    return float(si_sdr(flat[0], flat[1]) - si_sdr(flat[2], flat[1]))

@@ -187,20 +187,22 @@ def _encode_soundfile(
     sample_rate: int,
     channels: int,
     frames: int,
-    depth: int,
-    container: str,
+    chosen: OutputFormat,
 ) -> None:
     """Write WAV, RF64 or FLAC and check that it reads back at its length."""
+    depth, container = chosen.bit_depth, chosen.extension.upper()
     if container == "WAV" and frames * channels * depth // 8 > RIFF_LIMIT:
         container = "RF64"
+    # As bytes: soundfile refuses names that are no UTF-8.
+    name = os.fsencode(path) if os.name == "posix" else os.fspath(path)
     with soundfile.SoundFile(
-        path, "w", sample_rate, channels, SUBTYPES[depth], format=container
+        name, "w", sample_rate, channels, SUBTYPES[depth], format=container
     ) as file:
         for block in blocks:
             file.write((block if depth == 32 else to_integers(block, depth)).T)
-    written = soundfile.info(path).frames
-    if written != frames:
-        raise WriteError(f'"{path}": {written} of {frames} samples were written')
+    with soundfile.SoundFile(name) as file:
+        if file.frames != frames:
+            raise WriteError(f'"{path}": {file.frames} of {frames} samples were written')
 
 
 def _encode_ffmpeg(
@@ -259,10 +261,7 @@ def encode(
     chosen.check_channels(channels)
     with writing_to(path):
         if chosen.encoder is None:
-            container = chosen.extension.upper()
-            _encode_soundfile(
-                path, blocks, sample_rate, channels, frames, chosen.bit_depth, container
-            )
+            _encode_soundfile(path, blocks, sample_rate, channels, frames, chosen)
         else:
             _encode_ffmpeg(path, blocks, sample_rate, channels, chosen.options)
 

@@ -152,7 +152,7 @@ class BandSplitBiLSTM(nn.Module):
         views = (views - self.input_mean[..., None]) / self.input_scale[..., None]
         batch, frames = views.shape[0], views.shape[-1]
         views = views.permute(0, 3, 1, 2)  # (B, T, V, F)
-        split = zip(self.embed, torch.split(views, self.widths, dim=-1), strict=True)
+        split = zip(self.embed, torch.split(views, list(self.widths), dim=-1), strict=True)
         features = torch.stack([layer(band.flatten(2)) for layer, band in split], dim=1)
         features = features + self.band_embedding[:, None]  # (B, K, T, D)
         bands = len(self.widths)

@@ -196,8 +196,8 @@ def echo(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 def pan(rng: Rng, audio: Audio, width: float) -> Audio:
     """Place a mono signal at a random angle, at equal power; 0 is the centre, 1 a side."""
     angle = np.pi / 4 * (1 + np.clip(rng.normal(0, width), -1, 1))
-    gains = np.sqrt(2) * np.array([[np.cos(angle)], [np.sin(angle)]], dtype=np.float32)
-    stereo: Audio = audio.mean(axis=0, keepdims=True) * gains
+    gains = np.sqrt(2) * np.array([[np.cos(angle)], [np.sin(angle)]])
+    stereo: Audio = audio.mean(axis=0, keepdims=True) * gains.astype(np.float32)
     return stereo
 
 

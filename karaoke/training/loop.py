@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from karaoke.checkpoints import Header, build_network, save_checkpoint
-from karaoke.metrics import si_sdr
+from karaoke.metrics import is_singing, si_sdr_gain, windows
 from karaoke.spectral import Stft
 from karaoke.training.data import SAMPLE_RATE, MixtureDataset, Pool, Recording
 from karaoke.training.losses import separation_loss
@@ -79,28 +79,25 @@ def learning_rate(recipe: Recipe, seconds: float) -> float:
 
 
 def singing_windows(
-    recordings: Sequence[Recording], window_seconds: float = 10.0, split: str = "validation"
+    recordings: Sequence[Recording], window_seconds: float = 10.0
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Yield the windows of the validation songs in which somebody sings.
-
-    A window counts when its vocals are at most 20 dB below the song's vocals as a whole.
 
     Yields
     ------
     tuple
         Song, vocals ``(C, N)``, accompaniment ``(C, N)``.
     """
-    chosen = [r for r in recordings if r.split == split]
+    chosen = [r for r in recordings if r.split == "validation"]
     accompaniments = Pool([r for r in chosen if r.role == "song-accompaniment"]).groups
-    length = round(window_seconds * SAMPLE_RATE)
-    for vocals in (r for r in chosen if r.role == "song-vocals"):
-        accompaniment = accompaniments[vocals.group][0]
-        whole = torch.from_numpy(vocals.read(0, vocals.length))
-        threshold = 0.1 * whole.square().mean().sqrt()
-        for start in range(0, min(vocals.length, accompaniment.length) - length + 1, length):
-            window = whole[:, start : start + length]
-            if window.square().mean().sqrt() > threshold:
-                yield vocals.group, window, torch.from_numpy(accompaniment.read(start, length))
+    for recording in (r for r in chosen if r.role == "song-vocals"):
+        other = accompaniments[recording.group][0]
+        length = min(recording.length, other.length)
+        vocals = torch.from_numpy(recording.read(0, length))
+        for window in windows(length, round(window_seconds * SAMPLE_RATE)):
+            if is_singing(vocals, window):
+                accompaniment = other.read(window.start, window.stop - window.start)
+                yield recording.group, vocals[:, window], torch.from_numpy(accompaniment)
 
 
 @torch.no_grad()
@@ -122,12 +119,8 @@ def validate(
             continue
         mixture = vocals + accompaniment
         estimate = network(mixture[None].to(device))[0, 0].float().cpu()
-        pairs = ((estimate, vocals), (mixture - estimate, accompaniment))
-        gain = [
-            float(si_sdr(e.flatten(), t.flatten()) - si_sdr(mixture.flatten(), t.flatten()))
-            for e, t in pairs
-        ]
-        mine.append((song, gain[0], gain[1]))
+        vocals_gain = si_sdr_gain(estimate, vocals, mixture)
+        mine.append((song, vocals_gain, si_sdr_gain(mixture - estimate, accompaniment, mixture)))
     shares: list[Any] = [mine]
     if world > 1:
         shares = [None] * world

@@ -1,0 +1,277 @@
+"""The command line, as a process: outputs, streams, exit codes, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from karaoke import __version__
+from karaoke.audio import load_audio
+from karaoke.audio.reading import Block
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Noise = Callable[..., Block]
+
+
+def files_below(folder: Path) -> list[str]:
+    """List the files below a folder, hidden ones too."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def is_one_line(text: str) -> bool:
+    """Tell whether a text is one line that speaks for karaoke."""
+    return text.startswith("karaoke: ") and text.count("\n") == 1
+
+
+def test_split_writes_two_stems_that_add_up(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    done = run_karaoke("split", song, "-n", tiny_model, "--bit-depth", 32, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    paths = [tmp_path / line for line in done.stdout.splitlines()]
+    assert files_below(tmp_path) == [
+        "separated/song/instrumental.wav",
+        "separated/song/vocals.wav",
+    ]
+    assert [path.name for path in paths] == ["vocals.wav", "instrumental.wav"]
+    mixture, rate = load_audio(song)
+    (vocals, vocals_rate), (instrumental, _) = map(load_audio, paths)
+    assert vocals_rate == rate
+    assert vocals.shape == instrumental.shape == mixture.shape
+    assert np.abs(vocals + instrumental - mixture).max() < 1e-6
+    assert "x real time" in done.stderr and "model" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_24_bit_stems_add_up(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    done = run_karaoke("split", song, "-n", tiny_model, "-o", tmp_path, "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    vocals, instrumental = (load_audio(line)[0] for line in done.stdout.splitlines())
+    assert np.abs(vocals + instrumental - load_audio(song)[0]).max() < 10 ** (-90 / 20)
+
+
+@pytest.mark.parametrize("extension", ["flac", "mp3", "m4a", "ogg", "opus"])
+def test_formats(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path, extension: str
+) -> None:
+    done = run_karaoke("split", song, "-n", tiny_model, "-o", tmp_path, "--format", extension)
+    assert done.returncode == 0, done.stderr
+    assert files_below(tmp_path) == [f"song/instrumental.{extension}", f"song/vocals.{extension}"]
+    audio, rate = load_audio(tmp_path / f"song/vocals.{extension}")
+    assert audio.shape[1] / rate == pytest.approx(27.77, abs=0.05)
+
+
+def test_mono_and_other_rates_stay_as_they_are(
+    run_karaoke: Run, noise: Noise, tiny_model: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "m.flac", noise(1, 5001).T, 11025)
+    done = run_karaoke("split", "m.flac", "-n", tiny_model, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    info = soundfile.info(tmp_path / "separated/m/vocals.wav")
+    assert (info.samplerate, info.channels, info.frames) == (11025, 1, 5001)
+
+
+def test_clipping_lowers_both_stems_alike(
+    run_karaoke: Run, noise: Noise, tiny_model: Path, tmp_path: Path
+) -> None:
+    loud = 20 * noise(2, 50_000)
+    soundfile.write(tmp_path / "loud.wav", loud.T, 44100, subtype="FLOAT")
+    done = run_karaoke("split", "loud.wav", "-n", tiny_model, cwd=tmp_path)
+    assert "all stems were lowered by" in done.stderr
+    vocals, instrumental = (load_audio(tmp_path / line)[0] for line in done.stdout.splitlines())
+    total = vocals + instrumental
+    gain = float((total * loud).sum() / np.square(loud).sum())
+    assert 0 < gain < 1
+    assert np.abs(total - gain * loud).max() < 1e-5
+    assert max(np.abs(vocals).max(), np.abs(instrumental).max()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (None, 66, "no such file"),
+        (b"", 65, "the file is empty"),
+        (b"these are the words of a song\n", 65, "looks like text"),
+    ],
+)
+def test_bad_inputs_are_one_clear_line(
+    run_karaoke: Run, tiny_model: Path, tmp_path: Path, content: bytes | None, code: int, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "song.mp3").write_bytes(content)
+    before = files_below(tmp_path)
+    done = run_karaoke("split", "song.mp3", "-n", tiny_model, "-q", cwd=tmp_path)
+    assert done.returncode == code
+    assert is_one_line(done.stderr), done.stderr
+    assert words in done.stderr and '"song.mp3"' in done.stderr
+    assert done.stdout == ""
+    assert files_below(tmp_path) == before
+    assert not (tmp_path / "separated").exists()
+
+
+def test_existing_output_is_kept_unless_told(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    vocals = tmp_path / "song" / "vocals.wav"
+    vocals.parent.mkdir()
+    vocals.write_bytes(b"precious")
+    done = run_karaoke("split", song, "-n", tiny_model, "-o", tmp_path, "-q")
+    assert done.returncode == 73
+    assert is_one_line(done.stderr) and "--overwrite" in done.stderr
+    assert vocals.read_bytes() == b"precious"
+    assert files_below(tmp_path) == ["song/vocals.wav"]
+    done = run_karaoke("split", song, "-n", tiny_model, "-o", tmp_path, "-q", "--overwrite")
+    assert done.returncode == 0
+    assert soundfile.info(vocals).frames > 0
+
+
+def read_only(folder: Path) -> None:
+    """Make a folder that nobody can write to, not even root; skip where that is impossible."""
+    folder.mkdir()
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        return
+    if subprocess.run(["chattr", "+i", folder], capture_output=True, check=False).returncode:
+        pytest.skip("root can write everywhere, and chattr +i does not work here")
+
+
+def test_read_only_folder(run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    read_only(folder)
+    try:
+        done = run_karaoke("split", song, "-n", tiny_model, "-o", folder, "-q")
+        assert done.returncode == 77
+        assert is_one_line(done.stderr) and "may not be written" in done.stderr
+        assert files_below(folder) == []
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["chattr", "-i", folder], check=True)
+
+
+def test_output_folder_that_is_a_file(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("a file")
+    done = run_karaoke("split", song, "-n", tiny_model, "-o", tmp_path / "out", "-q")
+    assert done.returncode == 74
+    assert is_one_line(done.stderr)
+
+
+def test_one_bad_song_does_not_stop_the_others(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.mp3").write_text("no song")
+    arguments = ("bad.mp3", song, "missing.mp3", "-n", tiny_model)
+    done = run_karaoke("split", *arguments, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stdout.splitlines() == [
+        "separated/song/vocals.wav",
+        "separated/song/instrumental.wav",
+    ]
+    assert "2 of 3 songs failed" in done.stderr
+    assert "[not-audio]" in done.stderr and "[no-input]" in done.stderr
+    assert not (tmp_path / "separated/bad").exists()
+
+
+def test_songs_with_the_same_name_are_refused_before_any_work(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    arguments = (song, tmp_path / "SONG.wav", "-n", tiny_model)
+    done = run_karaoke("split", *arguments, "-o", tmp_path)
+    assert done.returncode == 73
+    assert "would write the same files" in done.stderr
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--format", "wma"], 2, "Choose one of wav"),
+        (["--bit-depth", "12"], 2, "wav has no bit depth of 12"),
+        (["--device", "toaster"], 2, "unknown device"),
+        (["--overlap", "1"], 2, "overlap 1.0 is not in"),
+        (["--model", "nonesuch"], 69, "Models at hand"),
+    ],
+)
+def test_bad_options(
+    run_karaoke: Run,
+    song: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    done = run_karaoke("split", song, "-o", tmp_path / "x", "-n", tiny_model, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert is_one_line(done.stderr) and words in done.stderr
+    assert files_below(tmp_path) == []
+
+
+def test_names_that_are_no_words(
+    run_karaoke: Run, noise: Noise, tiny_model: Path, tmp_path: Path
+) -> None:
+    names = [b"..wav", b"\xff\xfe.wav", "naïve 🎤.wav".encode(), b"a\nb.wav"]
+    for name in names:
+        soundfile.write(tmp_path / "x.wav", noise(1, 2000).T, 44100)
+        (tmp_path / "x.wav").rename(tmp_path / os.fsdecode(name))
+    command = [sys.executable, "-m", "karaoke", "split", *names, "-n", os.fsencode(tiny_model)]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folders = sorted(os.listdir(os.fsencode(tmp_path / "separated")))
+    assert folders == sorted([b"..wav", b"\xff\xfe", "naïve 🎤".encode(), b"a\nb"])
+    assert b"separated/\xff\xfe/vocals.wav" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_leaves_nothing_behind(
+    noise: Noise, tiny_model: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    long_song = np.tile(noise(2, 441_000), 120)
+    soundfile.write(tmp_path / "long.wav", long_song.T, 44100)
+    command = [sys.executable, "-m", "karaoke", "split", "long.wav", "-n", str(tiny_model)]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    folder = tmp_path / "separated" / "long"
+    deadline = time.monotonic() + 60
+    while not folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == code, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert files_below(tmp_path) == ["long.wav"]
+
+
+def test_unexpected_errors_are_one_line_too(run_karaoke: Run, song: Path, tmp_path: Path) -> None:
+    hook = tmp_path / "sitecustomize.py"
+    hook.write_text("import karaoke.catalogue as c\nc.find_model = None\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = run_karaoke("split", song, "-o", tmp_path / "x", env=environment)
+    assert done.returncode == 70
+    assert is_one_line(done.stderr) and "--debug" in done.stderr
+    done = run_karaoke("split", song, "-o", tmp_path / "x", "--debug", env=environment)
+    assert "Traceback" in done.stderr
+
+
+def test_version_and_help(run_karaoke: Run) -> None:
+    assert run_karaoke("--version").stdout.strip() == f"karaoke {__version__}"
+    shown = run_karaoke("split", "--help", env={**os.environ, "COLUMNS": "100"}).stdout
+    for option in ("--out", "--model", "--device", "--format", "--overlap", "--overwrite"):
+        assert option in shown
+    assert run_karaoke().returncode == 2
+    assert run_karaoke("split").returncode == 2

@@ -17,8 +17,6 @@ from karaoke.errors import NoInputError
 from karaoke.metrics import is_rest, is_singing, si_sdr_gain, windows
 from karaoke.separation import load_model
 
-from .conftest import CORPUS
-
 
 def test_windows_singing_and_rests() -> None:
     vocals = torch.randn(2, 1000)
@@ -58,12 +56,3 @@ def test_command(
     assert np.isfinite(figures["vocals_gain_db"]).all()
     with pytest.raises(NoInputError, match="holds no vocals"):
         evaluation.evaluate_song(tmp_path, load_model(tiny_model))
-
-
-@pytest.mark.corpus
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the training corpus is not beside the checkout")
-def test_default_model_separates_a_real_song() -> None:
-    figures = evaluation.evaluate_song(CORPUS / "songs" / "lithium", load_model())
-    assert np.median(figures.vocals_gain_db) > 3
-    assert np.median(figures.instrumental_gain_db) > 1
-    assert figures.null_dbfs < -120

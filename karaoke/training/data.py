@@ -61,6 +61,21 @@ def decode_to_cache(source: Path, target: Path) -> None:
     part.rename(target)
 
 
+def read_manifest(root: Path) -> list[dict[str, str]]:
+    """Read the rows of a corpus' ``manifest.tsv``.
+
+    Raises
+    ------
+    NoInputError
+        There is none.
+    """
+    manifest = root / "manifest.tsv"
+    if not manifest.is_file():
+        raise NoInputError(f'"{manifest}": no such file', hint="Name a folder with a manifest.")
+    with manifest.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
 def load_corpus(root: Path, cache: Path, *, workers: int = 2) -> list[Recording]:
     """Open every recording of a corpus, decoding what the cache lacks.
 
@@ -78,11 +93,7 @@ def load_corpus(root: Path, cache: Path, *, workers: int = 2) -> list[Recording]
     NoInputError
         There is no manifest.
     """
-    manifest = root / "manifest.tsv"
-    if not manifest.is_file():
-        raise NoInputError(f'"{manifest}": no such file', hint="Name a folder with a manifest.")
-    with manifest.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = read_manifest(root)
     targets = [cache / f"{row['path']}.npy" for row in rows]
     with ProcessPoolExecutor(workers) as pool:
         list(pool.map(decode_to_cache, [root / row["path"] for row in rows], targets))

@@ -8,9 +8,15 @@ from torch import Tensor
 from karaoke.spectral import Stft
 
 
-def waveform_l1(estimate: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error of the samples."""
-    return (estimate - target).abs().mean()
+def error_norm(estimate: Tensor, target: Tensor) -> Tensor:
+    """Root mean square of the error of each mixture ``(B, ...)``, averaged over the batch.
+
+    Squares inside, so that an uncertain mask settles on the expected value, as the signal-to-
+    distortion ratio asks, where absolute errors would drive it to all or nothing; the root keeps a
+    hard mixture from counting more than many easy ones.
+    """
+    # The floor bounds the gradient of the root where the error vanishes.
+    return ((estimate - target).square().flatten(1).mean(dim=1) + 1e-8).sqrt().mean()
 
 
 def spectrogram_l1(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
@@ -19,21 +25,21 @@ def spectrogram_l1(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
     return difference.abs().mean() / stft.window.square().sum().sqrt()
 
 
-def compressed_magnitude_l1(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
-    """Mean absolute error of square-rooted magnitudes: hears consonants and air, not just bass."""
+def compressed_magnitude_mse(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
+    """Mean squared error of square-rooted magnitudes: hears consonants and air, not just bass."""
     scale = stft.window.square().sum().sqrt()
     roots = [
         # The floor bounds the gradient of the root near silence.
         (stft(x).abs() / scale + 1e-4).sqrt()
         for x in (estimate, target)
     ]
-    return torch.nn.functional.l1_loss(roots[0], roots[1])
+    return torch.nn.functional.mse_loss(roots[0], roots[1])
 
 
 def separation_loss(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
-    """Weigh the three so that each starts at a similar size for mixtures of RMS 0.1."""
+    """Weigh the three so that their gradients have similar sizes for mixtures of RMS 0.1."""
     return (
-        waveform_l1(estimate, target)
-        + 2 * spectrogram_l1(estimate, target, stft)
-        + 0.5 * compressed_magnitude_l1(estimate, target, stft)
+        error_norm(estimate, target)
+        + 0.5 * spectrogram_l1(estimate, target, stft)
+        + compressed_magnitude_mse(estimate, target, stft)
     )

@@ -1,0 +1,47 @@
+"""Name everybody whose recordings a model heard: ``python -m karaoke.training.credits CORPUS``.
+
+Prints the Markdown table that a model card ends with.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from karaoke.training.data import read_manifest
+
+
+def credit_table(root: Path) -> str:
+    """Lay out what a corpus has to train on, a row per source.
+
+    Parameters
+    ----------
+    root
+        Folder with a ``manifest.tsv`` that has the columns ``attribution``, ``licence``,
+        ``source`` and ``seconds``.
+
+    Returns
+    -------
+    str
+        A Markdown table.
+    """
+    sources: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in read_manifest(root):
+        if row["split"] == "train":
+            kind = "songs" if row["role"].startswith("song-") else row["role"]
+            sources.setdefault((kind, row["source"]), []).append(row)
+    lines = ["| used as | source | minutes | by | licence |", "|---|---|---|---|---|"]
+    for (kind, source), rows in sorted(sources.items()):
+        minutes = sum(float(row["seconds"]) for row in rows) / 60
+        by, licence = (
+            "; ".join(dict.fromkeys(row[column].replace("|", "/") for row in rows))
+            for column in ("attribution", "licence")
+        )
+        lines.append(f"| {kind} | {source} | {minutes:.1f} | {by} | {licence} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path)
+    print(credit_table(parser.parse_args().corpus))

@@ -1,0 +1,64 @@
+"""Real songs, where the corpus is beside the checkout: files that add up, and are separated.
+
+``pytest tests/test_corpus.py -s --no-cov`` prints the figures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from karaoke.audio import AudioReader, load_audio, output_format, save_audio
+from karaoke.evaluation import evaluate_song, find_stem, to_db
+from karaoke.separation import load_model
+from karaoke.splitting import plan, split_song
+
+from .conftest import CORPUS
+
+pytestmark = [
+    pytest.mark.corpus,
+    pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the checkout"),
+]
+SONGS = (
+    "lithium",
+    "caesium",
+    "big_stone_culture_fragile_thoughts",
+    "how_to_kill_a_conversation_heartonmythumb",
+    "playlist",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "bit_depth", "limit_db"),
+    [*((song, 32, -120) for song in SONGS), *((song, 24, -90) for song in SONGS[-2:])],
+)
+def test_stems_of_an_mp3_add_up_to_it(
+    tmp_path: Path, name: str, bit_depth: int, limit_db: float
+) -> None:
+    vocals, rate = load_audio(find_stem(CORPUS / "songs" / name, "vocals"))
+    accompaniment, _ = load_audio(find_stem(CORPUS / "songs" / name, "accompaniment"))
+    length = min(vocals.shape[1], accompaniment.shape[1])
+    mixture = vocals[:, :length] + accompaniment[:, :length]
+    song = tmp_path / f"{name}.mp3"
+    save_audio(song, 0.7 * mixture / np.abs(mixture).max(), rate)
+    (job,) = plan([song], tmp_path, ("vocals", "instrumental"), "wav")
+    result = split_song(job, load_model(device="cpu"), output_format("wav", bit_depth))
+    assert result.gain == 1
+    decoded, rate = load_audio(song)
+    stems = []
+    for path in job.outputs.values():
+        with AudioReader(path) as reader:
+            assert (reader.sample_rate, reader.channels) == (rate, decoded.shape[0])
+        stems.append(load_audio(path)[0])
+        assert stems[-1].shape == decoded.shape
+    residual_db = to_db(float(np.abs(sum(stems) - decoded).max()))
+    print(f"{name} {bit_depth} bit: {rate} Hz, {decoded.shape}, residual {residual_db:.0f} dBFS")
+    assert residual_db <= limit_db
+
+
+def test_default_model_separates_a_real_song() -> None:
+    figures = evaluate_song(CORPUS / "songs" / "lithium", load_model())
+    assert np.median(figures.vocals_gain_db) > 3
+    assert np.median(figures.instrumental_gain_db) > 1

@@ -17,6 +17,9 @@ from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.reading import Block
 from karaoke.checkpoints import Header, build_network, save_checkpoint
 
+# Tiny networks gain nothing from threads, and lose much while other programs are busy.
+torch.set_num_threads(1)
+
 DATA = Path(__file__).parent / "data"
 CORPUS = Path(os.environ.get("KARAOKE_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 TINY_CONFIG = {"n_fft": 512, "hop_length": 256, "features": 8, "hidden": 8, "layers": 1}

@@ -24,6 +24,8 @@ DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
     "ogg,rm,tta,w64,wav,wv"
 )
+#: Stands for a file's path while arguments are composed: ffmpeg-python takes only valid UTF-8.
+PATH = "file:PATH"
 DURATION = re.compile(r"^\[info\]   Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 PROBLEM = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
 
@@ -83,15 +85,22 @@ def encoders(executable: str) -> frozenset[str]:
     return frozenset(line.split()[1] for line in answer.splitlines() if len(line.split()) > 1)
 
 
+def arguments_with(path: str, stream: Any) -> list[str]:
+    """Give a stream's arguments with the path in its place, whatever bytes the path has.
+
+    The protocol is spelt out so that no name is taken for a URL, an option or a pattern.
+    """
+    return [f"file:{path}" if part == PATH else part for part in ffmpeg.get_args(stream)]
+
+
 def decode_arguments(path: str) -> list[str]:
     """Compose the arguments that decode the first audio stream to AU on standard output.
 
     AU, because its 24-byte header states rate and channels of the very samples that follow, and
-    its length field may stay open. The protocol is spelt out so that no name is taken for a URL
-    or a pattern.
+    its length field may stay open.
     """
     stream = ffmpeg.input(
-        f"file:{path}",
+        PATH,
         nostdin=None,
         hide_banner=None,
         v="level+info",
@@ -109,8 +118,7 @@ def decode_arguments(path: str) -> list[str]:
         sn=None,
         dn=None,
     )
-    arguments: list[str] = ffmpeg.get_args(out)
-    return arguments
+    return arguments_with(path, out)
 
 
 def encode_arguments(
@@ -126,9 +134,7 @@ def encode_arguments(
         ar=sample_rate,
         ac=channels,
     )
-    out = ffmpeg.output(stream, f"file:{path}", **options).overwrite_output()
-    arguments: list[str] = ffmpeg.get_args(out)
-    return arguments
+    return arguments_with(path, ffmpeg.output(stream, PATH, **options).overwrite_output())
 
 
 class FfmpegProcess:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from karaoke.errors import ModelError
@@ -34,9 +35,9 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
         path = folder / f"{os.fspath(name)}.safetensors"
         if os.fspath(name) in available_models() and path.is_file():
             return path
-    path = Path(name)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name that is too long is no file either
+        if Path(name).is_file():
+            return Path(name)
     known = ", ".join(available_models()) or "none"
     raise ModelError(
         f'"{os.fspath(name)}": no such model or file', hint=f"Models at hand: {known}."

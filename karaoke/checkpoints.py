@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from karaoke.errors import ModelError
@@ -77,7 +77,8 @@ def save_checkpoint(path: Path, network: nn.Module, header: Header) -> None:
     weights = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
     text = json.dumps({"format": FORMAT, **asdict(header)})
     part = path.with_name(f".{path.name}.part")
-    save_file(weights, part, metadata={HEADER_KEY: text})
+    # Not safetensors' save_file: it makes files that only their owner may read.
+    part.write_bytes(save(weights, metadata={HEADER_KEY: text}))
     os.replace(part, path)
 
 

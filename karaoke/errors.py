@@ -63,7 +63,8 @@ class KaraokeError(Exception):
     def __str__(self) -> str:
         """Join message, remedy and code into the one line that a user sees."""
         remedy = f" {self.hint}" if self.hint else ""
-        return f"{self.message}.{remedy} [{self.code}]"
+        # Names of files may hold line breaks; an error is one line all the same.
+        return f"{self.message}.{remedy} [{self.code}]".replace("\n", "\\n").replace("\r", "\\r")
 
 
 class UsageError(KaraokeError):

@@ -12,11 +12,15 @@ from torch import nn
 
 from karaoke.catalogue import DEFAULT_MODEL, find_model
 from karaoke.checkpoints import Header, load_checkpoint
-from karaoke.errors import UsageError
+from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.streaming import Block, Delay, Progress, overlap_add, resample
 
 #: Segments that a GPU works on at a time.
 GPU_BATCH = 8
+#: More would not read and write songs much faster, but each takes 110 MB.
+MOST_WORKERS = 8
+#: An array with more is (samples, channels) by mistake.
+MOST_CHANNELS = 64
 #: Channels of a surround layout that belong together as left and right; the rest stand alone.
 #: In ffmpeg's order: FL FR FC LFE BL BR SL SR and its shorter relatives.
 CHANNEL_GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
@@ -57,7 +61,10 @@ def choose_device(wanted: str = "auto") -> tuple[torch.device, str]:
         raise UsageError(
             f"unknown device {wanted!r}", hint="Choose auto, cpu, cuda or mps."
         ) from error
-    if not {"cuda": cuda, "mps": mps, "cpu": True}.get(device.type, False):
+    there = {"cuda": cuda, "mps": mps, "cpu": True}.get(device.type, False)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        there = False
+    if not there:
         raise UsageError(f"device {wanted!r} is not there", hint="Choose --device auto or cpu.")
     return device, "as asked"
 
@@ -108,25 +115,36 @@ class Separator:
         self.segment_length = round(header.segment_seconds * header.sample_rate)
         self.network_channels = header.channels
         self.network_stems = header.stems
-        self.stems = tuple(dict.fromkeys((*header.stems, "instrumental")))
+        self.stems = header.stems
+        if "vocals" in header.stems:
+            self.stems = tuple(dict.fromkeys((*header.stems, "instrumental")))
         self._workers = None
         if self.device.type == "cpu":
             # A thread a segment, each with one core, beats one segment on all cores: an LSTM's
             # many small steps would spend their time waiting for each other's threads, and for
             # ever when another program keeps a core busy.
             self._workers = ThreadPoolExecutor(
-                usable_cores(), "separator", initializer=lambda: torch.set_num_threads(1)
+                self.batch_size, "separator", initializer=lambda: torch.set_num_threads(1)
             )
 
     @property
     def batch_size(self) -> int:
         """Segments that are worked on at a time."""
-        return GPU_BATCH if self._workers is None else usable_cores()
+        return min(usable_cores(), MOST_WORKERS) if self.device.type == "cpu" else GPU_BATCH
 
     @torch.inference_mode()
     def _run(self, mixture: Block) -> Block:
         """Run the network on ``(batch, C, N)``: ``(batch, S, C, N)``."""
-        stems: Block = self.network(torch.from_numpy(mixture).to(self.device)).float().cpu().numpy()
+        try:
+            estimates = self.network(torch.from_numpy(mixture).to(self.device))
+            stems: Block = estimates.float().cpu().numpy()
+        except RuntimeError as error:
+            # torch has no one class for it: CUDA's and the CPU allocator's errors differ.
+            if "out of memory" not in str(error) and "allocate" not in str(error):
+                raise
+            raise DeviceMemoryError(
+                f"the memory of {self.device} is used up", hint="Close other programs."
+            ) from error
         return stems
 
     def _process(self, segments: Block) -> Block:
@@ -217,13 +235,26 @@ class Separator:
         -------
         dict
             Stem name to an array of the mixture's shape.
+
+        Raises
+        ------
+        UsageError
+            The mixture has no such shape.
+        DeviceMemoryError
+            The memory does not suffice.
         """
         song = np.atleast_2d(np.asarray(mixture, dtype=np.float32))
+        if song.ndim != 2 or len(song) > MOST_CHANNELS:
+            raise UsageError(
+                f"a mixture of shape {np.shape(mixture)}", hint="Give (channels, samples)."
+            )
         pieces = list(self.stream([song], sample_rate=sample_rate or self.sample_rate))
         if not pieces:
             return {name: np.zeros_like(song) for name in self.stems}
         return {
-            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(mixture.shape)
+            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(
+                np.shape(mixture)
+            )
             for name in pieces[0]
         }
 

@@ -14,9 +14,18 @@ from typing import IO
 
 import numpy as np
 
-from karaoke.audio import AudioReader, Block, OutputFormat, PartFile, encode
-from karaoke.audio.writing import in_blocks, writing_to
-from karaoke.errors import OutputExistsError, PermissionDeniedError, WriteError
+from karaoke.audio import (
+    AudioReader,
+    Block,
+    OutputFormat,
+    PartFile,
+    check_writable,
+    encode,
+    in_blocks,
+    publish_all,
+    writing_to,
+)
+from karaoke.errors import KaraokeError, OutputExistsError, WriteError
 from karaoke.separation import Separator
 
 #: Told the seconds of the song that are done and, where it is declared, its duration.
@@ -64,10 +73,12 @@ def plan(sources: Sequence[Path], folder: Path, stems: Sequence[str], extension:
     Raises
     ------
     OutputExistsError
-        Two songs would write the same files, on some file system or other.
+        Two songs would write the same files, on some file system or other, or a song would be
+        written over.
     """
     jobs: list[Job] = []
     taken: dict[str, Path] = {}
+    songs = {os.path.realpath(source) for source in sources}
     for source in sources:
         # "..mp3" has the stem ".", which is no name for a folder.
         name = source.stem if source.stem.strip(".") else source.name
@@ -78,7 +89,13 @@ def plan(sources: Sequence[Path], folder: Path, stems: Sequence[str], extension:
                 hint="Split them into different folders with --out.",
             )
         taken[key] = source
-        jobs.append(Job(source, {s: folder / name / f"{s}.{extension}" for s in stems}))
+        job = Job(source, {s: folder / name / f"{s}.{extension}" for s in stems})
+        for path in job.outputs.values():
+            if os.path.realpath(path) in songs:
+                raise OutputExistsError(
+                    f'"{path}": is one of the songs', hint="Choose another folder with --out."
+                )
+        jobs.append(job)
     return jobs
 
 
@@ -89,10 +106,7 @@ def output_folder(path: Path) -> Iterator[None]:
     with writing_to(path):
         path.mkdir(parents=True, exist_ok=True)
     try:
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise PermissionDeniedError(
-                f'"{path}": may not be written', hint="Choose another folder with --out."
-            )
+        check_writable(path)
         yield
     except BaseException:
         with suppress(OSError):
@@ -119,7 +133,10 @@ class Spool:
             self._file.write(np.ascontiguousarray(block.T, dtype=np.float32).tobytes())
         self.frames += block.shape[1]
         if block.size:
-            self.peak = max(self.peak, float(np.abs(block).max()))
+            peak = float(np.abs(block).max())
+            if not np.isfinite(peak):
+                raise KaraokeError("the model's output is not a number", hint="Try --device cpu.")
+            self.peak = max(self.peak, peak)
 
     def read(self, start: int, length: int) -> Block:
         """Read samples back."""
@@ -159,9 +176,7 @@ def split_song(
         Any of its kinds; nothing was written then.
     """
     started = time.perf_counter()
-    for path in job.outputs.values():
-        if path.exists() and not overwrite:
-            raise OutputExistsError(f'"{path}": exists', hint="Add --overwrite to replace it.")
+    check_outputs(job, overwrite)
     folder = next(iter(job.outputs.values())).parent
     with AudioReader(job.source) as reader, ExitStack() as files:
         chosen.check_channels(reader.channels)
@@ -172,18 +187,27 @@ def split_song(
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
         for stem, spool in spools.items():
             encode(
-                parts[stem].path,
+                parts[stem],
                 (np.float32(gain) * block for block in in_blocks(spool.read, spool.frames)),
                 sample_rate=reader.sample_rate,
                 channels=reader.channels,
                 frames=spool.frames,
                 chosen=chosen,
             )
-        for part in parts.values():
-            part.publish()
+        publish_all(list(parts.values()))
         elapsed = time.perf_counter() - started
-        warnings = warnings_about(reader, gain)
+        warnings = warnings_about(reader, gain, chosen)
         return SplitResult(job.outputs, reader.seconds_read, elapsed, gain, warnings)
+
+
+def check_outputs(job: Job, overwrite: bool) -> None:
+    """Refuse to replace what exists, unless told to, and what is no file in any case."""
+    for path in job.outputs.values():
+        with writing_to(path):
+            if path.is_dir():
+                raise IsADirectoryError
+            if path.exists() and not overwrite:
+                raise OutputExistsError(f'"{path}": exists', hint="Add --overwrite to replace it.")
 
 
 def fill_spools(
@@ -214,17 +238,24 @@ def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
     return 1 / peak if chosen.clips and peak > 1 else 1.0
 
 
-def warnings_about(reader: AudioReader, gain: float) -> list[str]:
+def warnings_about(reader: AudioReader, gain: float, chosen: OutputFormat) -> list[str]:
     """Tell what a listener might otherwise wonder about."""
     found = []
     declared = reader.declared_seconds
     if declared is not None and declared - reader.seconds_read > TRUNCATION_SECONDS:
         found.append(
-            f"decoded {reader.seconds_read:.1f} of {declared:.1f} declared seconds;"
+            f"its sound ends at {reader.seconds_read:.1f} of {declared:.1f} declared seconds;"
             " the file may be truncated"
         )
+    if reader.damage:
+        found.append(f"decoding stopped at {reader.seconds_read:.1f} s: {reader.damage}")
+    rate = chosen.rate_for(reader.sample_rate)
+    if rate != reader.sample_rate:
+        found.append(
+            f"{chosen.extension} cannot hold {reader.sample_rate} Hz; written at {rate} Hz"
+        )
     if reader.non_finite:
-        found.append(f"{reader.non_finite} samples were not finite numbers; they were silenced")
+        found.append(f"{reader.non_finite} samples were no sensible numbers; they were silenced")
     if gain != 1:
         found.append(f"all stems were lowered by {-20 * np.log10(gain):.2f} dB to avoid clipping")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from karaoke.audio import (
     encode,
     load_audio,
     output_format,
+    publish_all,
     save_audio,
     writing,
 )
@@ -141,6 +143,27 @@ def test_missing_folder_and_forbidden(tmp_path: Path) -> None:
         load_audio(tmp_path / "nothing.mp3")
     with pytest.raises(NoInputError, match="is a folder"):
         load_audio(tmp_path)
+    with pytest.raises(NoInputError, match="no such file"):
+        load_audio("a" * 300)
+    os.mkfifo(tmp_path / "fifo.wav")
+    with pytest.raises(NoInputError, match="is no regular file"):
+        load_audio(tmp_path / "fifo.wav")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(noise: Noise, wav: Wav) -> None:
+    path = wav(noise(1, 100))
+    path.chmod(0)
+    with pytest.raises(PermissionDeniedError, match="may not be read"):
+        load_audio(path)
+
+
+def test_links_are_followed_as_the_system_does(noise: Noise, wav: Wav, tmp_path: Path) -> None:
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "deep")
+    audio = noise(1, 500)
+    wav(audio).rename(tmp_path / "real" / "song.wav")
+    np.testing.assert_array_equal(load_audio(f"{tmp_path}/link/../song.wav")[0], audio)
 
 
 @pytest.mark.parametrize(
@@ -157,12 +180,32 @@ def test_odd_names(
 
 def test_not_a_number_is_silenced_and_counted(noise: Noise, wav: Wav) -> None:
     audio = noise(2, 1000)
-    audio[0, 10], audio[1, 20] = np.nan, np.inf
+    audio[0, 10], audio[1, 20], audio[1, 30] = np.nan, np.inf, 1e20
     with AudioReader(wav(audio)) as reader:
         decoded = np.concatenate(list(reader.blocks()), axis=1)
-        assert reader.non_finite == 2
-    assert decoded[0, 10] == decoded[1, 20] == 0
+        assert reader.non_finite == 3
+    assert decoded[0, 10] == decoded[1, 20] == decoded[1, 30] == 0
     assert np.isfinite(decoded).all()
+
+
+def test_damage_after_good_audio_keeps_the_good_audio(song: Path, transcode: Transcode) -> None:
+    path = transcode(song, "x.m4a", "-movflags", "+faststart")
+    content = bytearray(path.read_bytes())
+    start = len(content) // 3
+    content[start:] = np.random.default_rng(0).bytes(len(content) - start)
+    path.write_bytes(content)
+    with AudioReader(path) as reader:
+        blocks = list(reader.blocks())
+        assert blocks and reader.seconds_read > 5
+        assert reader.damage
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_bytes_are_no_song(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(np.random.default_rng(seed).bytes(200_000))
+    with pytest.raises(NotAudioError):
+        load_audio(path)
 
 
 def test_closing_early_ends_ffmpeg(noise: Noise, wav: Wav) -> None:
@@ -238,6 +281,35 @@ def test_formats_say_what_they_cannot_hold(noise: Noise, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("extension", "rate", "written"), [("mp3", 96000, 48000), ("m4a", 37800, 44100)]
+)
+def test_rates_that_a_format_cannot_hold(
+    noise: Noise, tmp_path: Path, extension: str, rate: int, written: int
+) -> None:
+    assert output_format(extension).rate_for(rate) == written
+    assert output_format(extension).rate_for(44100) == 44100
+    save_audio(tmp_path / f"x.{extension}", noise(2, rate), rate)
+    with AudioReader(tmp_path / f"x.{extension}") as reader:
+        assert reader.sample_rate == written
+
+
+def test_parts_are_published_together(tmp_path: Path) -> None:
+    class Interrupted(PartFile):
+        """Is hit by Ctrl-C when it has got its name."""
+
+        def publish(self) -> None:
+            super().publish()
+            raise KeyboardInterrupt
+
+    with Interrupted(tmp_path / "a") as first, PartFile(tmp_path / "b") as second:
+        for part in (first, second):
+            part.path.write_bytes(b"x")
+        with pytest.raises(KeyboardInterrupt):
+            publish_all([first, second])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
 def test_a_file_appears_only_when_it_is_whole(noise: Noise, tmp_path: Path) -> None:
     target = tmp_path / "x.wav"
     target.write_bytes(b"old")
@@ -248,19 +320,17 @@ def test_a_file_appears_only_when_it_is_whole(noise: Noise, tmp_path: Path) -> N
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), PartFile(target) as part:
-        encode(
-            part.path, failing_blocks(), sample_rate=44100, channels=1, frames=200, chosen=chosen
-        )
+        encode(part, failing_blocks(), sample_rate=44100, channels=1, frames=200, chosen=chosen)
     assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
     assert target.read_bytes() == b"old"
     with pytest.raises(WriteError, match="100 of 200 samples"), PartFile(target) as part:
-        encode(part.path, [noise(1, 100)], sample_rate=44100, channels=1, frames=200, chosen=chosen)
+        encode(part, [noise(1, 100)], sample_rate=44100, channels=1, frames=200, chosen=chosen)
     assert target.read_bytes() == b"old"
 
 
 def test_folders_that_cannot_be_written(noise: Noise, tmp_path: Path) -> None:
     for name in ("x.wav", "x.mp3"):
-        with pytest.raises(WriteError):
+        with pytest.raises(WriteError, match="no such folder"):
             save_audio(tmp_path / "missing" / name, noise(1, 100), 44100)
     with pytest.raises((PermissionDeniedError, WriteError)):
         save_audio("/proc/x.wav", noise(1, 100), 44100)
@@ -304,9 +374,10 @@ def test_no_ffmpeg_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ffmpeg_room._find.cache_clear()
     with pytest.raises(ToolMissingError, match="no usable ffmpeg"):
         find_ffmpeg()
-    monkeypatch.setenv("KARAOKE_FFMPEG", str(tmp_path / "nothing"))
-    with pytest.raises(ToolMissingError, match="does not start"):
-        load_audio(__file__)
+    for broken in (tmp_path / "nothing", "/bin/false"):
+        monkeypatch.setenv("KARAOKE_FFMPEG", str(broken))
+        with pytest.raises(ToolMissingError, match="does not run"):
+            load_audio(__file__)
 
 
 def broken_wheel() -> str:
@@ -323,9 +394,10 @@ def test_ffmpeg_without_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_an_encoder_that_dies_is_reported(noise: Noise, tmp_path: Path) -> None:
     chosen = output_format("opus")
-    with pytest.raises(WriteError, match=r"ffmpeg|rate|Invalid|Error"):
+    broken = PartFile(tmp_path / "x.opus")
+    with pytest.raises(WriteError, match=r"ffmpeg|rate|Invalid|Error"), broken as part:
         encode(
-            tmp_path / "x.opus",
+            part,
             [noise(1, 50_000)] * 50,
             sample_rate=44100,
             channels=1,

@@ -164,8 +164,70 @@ def test_output_folder_that_is_a_file(
 ) -> None:
     (tmp_path / "out").write_text("a file")
     done = run_karaoke("split", song, "-n", tiny_model, "-o", tmp_path / "out", "-q")
-    assert done.returncode == 74
+    assert done.returncode == 73
     assert is_one_line(done.stderr)
+    folder = tmp_path / "stems" / "song" / "instrumental.wav"
+    folder.mkdir(parents=True)
+    (folder.parent / "vocals.wav").write_text("old")
+    arguments = ("-n", tiny_model, "-o", tmp_path / "stems", "-q", "--overwrite")
+    done = run_karaoke("split", song, *arguments)
+    assert done.returncode == 73
+    assert is_one_line(done.stderr) and "in the way" in done.stderr
+    assert (folder.parent / "vocals.wav").read_text() == "old"
+
+
+def test_a_song_is_never_written_over(
+    run_karaoke: Run, noise: Noise, tiny_model: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "vocals" / "vocals.wav"
+    source.parent.mkdir()
+    soundfile.write(source, noise(1, 1000).T, 44100)
+    before = source.read_bytes()
+    done = run_karaoke(
+        "split", "vocals/vocals.wav", "-o", ".", "--overwrite", "-n", tiny_model, cwd=tmp_path
+    )
+    assert done.returncode == 73
+    assert "is one of the songs" in done.stderr
+    assert source.read_bytes() == before
+
+
+def test_a_reader_that_goes_away_costs_no_song(
+    song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "karaoke", "split", str(song), "-n", str(tiny_model)]
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0, process.stderr
+    assert len(files_below(tmp_path)) == 2
+    assert process.stderr is not None
+    process.stderr.close()
+
+
+def test_full_standard_output(
+    run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "karaoke", "split", song, "-n", tiny_model, "-o", tmp_path],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 74
+    assert "standard output" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_high_rates_are_converted_where_the_format_demands_it(
+    run_karaoke: Run, noise: Noise, tiny_model: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "hi.wav", noise(2, 20_000).T, 96000)
+    done = run_karaoke("split", "hi.wav", "--format", "mp3", "-n", tiny_model, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "mp3 cannot hold 96000 Hz; written at 48000 Hz" in done.stderr
 
 
 def test_one_bad_song_does_not_stop_the_others(
@@ -202,6 +264,7 @@ def test_songs_with_the_same_name_are_refused_before_any_work(
         (["--device", "toaster"], 2, "unknown device"),
         (["--overlap", "1"], 2, "overlap 1.0 is not in"),
         (["--model", "nonesuch"], 69, "Models at hand"),
+        (["--model", "n" * 300], 69, "Models at hand"),
     ],
 )
 def test_bad_options(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from karaoke.audio.reading import Block
 from karaoke.checkpoints import Header, build_network
-from karaoke.errors import UsageError
+from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation import CHANNEL_GROUPS, Separator, choose_device, load_model
 
 
@@ -54,6 +55,30 @@ def test_streaming_is_the_same_path(separator: Separator, noise: Callable[..., B
         np.testing.assert_array_equal(np.concatenate([p[stem] for p in pieces], axis=1), audio)
     assert seconds[-1] == pytest.approx(200_000 / 44100)
     assert len(pieces) > 2
+
+
+def test_models_without_vocals_have_no_instrumental(tiny_header: Header) -> None:
+    header = dataclasses.replace(tiny_header, stems=("drums",))
+    stems = Separator(build_network(header), header).separate(np.zeros((2, 500), np.float32))
+    assert list(stems) == ["drums"]
+
+
+def test_wrong_shapes(separator: Separator) -> None:
+    assert separator.separate([0.0] * 100)["vocals"].shape == (100,)
+    for shape in ((1000, 2), (1, 2, 1000)):
+        with pytest.raises(UsageError, match=r"Give \(channels, samples\)"):
+            separator.separate(np.zeros(shape, np.float32))
+
+
+def test_memory_that_does_not_suffice(tiny_header: Header) -> None:
+    class Greedy(torch.nn.Module):
+        """Asks for more memory than there is."""
+
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(2**60)
+
+    with pytest.raises(DeviceMemoryError, match="is used up"):
+        Separator(Greedy(), tiny_header).separate(np.zeros((2, 500), np.float32))
 
 
 def test_one_dimensional_mono_and_empty_songs(separator: Separator) -> None:

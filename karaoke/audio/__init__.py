@@ -6,7 +6,18 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some 
 from __future__ import annotations
 
 from karaoke.audio.reading import AudioReader, Block, load_audio
-from karaoke.audio.writing import FORMATS, OutputFormat, PartFile, encode, output_format, save_audio
+from karaoke.audio.writing import (
+    FORMATS,
+    OutputFormat,
+    PartFile,
+    check_writable,
+    encode,
+    in_blocks,
+    output_format,
+    publish_all,
+    save_audio,
+    writing_to,
+)
 
 __all__ = [
     "FORMATS",
@@ -14,8 +25,12 @@ __all__ = [
     "Block",
     "OutputFormat",
     "PartFile",
+    "check_writable",
     "encode",
+    "in_blocks",
     "load_audio",
     "output_format",
+    "publish_all",
     "save_audio",
+    "writing_to",
 ]

@@ -31,7 +31,7 @@ PROBLEM = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
 
 
 def version_of(executable: str) -> int | None:
-    """Tell the major version of an ffmpeg; None if it does not run or is a development build."""
+    """Tell the major version of an ffmpeg; 0 for a development build, None if it does not run."""
     try:
         answer = subprocess.run(
             [executable, "-nostdin", "-version"],
@@ -39,18 +39,20 @@ def version_of(executable: str) -> int | None:
             text=True,
             errors="replace",
             timeout=20,
-            check=False,
+            check=True,
         ).stdout
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.SubprocessError):
         return None
     found = re.match(r"ffmpeg version n?(\d+)\.", answer)
-    return int(found[1]) if found else None
+    return int(found[1]) if found else 0
 
 
 @lru_cache(maxsize=8)
 def _find(path: str, override: str) -> str:
     """Choose an ffmpeg for a PATH; the path is an argument so that a changed one is seen."""
     if override:
+        if version_of(override) is None:
+            raise ToolMissingError(f'KARAOKE_FFMPEG "{override}" does not run', hint=INSTALL)
         return override
     executable = shutil.which("ffmpeg", path=path)
     if executable is not None and (version_of(executable) or 0) >= OLDEST_VERSION:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from karaoke.errors import NoInputError, NotAudioError, PermissionDeniedError
 
 Block = NDArray[np.float32]
 
+#: Beyond this a sample is damage, not sound: squares of it would leave the range of float32.
+LOUDEST = 1e6
+#: What ffmpeg makes of random bytes before it gives up is shorter than this.
+GARBAGE_SECONDS = 1.0
 #: Samples per channel in a block: a third of a megabyte in stereo.
 BLOCK_LENGTH = 1 << 15
 AU_HEADER = struct.Struct(">4s5I")
@@ -43,6 +48,29 @@ def describe(path: Path) -> str:
     return " (looks like text)" if is_text else ""
 
 
+def check_readable(path: Path) -> None:
+    """Refuse what is no regular file or may not be read.
+
+    Raises
+    ------
+    NoInputError, PermissionDeniedError
+        So it is.
+    """
+    forbidden = PermissionDeniedError(f'"{path}": may not be read', hint="Check its permissions.")
+    try:
+        mode = path.stat().st_mode
+    except PermissionError as error:
+        raise forbidden from error
+    except OSError as error:
+        raise NoInputError(f'"{path}": no such file', hint="Check the name.") from error
+    if stat.S_ISDIR(mode):
+        raise NoInputError(f'"{path}": is a folder', hint="Name the songs in it.")
+    if not stat.S_ISREG(mode):
+        raise NoInputError(f'"{path}": is no regular file', hint="Save it to a file first.")
+    if not os.access(path, os.R_OK):
+        raise forbidden
+
+
 class AudioReader:
     """Stream the first audio stream of a file; a context manager.
 
@@ -61,7 +89,9 @@ class AudioReader:
     samples_read
         Per channel, so far.
     non_finite
-        How many NaN and infinite samples were replaced by zero so far.
+        How many NaN, infinite and absurdly large samples were replaced by zero so far.
+    damage
+        What stopped the decoder before the end of the file, or nothing.
 
     Raises
     ------
@@ -70,20 +100,16 @@ class AudioReader:
     PermissionDeniedError
         It may not be read.
     NotAudioError
-        Nothing can be decoded; or, from :meth:`blocks`, ffmpeg gave up on the way.
+        Nothing can be decoded; sometimes known only to :meth:`blocks`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.samples_read = 0
         self.non_finite = 0
-        if self.path.is_dir():
-            raise NoInputError(f'"{path}": is a folder', hint="Name the songs in it.")
-        if not self.path.exists():
-            raise NoInputError(f'"{path}": no such file', hint="Check the name.")
-        if not os.access(self.path, os.R_OK):
-            raise PermissionDeniedError(f'"{path}": may not be read', hint="Check its permissions.")
-        self._process = FfmpegProcess(decode_arguments(os.path.abspath(path)), stdout=True)
+        self.damage = ""
+        check_readable(self.path)
+        self._process = FfmpegProcess(decode_arguments(os.fspath(path)), stdout=True)
         try:
             self.sample_rate, self.channels = self._read_header()
         except BaseException:
@@ -123,7 +149,7 @@ class AudioReader:
         Raises
         ------
         NotAudioError
-            Not one sample came, or ffmpeg ended with an error: the file is garbage.
+            Not one sample came, or ffmpeg gave up at once: the file is garbage.
         """
         size = 4 * self.channels
         while data := self._process.stdout.read(BLOCK_LENGTH * size):
@@ -132,15 +158,18 @@ class AudioReader:
                 break
             samples = np.frombuffer(data, dtype=">f4")
             block = np.ascontiguousarray(samples.reshape(-1, self.channels).T, dtype=np.float32)
-            finite = np.isfinite(block)
+            finite = np.abs(block) <= LOUDEST
             if not finite.all():
                 self.non_finite += int(block.size - np.count_nonzero(finite))
                 block = np.where(finite, block, np.float32(0))
             self.samples_read += block.shape[1]
             yield block
-        # A truncated file ends with code 0; this is a decoder that found hardly anything valid.
-        if self._process.wait() != 0 or self.samples_read == 0:
+        # A truncated file ends with code 0; an error means that hardly anything valid came last.
+        failed = self._process.wait() != 0
+        if self.samples_read == 0 or (failed and self.seconds_read < GARBAGE_SECONDS):
             raise self._not_audio()
+        if failed:
+            self.damage = " ".join(list(self._process.problems)[-1:]) or "ffmpeg gave up"
 
     def close(self) -> None:
         """End ffmpeg."""

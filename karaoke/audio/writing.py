@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,10 +16,17 @@ import soundfile
 
 from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
 from karaoke.audio.reading import BLOCK_LENGTH, Block
-from karaoke.errors import PermissionDeniedError, ToolMissingError, UsageError, WriteError
+from karaoke.errors import (
+    OutputExistsError,
+    PermissionDeniedError,
+    ToolMissingError,
+    UsageError,
+    WriteError,
+)
 
 #: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16
+SPACE = "Check the folder, and that the disk is not full."
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 
 
@@ -38,6 +44,8 @@ class OutputFormat:
         For ffmpeg; None for those that libsndfile writes.
     max_channels
         That it can hold.
+    rates
+        In Hz that it can hold, ascending; empty for any. Others are converted to the next.
     bit_depth
         The one chosen; 0 for lossy formats.
     """
@@ -46,13 +54,20 @@ class OutputFormat:
     bit_depths: tuple[int, ...] = ()
     encoder: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    max_channels: int = 8
+    max_channels: int = 2
+    rates: tuple[int, ...] = ()
     bit_depth: int = 0
 
     @property
     def clips(self) -> bool:
         """Whether samples beyond full scale are lost."""
         return self.bit_depth != 32
+
+    def rate_for(self, sample_rate: int) -> int:
+        """Tell the rate in Hz at which a song of a rate is written."""
+        if not self.rates:
+            return sample_rate
+        return next((rate for rate in self.rates if rate >= sample_rate), self.rates[-1])
 
     def check_channels(self, channels: int) -> None:
         """Refuse what the format cannot hold, before any work is done.
@@ -69,17 +84,22 @@ class OutputFormat:
             )
 
 
+#: Sample rates of MPEG audio, in Hz.
+RATES = (
+    *(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+    *(64000, 88200, 96000),
+)
 FORMATS = {
     entry.extension: entry
     for entry in (
         OutputFormat("wav", (24, 16, 32), max_channels=1024),
-        OutputFormat("flac", (24, 16)),
+        OutputFormat("flac", (24, 16), max_channels=8),
         OutputFormat(
-            "mp3", (), "libmp3lame", {"f": "mp3", "audio_bitrate": "320k"}, max_channels=2
+            "mp3", (), "libmp3lame", {"f": "mp3", "audio_bitrate": "320k"}, rates=RATES[:9]
         ),
-        OutputFormat("m4a", (), "aac", {"f": "ipod", "audio_bitrate": "256k"}),
-        OutputFormat("ogg", (), "libvorbis", {"f": "ogg", "aq": 8}),
-        OutputFormat("opus", (), "libopus", {"f": "opus", "audio_bitrate": "192k"}),
+        OutputFormat("m4a", (), "aac", {"f": "ipod", "audio_bitrate": "256k"}, rates=RATES),
+        OutputFormat("ogg", (), "libvorbis", {"f": "ogg", "aq": 8}, rates=(*RATES, 192000)),
+        OutputFormat("opus", (), "libopus", {"f": "opus", "audio_bitrate": "192k"}, rates=(48000,)),
     )
 }
 
@@ -124,10 +144,52 @@ def writing_to(path: Path) -> Iterator[None]:
         raise PermissionDeniedError(
             f'"{path}": may not be written', hint="Choose another folder with --out."
         ) from error
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise OutputExistsError(
+            f'"{path}": a file or a folder is in the way', hint="Choose another folder with --out."
+        ) from error
     except (OSError, soundfile.SoundFileError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full" if full else str(error)
-        raise WriteError(f'"{path}": {reason}', hint="Free some space and run again.") from error
+        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        raise WriteError(f'"{path}": {reason}', hint=SPACE) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that is not there or may not be written.
+
+    Raises
+    ------
+    WriteError, PermissionDeniedError
+        So it is.
+    """
+    if not folder.is_dir():
+        raise WriteError(f'"{folder}": no such folder', hint="Make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionDeniedError(
+            f'"{folder}": may not be written', hint="Choose another folder with --out."
+        )
+
+
+def publish_all(parts: Sequence[PartFile]) -> None:
+    """Publish files that belong together, all or none: first the slow part, then the names."""
+    for part in parts:
+        part.flush()
+    waiting = list(parts)
+    try:
+        while waiting:
+            waiting[0].publish()
+            waiting.pop(0)
+    except BaseException:
+        # A signal between two renames: finish, rather than leave half a set.
+        for part in waiting:
+            if part.path.exists():
+                publish_all([part])
+        raise
+    if os.name == "posix":
+        folder = os.open(parts[0].target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 class PartFile:
@@ -138,7 +200,7 @@ class PartFile:
     Parameters
     ----------
     target
-        Its final path; the folder must exist.
+        Its final path; the folder must exist and be writable, or entering raises an error.
 
     Attributes
     ----------
@@ -148,17 +210,22 @@ class PartFile:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self.path = target.with_name(f".karaoke-{secrets.token_hex(4)}-{target.name}"[:255])
+        self.path = target.with_name(f".karaoke-{secrets.token_hex(6)}{target.suffix}")
+
+    def flush(self) -> None:
+        """Wait until the file is on the disk, which takes time."""
+        # For writing, since Windows flushes nothing else.
+        with writing_to(self.target), self.path.open("r+b") as file:
+            os.fsync(file.fileno())
 
     def publish(self) -> None:
-        """Flush the file to the disk and give it its name, replacing what has it."""
+        """Give the file its name, replacing what has it, which takes none."""
         with writing_to(self.target):
-            with self.path.open("rb") as file:
-                os.fsync(file.fileno())
             os.replace(self.path, self.target)
 
     def __enter__(self) -> PartFile:
-        """Give the part file itself."""
+        """Check the folder and give the part file itself."""
+        check_writable(self.target.parent)
         return self
 
     def __exit__(
@@ -182,7 +249,7 @@ def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def _encode_soundfile(
-    path: Path,
+    part: PartFile,
     blocks: Iterable[Block],
     sample_rate: int,
     channels: int,
@@ -194,7 +261,7 @@ def _encode_soundfile(
     if container == "WAV" and frames * channels * depth // 8 > RIFF_LIMIT:
         container = "RF64"
     # As bytes: soundfile refuses names that are no UTF-8.
-    name = os.fsencode(path) if os.name == "posix" else os.fspath(path)
+    name = os.fsencode(part.path) if os.name == "posix" else os.fspath(part.path)
     with soundfile.SoundFile(
         name, "w", sample_rate, channels, SUBTYPES[depth], format=container
     ) as file:
@@ -202,15 +269,17 @@ def _encode_soundfile(
             file.write((block if depth == 32 else to_integers(block, depth)).T)
     with soundfile.SoundFile(name) as file:
         if file.frames != frames:
-            raise WriteError(f'"{path}": {file.frames} of {frames} samples were written')
+            counts = f"{file.frames} of {frames} samples were written"
+            raise WriteError(f'"{part.target}": {counts}', hint=SPACE)
 
 
 def _encode_ffmpeg(
-    path: Path, blocks: Iterable[Block], sample_rate: int, channels: int, options: dict[str, Any]
+    part: PartFile, blocks: Iterable[Block], sample_rate: int, channels: int, chosen: OutputFormat
 ) -> None:
     """Pipe the blocks through an encoder of ffmpeg."""
+    options = {**chosen.options, "ar": chosen.rate_for(sample_rate)}
     arguments = encode_arguments(
-        os.path.abspath(path), sample_rate=sample_rate, channels=channels, options=options
+        os.fspath(part.path), sample_rate=sample_rate, channels=channels, options=options
     )
     process = FfmpegProcess(arguments, stdin=True)
     try:
@@ -222,13 +291,13 @@ def _encode_ffmpeg(
             pass  # ffmpeg gave up; its return code and messages say why
         if process.wait() != 0:
             problems = " ".join(process.problems) or "ffmpeg failed"
-            raise WriteError(f'"{path}": {problems}', hint="Free some space and run again.")
+            raise WriteError(f'"{part.target}": {problems}', hint=SPACE)
     finally:
         process.kill()
 
 
 def encode(
-    path: Path,
+    part: PartFile,
     blocks: Iterable[Block],
     *,
     sample_rate: int,
@@ -236,12 +305,12 @@ def encode(
     frames: int,
     chosen: OutputFormat,
 ) -> None:
-    """Write a whole file, under the very name it is given.
+    """Write a whole part file.
 
     Parameters
     ----------
-    path
-        Of the file, usually a :class:`PartFile`'s.
+    part
+        Entered, and to be published by the caller.
     blocks
         float32 ``(channels, samples)``, ``frames`` samples in all.
     sample_rate
@@ -259,11 +328,11 @@ def encode(
         The file cannot be written, or did not come out complete.
     """
     chosen.check_channels(channels)
-    with writing_to(path):
+    with writing_to(part.target):
         if chosen.encoder is None:
-            _encode_soundfile(path, blocks, sample_rate, channels, frames, chosen)
+            _encode_soundfile(part, blocks, sample_rate, channels, frames, chosen)
         else:
-            _encode_ffmpeg(path, blocks, sample_rate, channels, chosen.options)
+            _encode_ffmpeg(part, blocks, sample_rate, channels, chosen)
 
 
 def in_blocks(read: Callable[[int, int], Block], frames: int) -> Iterator[Block]:
@@ -300,11 +369,11 @@ def save_audio(
     channels, frames = audio.shape
     with PartFile(target) as part:
         encode(
-            part.path,
+            part,
             in_blocks(lambda start, length: audio[:, start : start + length], frames),
             sample_rate=sample_rate,
             channels=channels,
             frames=frames,
             chosen=output_format(target.suffix, bit_depth),
         )
-        part.publish()
+        publish_all([part])

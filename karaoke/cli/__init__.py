@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import math
+import os
 import signal
 import sys
+import time
 import traceback
 from types import FrameType
 from typing import Annotated
@@ -51,26 +53,44 @@ class Stopped(BaseException):
         self.code = code
 
 
-def on_signal(number: int, _frame: FrameType | None) -> None:
-    """Turn the first signal into an exception; cleaning up is not to be interrupted by more."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise Stopped(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
+class SignalHandler:
+    """Turns a signal into an exception, once: cleaning up is not to be interrupted by more.
+
+    After some seconds it does so again, should the first have been lost in a callback, where
+    Python only prints exceptions.
+    """
+
+    patience_seconds = 5.0
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # Ignored signals stay ignored: `nohup` and background jobs count on it.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self)
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Raise :class:`Stopped`."""
+        if time.monotonic() - self._last > self.patience_seconds:
+            self._last = time.monotonic()
+            interrupted = number == signal.SIGINT
+            raise Stopped(ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED)
 
 
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, on_signal)
-    # Names of files may hold bytes that are no UTF-8; print them as they are.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")
+    SignalHandler()
+    if sys.stderr is None:  # closed by the caller; errors are not to end up on stdout
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         app(prog_name="karaoke")
     except Stopped as stop:
         print("karaoke: stopped, nothing half-written", file=sys.stderr)
         sys.exit(stop.code)
     except KaraokeError as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
         print(f"karaoke: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except MemoryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karaoke.catalogue import DEFAULT_MODEL
-from karaoke.errors import BatchError, KaraokeError
+from karaoke.errors import BatchError, KaraokeError, WriteError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 
 def split(
-    songs: Annotated[list[Path], typer.Argument(metavar="SONG...", help="Sound or video files.")],
+    songs: Annotated[
+        list[Path], typer.Argument(metavar="SONG...", help="Sound or video files.", readable=False)
+    ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results.")
+        Path,
+        typer.Option("-o", "--out", metavar="DIR", help="Folder for the results.", readable=False),
     ] = Path("separated"),
     model: Annotated[
         str, typer.Option("-n", "--model", metavar="NAME|PATH", help="Model to use.")
@@ -64,7 +68,7 @@ def split(
     jobs = plan(songs, out, ("vocals", "instrumental"), chosen.extension)
     chosen_device, reason = choose_device(device)
     separator = load_model(model, device=str(chosen_device), overlap=overlap)
-    console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
     console.print(f"model {model} on {chosen_device} ({reason})", markup=False)
     split_all(jobs, separator, chosen, overwrite, console)
 
@@ -82,11 +86,11 @@ def split_all(
             with progress_display(console, job.source) as progress:
                 result = split_song(job, separator, chosen, overwrite=overwrite, progress=progress)
             report(console, job.source, result)
-        except KaraokeError as error:
+        except Exception as error:
             if len(jobs) == 1:
                 raise
             failures += 1
-            print(f"karaoke: {error}", file=sys.stderr)
+            print(f"karaoke: {as_karaoke_error(error, job.source)}", file=sys.stderr)
     if failures:
         raise BatchError(f"{failures} of {len(jobs)} songs failed", hint="See above.")
 
@@ -101,8 +105,25 @@ def report(console: Console, source: Path, result: SplitResult) -> None:
         f" {speed:.1f} x real time",
         markup=False,
     )
-    for path in result.outputs.values():
-        print(path, flush=True)
+    lines = b"".join(os.fsencode(path) + b"\n" for path in result.outputs.values())
+    try:
+        # As bytes: the name on the disk, whatever the encoding of the terminal.
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Nobody reads the paths any more; the songs are wanted all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise WriteError(
+            f"standard output: {error.strerror}", hint="The files are written."
+        ) from error
+
+
+def as_karaoke_error(error: Exception, source: Path) -> KaraokeError:
+    """Make one of ours of any error, so that a bug in one song does not stop the others."""
+    if isinstance(error, KaraokeError):
+        return error
+    return KaraokeError(f'"{source}": {type(error).__name__}: {error}', hint="This is a bug.")
 
 
 def clock(seconds: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -270,3 +272,16 @@ def test_a_run_learns_logs_and_writes_checkpoints(
     assert header.stems == ("vocals",)
     assert network(torch.zeros(1, 2, 100)).shape == (1, 1, 2, 100)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_two_processes_train_as_one_command(corpus: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    options = ["--time-budget", "0.01", "--workers", "0", "--cache", str(tmp_path / "cache")]
+    command = [*torchrun, "-m", "karaoke.training", str(corpus), str(run), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (line,) = (run / "log.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 1
+    network, _ = load_checkpoint(run / "last.safetensors")
+    assert sum(p.numel() for p in network.parameters()) == 1_843_218

@@ -15,7 +15,7 @@ import torch
 from torch import distributed
 
 from karaoke.training.data import load_corpus
-from karaoke.training.loop import Recipe, Trainer
+from karaoke.training.loop import Recipe, Trainer, rank_and_world
 
 
 def main() -> None:
@@ -34,12 +34,17 @@ def main() -> None:
         time_budget=arguments.time_budget,
         validate_every=arguments.validate_every,
     )
-    recordings = load_corpus(arguments.corpus, arguments.cache or arguments.run / "cache")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    cache = arguments.cache or arguments.run / "cache"
+    if rank_and_world()[0] == 0:
+        load_corpus(arguments.corpus, cache)
+    if distributed.is_initialized():
+        distributed.barrier()  # the others find everything decoded
+    recordings = load_corpus(arguments.corpus, cache)
     Trainer(recipe, recordings, arguments.run, device).run(arguments.workers)
     if distributed.is_initialized():
         distributed.destroy_process_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def decode_to_cache(source: Path, target: Path) -> None:
     audio, sample_rate = soundfile.read(source, dtype="float32", always_2d=True)
     audio = soxr.resample(audio, sample_rate, SAMPLE_RATE)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(".part.npy")
+    part = target.with_suffix(f".{os.getpid()}.part.npy")
     np.save(part, np.round(audio.T.clip(-1, 1) * 32767).astype(np.int16))
     part.rename(target)
 

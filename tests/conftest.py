@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,16 @@ DATA = Path(__file__).parent / "data"
 CORPUS = Path(os.environ.get("KARAOKE_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 TINY_CONFIG = {"n_fft": 512, "hop_length": 256, "features": 8, "hidden": 8, "layers": 1}
 TINY_BANDS = [0.0, 1000.0, 4000.0, 22050.0]
+
+
+def cut(audio: Block, sizes: list[int]) -> Iterator[Block]:
+    """Cut audio into blocks of the sizes, over and over."""
+    start = 0
+    while start < audio.shape[1]:
+        for size in sizes:
+            if start < audio.shape[1]:
+                yield audio[:, start : start + size]
+                start += size
 
 
 @pytest.fixture

@@ -206,6 +206,25 @@ def test_a_reader_that_goes_away_costs_no_song(
     process.stderr.close()
 
 
+def test_closed_streams(song: Path, tiny_model: Path, tmp_path: Path) -> None:
+    command = f'"{sys.executable}" -m karaoke split "$1" -n "$2" -o "$3"'
+    for closed, arguments in ((">&-", song), ("2>&-", song), (">&- 2>&-", song)):
+        line = [
+            "sh",
+            "-c",
+            f"{command} --overwrite {closed}",
+            "sh",
+            arguments,
+            tiny_model,
+            tmp_path,
+        ]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    line = ["sh", "-c", f"{command} 2>&-", "sh", tmp_path / "nothing", tiny_model, tmp_path]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (66, "")
+
+
 def test_full_standard_output(
     run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,15 +14,7 @@ from karaoke.checkpoints import Header, build_network
 from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation import CHANNEL_GROUPS, Separator, choose_device, load_model
 
-
-def cut(audio: Block, sizes: list[int]) -> Iterator[Block]:
-    """Cut audio into blocks of the sizes, over and over."""
-    start = 0
-    while start < audio.shape[1]:
-        for size in sizes:
-            if start < audio.shape[1]:
-                yield audio[:, start : start + size]
-                start += size
+from .conftest import cut
 
 
 @pytest.fixture

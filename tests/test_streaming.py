@@ -12,15 +12,7 @@ from hypothesis import strategies as st
 from karaoke.audio.reading import Block
 from karaoke.streaming import Delay, overlap_add, resample
 
-
-def cut(audio: Block, sizes: list[int]) -> Iterator[Block]:
-    """Cut audio into blocks of the sizes, over and over."""
-    start = 0
-    while start < audio.shape[1]:
-        for size in sizes:
-            if start < audio.shape[1]:
-                yield audio[:, start : start + size]
-                start += size
+from .conftest import cut
 
 
 def join(blocks: Iterator[Block]) -> Block:

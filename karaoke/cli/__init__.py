@@ -81,8 +81,9 @@ class SignalHandler:
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
     SignalHandler()
-    if sys.stderr is None:  # closed by the caller; errors are not to end up on stdout
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    # Closed by the caller: what is meant for one must not end up in the other, or in a file.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         app(prog_name="karaoke")
     except Stopped as stop:

@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.checkpoints import Header, load_checkpoint
+from karaoke.checkpoints import Header, load_checkpoint, read_header
 from karaoke.errors import NoInputError
 from karaoke.spectral import Stft
 from karaoke.training import augment, losses
@@ -253,6 +253,21 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(
     second = Trainer(recipe, recordings, tmp_path / "b")
     assert second.state.step == 3
     assert losses_before + train(second, 3) == straight
+
+
+def test_a_run_starts_from_a_checkpoint(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    first = Trainer(recipe, recordings, tmp_path / "a")
+    train(first, 3)
+    first.report(0.0)
+    checkpoint = tmp_path / "a" / "last.safetensors"
+    header = read_header(checkpoint)
+    assert header.config["magnitude_exponent"] == 0.3, "defaults are written out"
+    second = Trainer(recipe, recordings, tmp_path / "b", start_from=checkpoint)
+    assert second.state.step == 0
+    for name, weight in second.network.state_dict().items():
+        torch.testing.assert_close(weight, first.average.state_dict()[name], atol=0, rtol=0)
 
 
 def test_a_run_learns_logs_and_writes_checkpoints(

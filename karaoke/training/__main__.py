@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="folder with a manifest.tsv")
     parser.add_argument("run", type=Path, help="folder of the run; an existing one is resumed")
     parser.add_argument("--cache", type=Path, help="decoded corpus (default: RUN/cache)")
+    parser.add_argument("--start-from", type=Path, help="checkpoint to begin with")
     parser.add_argument("--time-budget", type=float, default=3600.0, help="seconds of training")
     parser.add_argument("--validate-every", type=int, default=150, help="in steps")
     parser.add_argument("--workers", type=int, default=1, help="processes that make mixtures")
@@ -45,7 +46,8 @@ def main() -> None:
     if distributed.is_initialized():
         distributed.barrier()  # the others find everything decoded
     recordings = load_corpus(arguments.corpus, cache)
-    Trainer(recipe, recordings, arguments.run, device).run(arguments.workers)
+    trainer = Trainer(recipe, recordings, arguments.run, device, arguments.start_from)
+    trainer.run(arguments.workers)
     if distributed.is_initialized():
         distributed.destroy_process_group()
 

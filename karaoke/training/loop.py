@@ -17,8 +17,9 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
-from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
 from karaoke.metrics import is_singing, si_sdr_gain, windows
+from karaoke.networks import NETWORKS
 from karaoke.spectral import Stft
 from karaoke.training.data import SAMPLE_RATE, MixtureDataset, Pool, Recording
 from karaoke.training.losses import separation_loss
@@ -156,16 +157,23 @@ class Trainer:
         Of the run; an existing one is resumed.
     device
         A torch device; on any of them the network runs in bfloat16 and the loss in float32.
+    start_from
+        A checkpoint whose weights a new run begins with, instead of random ones.
     """
 
     def __init__(
-        self, recipe: Recipe, recordings: Sequence[Recording], folder: Path, device: str = "cpu"
+        self,
+        recipe: Recipe,
+        recordings: Sequence[Recording],
+        folder: Path,
+        device: str = "cpu",
+        start_from: Path | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.recordings, self.folder, self.device = recipe, recordings, folder, device
-        self.header = Header(
-            recipe.architecture, recipe.config, SAMPLE_RATE, 2, ("vocals",), 10.0, 0.25
-        )
+        # In full: a checkpoint must not change its meaning when a default does.
+        config = asdict(NETWORKS[recipe.architecture][1](**recipe.config))
+        self.header = Header(recipe.architecture, config, SAMPLE_RATE, 2, ("vocals",), 10.0, 0.25)
         self.network = build_network(self.header).to(device)
         self.data = MixtureDataset(
             recordings,
@@ -182,7 +190,10 @@ class Trainer:
         if (folder / "last.pt").exists():
             self._resume()
         else:
-            self._calibrate()
+            if start_from is None:
+                self._calibrate()
+            else:
+                self.network.load_state_dict(load_checkpoint(start_from)[0].state_dict())
             self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.parallel: nn.Module = self.network
         if distributed.is_initialized():
@@ -192,7 +203,7 @@ class Trainer:
         """Let the network see the statistics of its input, if it asks for them."""
         calibrate = getattr(self.network, "calibrate", None)
         if calibrate is not None:
-            # Negative indices: mixtures that training does not see.
+            # Beyond the end: mixtures that training does not see.
             items = torch.stack([self.data[self.data.length + i] for i in range(64)])
             calibrate(items.sum(dim=1).to(self.device))
 

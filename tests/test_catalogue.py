@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -27,5 +29,9 @@ def test_every_model_that_ships_is_whole_and_documented() -> None:
         assert "vocals" in header.stems
         assert 0 <= header.overlap < 1
         assert path.with_suffix(".md").is_file()
-        assert path.stat().st_size < 30e6
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        assert facts["name"] == name
+        assert facts["size_bytes"] == len(content) < 30e6
+        assert facts["sha256"] == hashlib.sha256(content).hexdigest()
         assert header.segment_seconds > 0

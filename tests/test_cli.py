@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -337,6 +339,21 @@ def test_stopping_leaves_nothing_behind(
     assert stdout == ""
     assert "Traceback" not in stderr
     assert files_below(tmp_path) == ["long.wav"]
+
+
+def test_a_terminal_shows_a_bar(song: Path, tiny_model: Path, tmp_path: Path) -> None:
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "karaoke", "split", song, "-n", tiny_model, "-o", tmp_path]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=child, env=environment)
+    os.close(child)
+    shown = b""
+    with suppress(OSError):  # a terminal ends with an error, not with an end of file
+        while piece := os.read(parent, 4096):
+            shown += piece
+    os.close(parent)
+    assert process.wait(timeout=60) == 0
+    assert b"song.mp3" in shown and "━".encode() in shown and b" %" in shown
 
 
 def test_unexpected_errors_are_one_line_too(run_karaoke: Run, song: Path, tmp_path: Path) -> None:

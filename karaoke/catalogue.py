@@ -13,9 +13,14 @@ DEFAULT_MODEL = "open-v1"
 FOLDERS = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
 
 
+def shipped_models() -> dict[str, Path]:
+    """Map the names of the models that came with the package to their checkpoints."""
+    return {path.stem: path for folder in FOLDERS for path in folder.glob("*.safetensors")}
+
+
 def available_models() -> list[str]:
     """List the names of the models that came with the package."""
-    return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.safetensors")})
+    return sorted(shipped_models())
 
 
 def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
@@ -31,14 +36,13 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
     ModelError
         There is neither a model nor a file of this name.
     """
-    for folder in FOLDERS:
-        path = folder / f"{os.fspath(name)}.safetensors"
-        if os.fspath(name) in available_models() and path.is_file():
-            return path
+    shipped = shipped_models()
+    if os.fspath(name) in shipped:
+        return shipped[os.fspath(name)]
     with suppress(OSError):  # a name that is too long is no file either
         if Path(name).is_file():
             return Path(name)
-    known = ", ".join(available_models()) or "none"
+    known = ", ".join(sorted(shipped)) or "none"
     raise ModelError(
         f'"{os.fspath(name)}": no such model or file', hint=f"Models at hand: {known}."
     )

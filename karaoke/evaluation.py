@@ -69,6 +69,22 @@ def find_stem(folder: Path, stem: str) -> Path:
     raise NoInputError(f'"{folder}": holds no {stem}', hint="Expected SONG/vocals.* and so on.")
 
 
+def load_stems(folder: Path) -> tuple[Block, int]:
+    """Read a song's vocals and accompaniment, scaled so that their sum peaks at 0.9.
+
+    Returns
+    -------
+    tuple
+        float32 ``(2, channels, samples)`` and the sample rate in Hz.
+    """
+    vocals, rate = load_audio(find_stem(folder, "vocals"))
+    accompaniment, _ = load_audio(find_stem(folder, "accompaniment"))
+    length = min(vocals.shape[1], accompaniment.shape[1])
+    stems = np.stack([vocals[:, :length], accompaniment[:, :length]])
+    stems *= 0.9 / np.abs(stems.sum(axis=0)).max()
+    return stems, rate
+
+
 def as_mp3(mixture: Block, sample_rate: int) -> Block:
     """Give a song the sound that it has as an MP3."""
     with tempfile.TemporaryDirectory() as folder:
@@ -79,11 +95,8 @@ def as_mp3(mixture: Block, sample_rate: int) -> Block:
 
 def evaluate_song(folder: Path, separator: Separator) -> SongFigures:
     """Mix the stems of a song to an MP3, separate that, and compare window by window."""
-    vocals, rate = load_audio(find_stem(folder, "vocals"))
-    accompaniment, _ = load_audio(find_stem(folder, "accompaniment"))
-    length = min(vocals.shape[1], accompaniment.shape[1])
-    stems = np.stack([vocals[:, :length], accompaniment[:, :length]])
-    stems *= 0.9 / np.abs(stems.sum(axis=0)).max()
+    stems, rate = load_stems(folder)
+    length = stems.shape[-1]
     mixture = as_mp3(stems.sum(axis=0), rate)[:, :length]
     estimates = separator.separate(mixture, rate)
     null = np.abs(estimates["vocals"] + estimates["instrumental"] - mixture).max()

@@ -17,7 +17,7 @@ from karaoke.streaming import Block, Delay, Progress, overlap_add, resample
 
 #: Segments that a GPU works on at a time.
 GPU_BATCH = 8
-#: More would not read and write songs much faster, but each takes 110 MB.
+#: Each takes about 110 MB; a machine with many cores must not run out of memory for them.
 MOST_WORKERS = 8
 #: An array with more is (samples, channels) by mistake.
 MOST_CHANNELS = 64

@@ -28,6 +28,7 @@ from karaoke.audio.reading import Block
 from karaoke.errors import (
     NoInputError,
     NotAudioError,
+    OutputExistsError,
     PermissionDeniedError,
     ToolMissingError,
     UsageError,
@@ -308,6 +309,16 @@ def test_parts_are_published_together(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             publish_all([first, second])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_name_that_cannot_be_taken_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with PartFile(tmp_path / "a") as first, PartFile(tmp_path / "b") as second:
+        for part in (first, second):
+            part.path.write_bytes(b"x")
+        with pytest.raises(OutputExistsError, match="in the way"):
+            publish_all([second, first])
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
 def test_a_file_appears_only_when_it_is_whole(noise: Noise, tmp_path: Path) -> None:

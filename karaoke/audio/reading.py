@@ -169,7 +169,8 @@ class AudioReader:
         if self.samples_read == 0 or (failed and self.seconds_read < GARBAGE_SECONDS):
             raise self._not_audio()
         if failed:
-            self.damage = " ".join(list(self._process.problems)[-1:]) or "ffmpeg gave up"
+            problems = self._process.problems
+            self.damage = problems[-1] if problems else "ffmpeg gave up"
 
     def close(self) -> None:
         """End ffmpeg."""

@@ -182,7 +182,7 @@ def publish_all(parts: Sequence[PartFile]) -> None:
         # A signal between two renames: finish, rather than leave half a set.
         for part in waiting:
             if part.path.exists():
-                publish_all([part])
+                part.publish()
         raise
     if os.name == "posix":
         folder = os.open(parts[0].target.parent, os.O_RDONLY)

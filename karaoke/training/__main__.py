@@ -40,12 +40,12 @@ def main() -> None:
         torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-    cache = arguments.cache or arguments.run / "cache"
-    if rank_and_world()[0] == 0:
-        load_corpus(arguments.corpus, cache)
-    if distributed.is_initialized():
-        distributed.barrier()  # the others find everything decoded
-    recordings = load_corpus(arguments.corpus, cache)
+    rank, world = rank_and_world()
+    if rank > 0:
+        distributed.barrier()  # the first process decodes for all
+    recordings = load_corpus(arguments.corpus, arguments.cache or arguments.run / "cache")
+    if rank == 0 and world > 1:
+        distributed.barrier()
     trainer = Trainer(recipe, recordings, arguments.run, device, arguments.start_from)
     trainer.run(arguments.workers)
     if distributed.is_initialized():

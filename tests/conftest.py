@@ -16,6 +16,7 @@ import torch
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.reading import Block
 from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.training.corpus import Recording, load_corpus
 
 # Tiny networks gain nothing from threads, and lose much while other programs are busy.
 torch.set_num_threads(1)
@@ -105,3 +106,35 @@ def run_karaoke() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a corpus of synthetic recordings with all roles and both splits."""
+    root = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    rows = ["path\trole\tgroup\tseconds\tchannels\tsplit"]
+    files = [
+        ("vocals", "singer-a", "train", 1, 9),
+        ("vocals", "makam-b", "train", 1, 3),
+        ("speech", "speech-an4", "train", 1, 3),
+        ("accompaniment", "band", "train", 2, 5),
+        *((f"song-{part}", song, split, 2, 12)
+          for part in ("vocals", "accompaniment")
+          for song, split in (("one", "train"), ("two", "validation"))),
+    ]  # fmt: skip
+    for role, group, split, channels, seconds in files:
+        time = np.arange(seconds * 48000) / 48000
+        tone = 0.2 * np.sin(2 * np.pi * rng.uniform(200, 900) * time)[:, None]
+        audio = tone + 0.05 * rng.standard_normal((len(time), channels))
+        name = f"{role}-{group}.flac"
+        soundfile.write(root / name, audio, 48000)
+        rows.append(f"{name}\t{role}\t{group}\t{seconds}\t{channels}\t{split}")
+    (root / "manifest.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def recordings(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
+    """Decode it."""
+    return load_corpus([corpus], tmp_path_factory.mktemp("cache"), workers=1)

@@ -15,6 +15,7 @@ import typer
 
 from karaoke import __version__
 from karaoke.cli.split import split
+from karaoke.cli.train import train
 from karaoke.errors import ExitCode, KaraokeError
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ def options(
 
 
 app.command()(split)
+app.command()(train)
 
 
 class Stopped(BaseException):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from karaoke.splitting import SongProgress
+    from karaoke.training.loop import Trainer
+    from karaoke.training.validation import Figures
 
 
 class SpeedColumn(ProgressColumn):
@@ -48,3 +50,44 @@ def progress_display(console: Console, source: Path) -> Iterator[SongProgress | 
             bar.update(task, completed=done, total=total and max(total, done))
 
         yield update
+
+
+class TrainingDisplay:
+    """A bar for a training run on a terminal, and a line per validation everywhere.
+
+    It listens to a :class:`karaoke.training.loop.Trainer`.
+    """
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>5.1f} %"),
+            TimeRemainingColumn(),
+        )
+        self.console = console
+        self.bar = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
+        self.task = self.bar.add_task("training", total=1.0)
+        self.bar.start()
+
+    def on_step(self, trainer: Trainer, loss: float) -> None:
+        """Move the bar."""
+        state = trainer.state
+        heard = state.step * trainer.recipe.batch_size * trainer.recipe.mixtures.segment_seconds
+        speed = heard / max(state.seconds, 1e-9)
+        description = f"step {state.step}  loss {loss:.4f}  {speed:.0f} x real time"
+        self.bar.update(self.task, completed=trainer.progress, description=description)
+
+    def on_validation(self, trainer: Trainer, figures: Figures) -> None:
+        """Print what was measured."""
+        line = f"step {trainer.state.step} ({trainer.state.seconds:.0f} s)"
+        if figures:
+            values = (f"{name} {value:+.2f}" for name, value in figures["all"].items())
+            line += f": {', '.join(values)} dB"
+        self.console.print(line, markup=False)
+
+    def on_end(self) -> None:
+        """Take the bar away."""
+        self.bar.stop()

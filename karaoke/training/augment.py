@@ -1,21 +1,27 @@
 """Random effects that make clean recordings sound like parts of a record.
 
 All work on float32 arrays ``(channels, samples)``, take the random generator first and return a
-new array of the same length. None but :func:`limit_together` looks at a second signal, so that
-``mixture = vocals + accompaniment`` holds by construction.
+new array of the same length. They need numpy and torch alone, so that a bare training machine runs
+them.
+What is done to a whole song is in :mod:`karaoke.training.bus`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy import fft, signal
 
 Audio = NDArray[np.float32]
 Rng = np.random.Generator
 
 #: Gains in dB above which a spoken or sung voice would turn into a caricature.
 MAX_EQ_DB = 15.0
+#: Natural logarithm of the largest correction of a formant, 15 dB.
+MAX_FORMANT_GAIN = 1.7
 #: The compressor's level detector runs on blocks of this many samples; plenty for its 10..100 ms.
 DETECTOR_BLOCK = 64
 
@@ -28,6 +34,60 @@ def rms(audio: Audio) -> float:
 def db_to_gain(level_db: float) -> float:
     """Turn decibels into a factor."""
     return float(10.0 ** (level_db / 20.0))
+
+
+def rfft(audio: NDArray[Any], length: int | None = None) -> NDArray[Any]:
+    """Do what ``np.fft.rfft`` does, in the precision of the input and some times faster."""
+    spectrum: NDArray[Any] = torch.fft.rfft(as_tensor(audio), length).numpy()
+    return spectrum
+
+
+def irfft(spectrum: NDArray[Any], length: int) -> NDArray[Any]:
+    """Do what ``np.fft.irfft`` does, in the precision of the input and some times faster."""
+    signal: NDArray[Any] = torch.fft.irfft(as_tensor(spectrum), length).numpy()
+    return signal
+
+
+def as_tensor(array: NDArray[Any]) -> torch.Tensor:
+    """Wrap an array; one that may not be written to, as torch has it, is copied."""
+    return torch.from_numpy(np.require(array, requirements=("C", "W")))
+
+
+def fast_length(length: int) -> int:
+    """Round up to a length that is 8 to 15 times a power of two, whose transform is fast."""
+    grain = 1 << max(0, length.bit_length() - 4)
+    return -(-length // grain) * grain
+
+
+def filter_by(
+    audio: Audio, response: Callable[[NDArray[Any]], NDArray[Any]], sample_rate: int
+) -> Audio:
+    """Multiply the spectrum by a real gain, zero-phase.
+
+    Parameters
+    ----------
+    audio
+        ``(channels, samples)``.
+    response
+        Gains for frequencies in Hz.
+    sample_rate
+        In Hz.
+    """
+    length = audio.shape[1]
+    size = fast_length(length + 4096)  # so that the end does not ring into the start
+    gains = response(np.fft.rfftfreq(size, 1 / sample_rate)).astype(np.float32)
+    filtered = irfft(rfft(audio, size) * gains, size)[:, :length]
+    return filtered.astype(np.float32, copy=False)
+
+
+def smooth(signal: NDArray[np.float32], pole: float) -> NDArray[np.float32]:
+    """Run ``y[n] = pole * y[n-1] + (1 - pole) * x[n]``, a low-pass, along the last axis."""
+    # What is cut off of the impulse response is 60 dB down.
+    taps = max(1, min(signal.shape[-1], int(np.ceil(-6.9 / np.log(pole)))))
+    kernel = ((1 - pole) * pole ** np.arange(taps)).astype(np.float32)
+    rows = signal.reshape(-1, signal.shape[-1])
+    smoothed = np.stack([np.convolve(row, kernel)[: row.shape[0]] for row in rows])
+    return smoothed.reshape(signal.shape)
 
 
 def melody(rng: Rng, length: int, sample_rate: int, spread: float = 4.0) -> NDArray[np.float64]:
@@ -112,41 +172,56 @@ def equalise(
     depth_db
         Standard deviation of the curve at its control points, an octave apart.
     """
-    length = audio.shape[1]
-    size = fft.next_fast_len(length + sample_rate // 10, real=True)
-    octaves = np.log2(np.maximum(fft.rfftfreq(size, 1 / sample_rate), 20.0) / 500.0)
     points = np.arange(-5, 7)
-    curve = np.interp(octaves, points, rng.normal(0, depth_db, len(points)))
-    curve = (curve + tilt_db * octaves.clip(-2, 4) / 4).clip(-MAX_EQ_DB, MAX_EQ_DB)
-    gains = (10.0 ** (curve / 20)).astype(np.float32)
-    filtered: Audio = fft.irfft(fft.rfft(audio, size) * gains, size)[:, :length]
-    return filtered
+    levels = rng.normal(0, depth_db, len(points))
+
+    def response(frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+        octaves = np.log2(np.maximum(frequencies_hz, 20.0) / 500.0)
+        curve = np.interp(octaves, points, levels) + tilt_db * octaves.clip(-2, 4) / 4
+        gains: NDArray[np.float64] = 10.0 ** (curve.clip(-MAX_EQ_DB, MAX_EQ_DB) / 20)
+        return gains
+
+    return filter_by(audio, response, sample_rate)
 
 
 def low_pass(audio: Audio, cutoff_hz: float, sample_rate: int) -> Audio:
     """Cut everything above a frequency, steeply, as lossy coders do."""
-    length = audio.shape[1]
-    size = fft.next_fast_len(length + 4096, real=True)
-    frequencies = fft.rfftfreq(size, 1 / sample_rate)
-    gains = np.clip((cutoff_hz * 1.04 - frequencies) / (cutoff_hz * 0.08), 0, 1)
-    filtered: Audio = fft.irfft(fft.rfft(audio, size) * gains.astype(np.float32), size)[:, :length]
-    return filtered
+
+    def response(frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip((cutoff_hz * 1.04 - frequencies_hz) / (cutoff_hz * 0.08), 0, 1)
+
+    return filter_by(audio, response, sample_rate)
 
 
-def compress(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Compress the dynamics by 2:1 to 6:1 above a threshold around the signal's own level."""
+def compressor_gain(rng: Rng, audio: Audio, sample_rate: int) -> NDArray[np.float32]:
+    """Compute the gain per sample of a compressor of 2:1 to 6:1.
+
+    Its threshold lies around the signal's own level.
+    """
     blocks = -(-audio.shape[1] // DETECTOR_BLOCK)
     padded = np.pad(audio.mean(axis=0), (0, blocks * DETECTOR_BLOCK - audio.shape[1]))
     power = np.square(padded).reshape(blocks, DETECTOR_BLOCK).mean(axis=1)
-    pole = np.exp(-DETECTOR_BLOCK / (sample_rate * rng.uniform(0.01, 0.08)))
-    level_db = 10 * np.log10(signal.lfilter([1 - pole], [1, -pole], power) + 1e-10)
+    pole = float(np.exp(-DETECTOR_BLOCK / (sample_rate * rng.uniform(0.01, 0.08))))
+    level_db = 10 * np.log10(smooth(power, pole) + 1e-10)
     threshold_db = 20 * np.log10(rms(audio)) + rng.uniform(-12, 3)
     slope = 1 - 1 / rng.uniform(2, 6)
     gain_db = -slope * np.maximum(level_db - threshold_db, 0)
     centres = (np.arange(blocks) + 0.5) * DETECTOR_BLOCK
-    gain = 10.0 ** (np.interp(np.arange(audio.shape[1]), centres, gain_db) / 20)
-    compressed: Audio = audio * gain.astype(np.float32)
-    return compressed
+    moving_db = np.interp(np.arange(audio.shape[1]), centres, gain_db)
+    gain: NDArray[np.float32] = (10.0 ** (moving_db / 20)).astype(np.float32)
+    return gain
+
+
+def compress(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
+    """Compress the dynamics."""
+    return audio * compressor_gain(rng, audio, sample_rate)
+
+
+def de_ess(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
+    """Turn the treble down where it is loud."""
+    body = low_pass(audio, rng.uniform(4500, 7000), sample_rate)
+    treble = audio - body
+    return body + treble * compressor_gain(rng, treble, sample_rate)
 
 
 def saturate(rng: Rng, audio: Audio) -> Audio:
@@ -167,13 +242,15 @@ def reverberate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     time = np.arange(length, dtype=np.float32) / sample_rate
     noise = rng.standard_normal((2, length), dtype=np.float32)
     pole = rng.uniform(0.1, 0.75)
-    dark = signal.lfilter([1 - pole], [1, -pole], noise).astype(np.float32)
+    dark = smooth(noise, pole)
     room = noise * np.exp(-6.9 * time / (0.35 * decay_seconds)) + 2 * dark * np.exp(
         -6.9 * time / decay_seconds
     )
     room = np.pad(room, ((0, 0), (int(rng.uniform(0, 0.06) * sample_rate), 0)))
     room *= db_to_gain(rng.uniform(-24, -5)) / np.sqrt(np.sum(room[0] ** 2))
-    wet = signal.fftconvolve(audio.mean(axis=0, keepdims=True), room, axes=1)[:, : audio.shape[1]]
+    size = fast_length(audio.shape[1] + room.shape[1])
+    spectrum = rfft(audio.mean(axis=0), size) * rfft(room, size)
+    wet = irfft(spectrum, size)[:, : audio.shape[1]]
     stereo: Audio = (audio + wet).astype(np.float32)
     return stereo
 
@@ -190,6 +267,20 @@ def echo(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
         side = (repeat % 2) if rng.random() < 0.5 else slice(None)
         out[side, shift:] += level * mono[:-shift]
         level *= gain
+    return out
+
+
+def chorus(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
+    """Widen: add a copy to each side whose delay sways slowly, out of step with the other's."""
+    time = np.arange(audio.shape[1]) / sample_rate
+    out = np.broadcast_to(audio, (2, audio.shape[1])).copy()
+    gain, mono = db_to_gain(rng.uniform(-12, -2)), audio.mean(axis=0, keepdims=True)
+    rate_hz, depth = rng.uniform(0.2, 1.5), rng.uniform(0.0005, 0.004)
+    for side in range(2):
+        sway = np.sin(2 * np.pi * rate_hz * time + rng.uniform(0, 2 * np.pi))
+        delay = (rng.uniform(0.004, 0.02) + depth * (1 + sway)) * sample_rate
+        # The speed at which a moving delay line is read is one minus the delay's slope.
+        out[side] += gain * bend(np.roll(mono, int(delay[0])), 1 - np.gradient(delay))[0]
     return out
 
 
@@ -215,14 +306,59 @@ def phrase(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     return phrased
 
 
-def limit_together(rng: Rng, vocals: Audio, accompaniment: Audio) -> tuple[Audio, Audio]:
-    """Drive the sum into a soft limiter and give both parts the gain that it had.
+def in_frames(audio: Audio, frame: int) -> NDArray[np.complex64]:
+    """Transform to windowed spectra a quarter frame apart: ``(channels, frames, bins)``."""
+    hop = frame // 4
+    # A frame more on each side: every sample then lies under four windows.
+    padded = np.pad(audio, ((0, 0), (frame, frame + (-audio.shape[1]) % hop)))
+    views = np.lib.stride_tricks.sliding_window_view(padded, frame, axis=1)[:, ::hop]
+    return rfft(views * hann(frame)).astype(np.complex64, copy=False)
 
-    The gain is computed from the mixture sample by sample, so the limited parts add up to the
-    limited mixture.
+
+def from_frames(spectra: NDArray[np.complex64], length: int) -> Audio:
+    """Undo :func:`in_frames`: overlap and add, back to ``(channels, length)``."""
+    frame = 2 * (spectra.shape[2] - 1)
+    hop = frame // 4
+    # Four squared Hann windows a quarter frame apart add up to 3/2.
+    pieces = irfft(spectra, frame) * (hann(frame) / 1.5)
+    total = np.zeros((spectra.shape[0], (spectra.shape[1] + 3) * hop), dtype=np.float32)
+    for quarter in range(4):
+        part = pieces[:, :, quarter * hop : (quarter + 1) * hop].reshape(len(total), -1)
+        total[:, quarter * hop : quarter * hop + part.shape[1]] += part
+    return total[:, frame : frame + length]
+
+
+def hann(length: int) -> NDArray[np.float32]:
+    """Make a periodic Hann window."""
+    return np.hanning(length + 1)[:-1].astype(np.float32)
+
+
+def restore_formants(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
+    """Put the formants of a bent voice back to where they were before :func:`bend`.
+
+    Bending is a change of speed: it moves the resonances of the throat with the pitch, which makes
+    dwarfs and giants of singers. The envelope of each spectrum is estimated by its low cepstrum
+    and replaced by the one that it had at the original speed.
+
+    Parameters
+    ----------
+    audio
+        ``(channels, samples)``.
+    ratio
+        What it was bent by, per sample.
     """
-    mixture = vocals + accompaniment
-    drive = np.float32(rng.uniform(0.1, 0.5) / rms(mixture))
-    driven = np.abs(mixture) * drive
-    gain = np.where(driven > 1e-4, np.tanh(driven) / np.maximum(driven, 1e-4), 1.0)
-    return (vocals * gain).astype(np.float32), (accompaniment * gain).astype(np.float32)
+    frame, lifter = 1024, 48
+    spectra = in_frames(audio, frame)
+    cepstrum = irfft(np.log(np.abs(spectra) + 1e-4), frame)
+    cepstrum[..., lifter : frame - lifter + 1] = 0
+    envelope = rfft(cepstrum).real
+    padded = np.pad(ratio, frame, mode="edge")
+    speeds = padded[frame // 2 :: frame // 4][: spectra.shape[1]]
+    bins = np.arange(spectra.shape[2])
+    before = (speeds[:, None] * bins).clip(0, bins[-1] - 1)
+    low = before.astype(np.int64)[None]
+    shape = (len(audio), *before.shape)
+    at = [np.take_along_axis(envelope, np.broadcast_to(low + k, shape), axis=2) for k in (0, 1)]
+    wanted = at[0] + (at[1] - at[0]) * (before - low)
+    gain = np.exp((wanted - envelope).clip(-MAX_FORMANT_GAIN, MAX_FORMANT_GAIN))
+    return from_frames(spectra * gain.astype(np.float32), audio.shape[1])

@@ -1,4 +1,4 @@
-"""Name everybody whose recordings a model heard: ``python -m karaoke.training.credits CORPUS``.
+"""Name everybody whose recordings a model heard: ``python -m karaoke.training.credits CORPUS...``.
 
 Prints the Markdown table that a model card ends with.
 """
@@ -6,18 +6,19 @@ Prints the Markdown table that a model card ends with.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from karaoke.training.data import read_manifest
+from karaoke.training.corpus import read_manifest
 
 
-def credit_table(root: Path) -> str:
-    """Lay out what a corpus has to train on, a row per source.
+def credit_table(roots: Sequence[Path]) -> str:
+    """Lay out what some corpora have to train on, a row per source.
 
     Parameters
     ----------
-    root
-        Folder with a ``manifest.tsv`` that has the columns ``attribution``, ``licence``,
+    roots
+        Folders with a ``manifest.tsv`` that have the columns ``attribution``, ``licence``,
         ``source`` and ``seconds``.
 
     Returns
@@ -26,7 +27,7 @@ def credit_table(root: Path) -> str:
         A Markdown table.
     """
     sources: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for row in read_manifest(root):
+    for row in (row for root in roots for row in read_manifest(root)):
         if row["split"] == "train":
             kind = "songs" if row["role"].startswith("song-") else row["role"]
             sources.setdefault((kind, row["source"]), []).append(row)
@@ -43,5 +44,5 @@ def credit_table(root: Path) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path)
-    print(credit_table(parser.parse_args().corpus))
+    parser.add_argument("corpora", type=Path, nargs="+")
+    print(credit_table(parser.parse_args().corpora))

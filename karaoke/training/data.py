@@ -1,125 +1,62 @@
-"""Recordings, decoded once to a cache, and mixtures made of them on the fly."""
+"""Mixtures, made of recordings on the fly."""
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from karaoke.errors import NoInputError
-from karaoke.training import augment
+from karaoke.training import augment, bus
 from karaoke.training.augment import Audio, Rng
+from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording, read_together
+from karaoke.training.voices import Singers
 
-SAMPLE_RATE = 44100
 #: Below this RMS a stretch of a vocal stem counts as a rest, not as singing.
 SINGING_RMS = 0.01
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One file of a corpus: a row of its ``manifest.tsv``, and its decoded samples."""
-
-    path: str
-    role: str
-    group: str
-    split: str
-    samples: NDArray[np.int16]
-
-    @property
-    def length(self) -> int:
-        """Samples per channel at 44.1 kHz."""
-        return int(self.samples.shape[1])
-
-    def read(self, start: int, length: int) -> Audio:
-        """Read float32 ``(channels, length)``, around again from the start past the end."""
-        if start + length <= self.length:
-            block = self.samples[:, start : start + length]
-        else:
-            block = self.samples.take(range(start, start + length), axis=1, mode="wrap")
-        return block.astype(np.float32) / 32768.0
-
-
-def decode_to_cache(source: Path, target: Path) -> None:
-    """Decode one file to int16 ``(channels, samples)`` at 44.1 kHz, unless that was done."""
-    if target.exists():
-        return
-    audio, sample_rate = soundfile.read(source, dtype="float32", always_2d=True)
-    audio = soxr.resample(audio, sample_rate, SAMPLE_RATE)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}.part.npy")
-    np.save(part, np.round(audio.T.clip(-1, 1) * 32767).astype(np.int16))
-    part.rename(target)
-
-
-def read_manifest(root: Path) -> list[dict[str, str]]:
-    """Read the rows of a corpus' ``manifest.tsv``.
-
-    Raises
-    ------
-    NoInputError
-        There is none.
-    """
-    manifest = root / "manifest.tsv"
-    if not manifest.is_file():
-        raise NoInputError(f'"{manifest}": no such file', hint="Name a folder with a manifest.")
-    with manifest.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def load_corpus(root: Path, cache: Path, *, workers: int = 2) -> list[Recording]:
-    """Open every recording of a corpus, decoding what the cache lacks.
+class MixtureConfig:
+    """How mixtures are made; shares are probabilities.
 
     Parameters
     ----------
-    root
-        Folder with a ``manifest.tsv`` (columns ``path, role, group, split``, others ignored).
-    cache
-        Folder for the decoded samples, about 10 MB a minute in stereo.
-    workers
-        Processes that decode.
-
-    Raises
-    ------
-    NoInputError
-        There is no manifest.
+    segment_seconds
+        Length of a mixture.
+    aligned_share
+        Both stems of a song, at the same place.
+    song_share
+        The vocals of a song over other music. The rest are made of voices (``Singers``).
+    speech_share
+        Of these, lines made of speech.
+    own_music_share
+        Where music is drawn: the accompaniment of a song, rather than instrumental music.
+    layered_share
+        Two pieces of music at once.
+    vocals_absent_share, accompaniment_absent_share
+        One part is missing, or next to.
+    vocals_level_db
+        Lowest and highest level of the vocals over the accompaniment.
+    vocal_chain, song_effects
+        Whether voices are produced, and whether mixtures go through bus, coder and noise.
     """
-    rows = read_manifest(root)
-    targets = [cache / f"{row['path']}.npy" for row in rows]
-    with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(decode_to_cache, [root / row["path"] for row in rows], targets))
-    return [
-        Recording(row["path"], row["role"], row["group"], row["split"], np.load(t, mmap_mode="r"))
-        for row, t in zip(rows, targets, strict=True)
-    ]
 
-
-class Pool:
-    """Recordings of one kind, drawn so that a few large groups do not drown the small ones."""
-
-    def __init__(self, recordings: Sequence[Recording]) -> None:
-        self.groups: dict[str, list[Recording]] = {}
-        for recording in recordings:
-            self.groups.setdefault(recording.group, []).append(recording)
-        self.names = sorted(self.groups)
-        weights = np.sqrt([sum(r.length for r in self.groups[name]) for name in self.names])
-        self.probabilities = weights / weights.sum()
-
-    def draw(self, rng: Rng) -> Recording:
-        """Draw a group by the root of its length, then a recording of it by its length."""
-        group = self.groups[self.names[rng.choice(len(self.names), p=self.probabilities)]]
-        lengths = np.array([recording.length for recording in group], dtype=np.float64)
-        return group[rng.choice(len(group), p=lengths / lengths.sum())]
+    segment_seconds: float = 3.0
+    aligned_share: float = 0.18
+    song_share: float = 0.2
+    speech_share: float = 0.35
+    own_music_share: float = 0.25
+    layered_share: float = 0.2
+    vocals_absent_share: float = 0.08
+    accompaniment_absent_share: float = 0.03
+    vocals_level_db: tuple[float, float] = (-9.0, 7.0)
+    vocal_chain: bool = True
+    song_effects: bool = True
 
 
 class MixtureDataset(Dataset[Tensor]):
@@ -131,24 +68,46 @@ class MixtureDataset(Dataset[Tensor]):
     Parameters
     ----------
     recordings
-        Of the roles ``vocals``, ``speech``, ``accompaniment``, ``song-vocals`` and
-        ``song-accompaniment``; only those of the split ``train`` are used.
-    segment_seconds
-        Length of a mixture.
+        Of the roles ``vocals``, ``speech``, ``accompaniment``, and for songs ``song-vocals`` and
+        ``song-...`` of any other stems; only those of the split ``train`` are used.
+    config
+        How to mix.
     seed
         Of everything random.
     length
         Number of items.
+
+    Raises
+    ------
+    NoInputError
+        There are no voices or no music among the recordings.
     """
 
     def __init__(
-        self, recordings: Sequence[Recording], *, segment_seconds: float, seed: int, length: int
+        self, recordings: Sequence[Recording], config: MixtureConfig, *, seed: int, length: int
     ) -> None:
         train = [recording for recording in recordings if recording.split == "train"]
-        roles = {r.role for r in train}
-        self.pools = {role: Pool([r for r in train if r.role == role]) for role in roles}
-        self.segment_length = round(segment_seconds * SAMPLE_RATE)
+        songs = [r for r in train if r.role.startswith("song-") and r.role != "song-vocals"]
+        roles = {
+            role: [r for r in train if r.role == role]
+            for role in ("vocals", "speech", "accompaniment", "song-vocals")
+        }
+        self.pools = {role: Pool(chosen) for role, chosen in roles.items() if chosen}
+        if songs:
+            self.pools["song-accompaniment"] = Pool(songs)
+        if not self.pools.keys() & {"vocals", "speech", "song-vocals"}:
+            raise NoInputError("no voice among the recordings to train on")
+        if not self.pools.keys() & {"accompaniment", "song-accompaniment"}:
+            raise NoInputError("no music among the recordings to train on")
+        self.config = config
+        self.segment_length = round(config.segment_seconds * SAMPLE_RATE)
         self.seed, self.length = seed, length
+        self.sing = Singers(
+            self.pools,
+            self.segment_length,
+            speech_share=config.speech_share,
+            chain=config.vocal_chain,
+        )
 
     def __len__(self) -> int:
         """Count the items."""
@@ -157,138 +116,109 @@ class MixtureDataset(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         """Make item ``index``."""
         rng = np.random.default_rng((self.seed, index))
-        if rng.random() < 0.15:
+        kind = rng.random()
+        voices = self.pools.keys() & {"vocals", "speech"}
+        songs = "song-vocals" in self.pools
+        if songs and "song-accompaniment" in self.pools and kind < self.config.aligned_share:
             vocals, accompaniment = self._aligned(rng)
+        elif songs and (kind < self.config.aligned_share + self.config.song_share or not voices):
+            vocals, accompaniment = self._song_vocals(rng), self._accompaniment(rng)
         else:
-            vocals = self._vocals(rng)
-            accompaniment = self._accompaniment(rng)
+            vocals, accompaniment = self.sing(rng), self._accompaniment(rng)
         return torch.from_numpy(np.stack(self._mix(rng, vocals, accompaniment)))
 
-    def _segment(self, rng: Rng, recording: Recording, *, singing: bool = False) -> Audio:
-        """Read a random stretch; with ``singing``, try to find one that is not a rest."""
+    def _segment(self, rng: Rng, parts: Sequence[Recording], *, singing: bool = False) -> Audio:
+        """Read a random stretch of aligned parts; with ``singing``, try to avoid rests."""
+        length = min(part.length for part in parts) - self.segment_length
         for _ in range(4 if singing else 1):
-            start = int(rng.integers(0, max(1, recording.length - self.segment_length)))
-            audio = recording.read(start, self.segment_length)
+            start = int(rng.integers(0, max(1, length)))
+            audio = read_together(parts, start, self.segment_length)
             if augment.rms(audio) > SINGING_RMS:
                 break
-        return audio
+        return to_stereo(audio)
 
     def _aligned(self, rng: Rng) -> tuple[Audio, Audio]:
         """Take both stems of a real song at the same place."""
         vocals = self.pools["song-vocals"].draw(rng)
-        other = self.pools["song-accompaniment"].groups[vocals.group][0]
-        shortest = min(vocals.length, other.length) - self.segment_length
+        others = self.pools["song-accompaniment"].groups[vocals.group]
+        shortest = min(part.length for part in (vocals, *others)) - self.segment_length
         start = int(rng.integers(0, max(1, shortest)))
-        parts = [part.read(start, self.segment_length) for part in (vocals, other)]
         ratio = np.full(self.segment_length, 2.0 ** (rng.normal(0, 1.5) / 12))
-        bent = [augment.bend(part, ratio) for part in parts]
+        bent = [
+            augment.bend(to_stereo(read_together(part, start, self.segment_length)), ratio)
+            for part in ([vocals], others)
+        ]
         return bent[0], bent[1]
 
-    def _voice(self, rng: Rng) -> Audio:
-        """Sing one dry mono line: a recording bent to a random tune, with rests."""
-        role = "vocals" if rng.random() < 0.68 else "speech"
-        recording = self.pools[role].draw(rng)
-        # Makam singers move in pitch by themselves; voicebanks and speech have to be led.
-        moves = recording.group.startswith("makam")
-        tune = augment.melody(rng, self.segment_length, SAMPLE_RATE, spread=1.5 if moves else 4.0)
-        needed = int(tune.sum()) + 8
-        start = int(rng.integers(0, max(1, recording.length - needed)))
-        audio = augment.bend(recording.read(start, needed)[:1], tune)
-        if "an4" in recording.group:
-            # Recorded at 16 kHz: draw a treble from its own upper band's envelope rather than
-            # teach that voices end there.
-            hiss = rng.standard_normal(audio.shape, dtype=np.float32)
-            hiss -= augment.low_pass(hiss, 7000, SAMPLE_RATE)
-            audible = np.abs(audio - augment.low_pass(audio, 4000, SAMPLE_RATE))
-            audio = audio + 0.5 * hiss * augment.low_pass(audible, 40, SAMPLE_RATE)
-        return augment.phrase(rng, audio, SAMPLE_RATE) if rng.random() < 0.6 else audio
-
-    def _vocals(self, rng: Rng) -> Audio:
-        """Make a produced vocal: a real stem, or a voice through a random vocal chain."""
-        if rng.random() < 0.35:
-            audio = self._segment(rng, self.pools["song-vocals"].draw(rng), singing=True)
-            audio = augment.bend(audio, np.full(audio.shape[1], 2.0 ** (rng.normal(0, 2.5) / 12)))
-            return augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=3)
-        mono = self._voice(rng)
-        audio = augment.pan(rng, mono, 0.1)
-        if rng.random() < 0.35:
-            audio = audio + self._doubles(rng, mono)
-        if rng.random() < 0.2:
-            second = self._voice(rng)
-            gain = augment.rms(audio) / augment.rms(second)
-            audio = audio + augment.pan(rng, second, 0.6) * gain * augment.db_to_gain(
-                rng.uniform(-10, 0)
-            )
-        # Records are brighter than clean recordings: more presence and air than not.
-        audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(7, 5), depth_db=4)
-        if rng.random() < 0.6:
-            audio = augment.compress(rng, audio, SAMPLE_RATE)
-        if rng.random() < 0.3:
-            audio = augment.saturate(rng, audio)
-        if rng.random() < 0.25:
-            audio = augment.echo(rng, audio, SAMPLE_RATE)
-        if rng.random() < 0.75:
-            audio = augment.reverberate(rng, audio, SAMPLE_RATE)
+    def _song_vocals(self, rng: Rng) -> Audio:
+        """Take the vocals of a real song, at another speed."""
+        audio = self._segment(rng, [self.pools["song-vocals"].draw(rng)], singing=True)
+        ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, 2.5) / 12))
+        audio = augment.bend(audio, ratio)
+        if rng.random() < 0.4:
+            audio = augment.restore_formants(audio, ratio)
+        if self.config.vocal_chain:
+            audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=3)
         return audio
-
-    def _doubles(self, rng: Rng, mono: Audio) -> Audio:
-        """Repeat a line some cents and milliseconds apart, or a harmony of it, at the sides."""
-        harmony = rng.random() < 0.4
-        semitones = float(rng.choice([-12, -5, -4, -3, 3, 4, 5, 7, 12])) if harmony else 0.0
-        level = augment.db_to_gain(rng.uniform(-14, -3))
-        sides: Audio = np.zeros((2, mono.shape[1]), dtype=np.float32)
-        for side in range(2):
-            cents = rng.normal(0, 9)
-            ratio = np.full(mono.shape[1], 2.0 ** ((semitones + cents / 100) / 12))
-            delay = int(rng.uniform(0.003, 0.03) * SAMPLE_RATE)
-            copy = np.roll(augment.bend(mono, ratio)[0], delay)
-            sides[side] += level * copy
-            sides[1 - side] += level * rng.uniform(0, 0.6) * copy
-        return sides
 
     def _accompaniment(self, rng: Rng) -> Audio:
         """Take instrumental music, sometimes two pieces at once, through a random filter."""
         parts = []
-        for _ in range(2 if rng.random() < 0.2 else 1):
-            role = "song-accompaniment" if rng.random() < 0.3 else "accompaniment"
-            audio = self._segment(rng, self.pools[role].draw(rng))
-            audio = np.broadcast_to(audio, (2, audio.shape[1]))
-            speed = np.full(audio.shape[1], 2.0 ** (rng.normal(0, 2) / 12))
-            audio = augment.bend(audio, speed) if rng.random() < 0.5 else audio
+        roles = [r for r in ("song-accompaniment", "accompaniment") if r in self.pools]
+        for _ in range(2 if rng.random() < self.config.layered_share else 1):
+            role = roles[0] if rng.random() < self.config.own_music_share else roles[-1]
+            drawn = self.pools[role].draw(rng)
+            aligned = self.pools[role].groups[drawn.group] if role != "accompaniment" else [drawn]
+            audio = self._segment(rng, aligned)
+            if rng.random() < 0.5:
+                ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, 2) / 12))
+                audio = augment.bend(audio, ratio)
             audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(1, 4), depth_db=3)
+            if rng.random() < 0.1:
+                audio = augment.saturate(rng, audio)
             parts.append(audio / augment.rms(audio) * augment.db_to_gain(rng.uniform(-6, 0)))
         total: Audio = np.sum(parts, axis=0, dtype=np.float32)
         return total
 
     def _mix(self, rng: Rng, vocals: Audio, accompaniment: Audio) -> tuple[Audio, Audio]:
-        """Set the levels, then do to both what a mix bus, a coder or a listener does to a song."""
+        """Set the levels, and do to both what a mix bus, a coder or a listener does to a song."""
         vocals = vocals / max(augment.rms(vocals), SINGING_RMS)
         accompaniment = accompaniment / max(augment.rms(accompaniment), SINGING_RMS)
-        vocals = vocals * augment.db_to_gain(rng.uniform(-9, 6))
-        absent = rng.random()
-        if absent < 0.07:
+        vocals = vocals * augment.db_to_gain(rng.uniform(*self.config.vocals_level_db))
+        absent = rng.random() - self.config.vocals_absent_share
+        if absent < 0:
             vocals = np.zeros_like(vocals)
-        elif absent < 0.1:
+        elif absent < self.config.accompaniment_absent_share:
             accompaniment = accompaniment * augment.db_to_gain(rng.uniform(-60, -20))
-        if rng.random() < 0.5:
-            vocals = vocals[::-1]
-        if rng.random() < 0.5:
-            accompaniment = accompaniment[::-1]
-        if rng.random() < 0.5:
-            accompaniment = -accompaniment
-        if rng.random() < 0.1:
-            vocals, accompaniment = (
-                np.repeat(part.mean(axis=0, keepdims=True), 2, axis=0)
-                for part in (vocals, accompaniment)
-            )
-        if rng.random() < 0.5:
-            vocals, accompaniment = augment.limit_together(rng, vocals, accompaniment)
-        if rng.random() < 0.2:
-            cutoff_hz = rng.uniform(9000, 18000)
-            vocals = augment.low_pass(vocals, cutoff_hz, SAMPLE_RATE)
-            accompaniment = augment.low_pass(accompaniment, cutoff_hz, SAMPLE_RATE)
+        vocals = vocals[:: rng.choice([-1, 1])] * rng.choice([-1, 1])
+        accompaniment = accompaniment[:: rng.choice([-1, 1])]
+        if self.config.song_effects:
+            vocals, accompaniment = self._song_effects(rng, vocals, accompaniment)
         gain = np.float32(0.1 / augment.rms(vocals + accompaniment))
         return (
             np.ascontiguousarray(vocals * gain, dtype=np.float32),
             np.ascontiguousarray(accompaniment * gain, dtype=np.float32),
         )
+
+    def _song_effects(self, rng: Rng, vocals: Audio, accompaniment: Audio) -> bus.Parts:
+        """Master, code, play back."""
+        parts = vocals, accompaniment
+        if rng.random() < 0.1:
+            parts = bus.to_mono(*parts)
+        if rng.random() < 0.3:
+            parts = bus.compress_together(rng, *parts, SAMPLE_RATE)
+        if rng.random() < 0.4:
+            parts = bus.limit_together(rng, *parts)
+        if rng.random() < 0.2:
+            parts = bus.code_together(rng, *parts, SAMPLE_RATE)
+        if rng.random() < 0.1:
+            # Noise is nobody's voice.
+            noise = rng.standard_normal(accompaniment.shape, dtype=np.float32)
+            level = augment.rms(parts[1]) * augment.db_to_gain(rng.uniform(-50, -20))
+            parts = parts[0], parts[1] + noise * np.float32(level)
+        return parts
+
+
+def to_stereo(audio: Audio) -> Audio:
+    """Give ``(2, samples)``: a mono recording on both sides, no more than two channels."""
+    return np.broadcast_to(audio[:2], (2, audio.shape[1]))

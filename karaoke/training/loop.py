@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import itertools
 import json
 import math
+import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,134 +19,56 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
-from karaoke.metrics import is_singing, si_sdr_gain, windows
+from karaoke.errors import UsageError
 from karaoke.networks import NETWORKS
 from karaoke.spectral import Stft
-from karaoke.training.data import SAMPLE_RATE, MixtureDataset, Pool, Recording
-from karaoke.training.losses import separation_loss
+from karaoke.training.corpus import SAMPLE_RATE, Recording
+from karaoke.training.data import MixtureDataset
+from karaoke.training.losses import weighted_loss
+from karaoke.training.recipe import Recipe
+from karaoke.training.summary import summarise
+from karaoke.training.validation import Figures, rank_and_world, validate
 
-#: A step that took longer than this many times the usual one was held up by something else.
-STALL_FACTOR = 4.0
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that a run depends on but the recordings.
-
-    Parameters
-    ----------
-    architecture, config
-        What is trained.
-    time_budget
-        Seconds of training over which the learning rate warms up and falls to zero.
-    batch_size, segment_seconds
-        Mixtures per step, shared among all processes, and their length.
-    learning_rate, weight_decay, clip_norm
-        Of AdamW, at its peak, and of the gradient.
-    ema_decay
-        Of the averaged weights, which are the ones that are validated and shipped.
-    validate_every
-        In steps.
-    seed
-        Of weights and mixtures.
-    """
-
-    architecture: str
-    config: dict[str, Any]
-    time_budget: float
-    batch_size: int = 12
-    segment_seconds: float = 3.0
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0
-    ema_decay: float = 0.998
-    validate_every: int = 150
-    seed: int = 1
+#: Transform of the losses: 46 ms windows, between consonants and low notes.
+LOSS_STFT = (2048, 512)
+#: Mixtures per step where the recipe does not say: a GPU is fast at many rows.
+BATCH_SIZES = {"cpu": 12, "mps": 24, "cuda": 96}
 
 
 @dataclass
 class State:
-    """What a run has to remember from one step to the next, besides the weights."""
+    """What a run has to remember from one step to the next, besides the weights.
+
+    ``loss`` and ``counted`` are the sum of the losses since the last line of the log, and their
+    number; ``best`` is the best validation score and ``stale`` counts the validations since.
+    """
 
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
+    stale: int = 0
+    loss: float = 0.0
+    counted: int = 0
 
 
-def learning_rate(recipe: Recipe, seconds: float) -> float:
-    """Warm up over the first 3 % of the budget, then fall along a cosine to 1 % of the peak."""
-    progress = min(1.0, seconds / recipe.time_budget)
-    warm = min(1.0, (progress + 1e-3) / 0.03)
-    return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+class Listener:
+    """Hears about a run; this one does nothing with it."""
 
+    def on_step(self, trainer: Trainer, loss: float) -> None:
+        """Hear of a step."""
 
-def singing_windows(
-    recordings: Sequence[Recording], window_seconds: float = 10.0
-) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield the windows of the validation songs in which somebody sings.
+    def on_validation(self, trainer: Trainer, figures: Figures) -> None:
+        """Hear of a validation."""
 
-    Yields
-    ------
-    tuple
-        Song, vocals ``(C, N)``, accompaniment ``(C, N)``.
-    """
-    chosen = [r for r in recordings if r.split == "validation"]
-    accompaniments = Pool([r for r in chosen if r.role == "song-accompaniment"]).groups
-    for recording in (r for r in chosen if r.role == "song-vocals"):
-        other = accompaniments[recording.group][0]
-        length = min(recording.length, other.length)
-        vocals = torch.from_numpy(recording.read(0, length))
-        for window in windows(length, round(window_seconds * SAMPLE_RATE)):
-            if is_singing(vocals, window):
-                accompaniment = other.read(window.start, window.stop - window.start)
-                yield recording.group, vocals[:, window], torch.from_numpy(accompaniment)
-
-
-@torch.no_grad()
-def validate(
-    network: nn.Module, recordings: Sequence[Recording], device: str
-) -> dict[str, dict[str, float]]:
-    """Measure the SI-SDR that separation gains over the mixture, window by window.
-
-    Returns
-    -------
-    dict
-        For each song, and for ``all``: the medians of ``vocals`` and ``instrumental`` in dB.
-    """
-    network.eval()
-    rank, world = rank_and_world()
-    mine: list[tuple[str, float, float]] = []
-    for index, (song, vocals, accompaniment) in enumerate(singing_windows(recordings)):
-        if index % world != rank:
-            continue
-        mixture = vocals + accompaniment
-        estimate = network(mixture[None].to(device))[0, 0].float().cpu()
-        vocals_gain = si_sdr_gain(estimate, vocals, mixture)
-        mine.append((song, vocals_gain, si_sdr_gain(mixture - estimate, accompaniment, mixture)))
-    shares: list[Any] = [mine]
-    if world > 1:
-        shares = [None] * world
-        distributed.all_gather_object(shares, mine)
-    gains: dict[str, list[tuple[float, float]]] = {}
-    for song, *gain in itertools.chain.from_iterable(shares):
-        gains.setdefault(song, []).append((gain[0], gain[1]))
-        gains.setdefault("all", []).append((gain[0], gain[1]))
-    medians = {song: torch.tensor(pairs).median(dim=0).values for song, pairs in gains.items()}
-    return {
-        song: {"vocals": round(float(m[0]), 2), "instrumental": round(float(m[1]), 2)}
-        for song, m in medians.items()
-    }
-
-
-def rank_and_world() -> tuple[int, int]:
-    """Tell which of how many training processes this is; ``(0, 1)`` outside ``torchrun``."""
-    if not distributed.is_initialized():
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
+    def on_end(self) -> None:
+        """Hear that there is no more."""
 
 
 class Trainer:
-    """One run in one folder: ``last.pt`` to resume from, ``best.safetensors``, ``log.jsonl``.
+    """One run in one folder.
+
+    It writes ``last.pt`` to resume from, ``best.safetensors`` and ``last.safetensors`` with a
+    ``.json`` each that says how they were made, and ``log.jsonl``.
 
     Parameters
     ----------
@@ -159,6 +82,8 @@ class Trainer:
         A torch device; on any of them the network runs in bfloat16 and the loss in float32.
     start_from
         A checkpoint whose weights a new run begins with, instead of random ones.
+    listeners
+        To tell how it goes; of the first process only.
     """
 
     def __init__(
@@ -168,24 +93,29 @@ class Trainer:
         folder: Path,
         device: str = "cpu",
         start_from: Path | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         torch.manual_seed(recipe.seed)
+        if recipe.batch_size == 0:
+            recipe = replace(recipe, batch_size=BATCH_SIZES[torch.device(device).type])
         self.recipe, self.recordings, self.folder, self.device = recipe, recordings, folder, device
         # In full: a checkpoint must not change its meaning when a default does.
         config = asdict(NETWORKS[recipe.architecture][1](**recipe.config))
-        self.header = Header(recipe.architecture, config, SAMPLE_RATE, 2, ("vocals",), 10.0, 0.25)
+        self.header = Header(
+            *(recipe.architecture, config, SAMPLE_RATE, 2, ("vocals",)),
+            *(recipe.segment_seconds, recipe.overlap),
+        )
         self.network = build_network(self.header).to(device)
         self.data = MixtureDataset(
-            recordings,
-            segment_seconds=recipe.segment_seconds,
-            seed=recipe.seed,
-            length=1_000_000_000,
+            recordings, recipe.mixtures, seed=recipe.seed, length=1_000_000_000
         )
-        self.stft = Stft(2048, 512).to(device)
+        self.stft = Stft(*LOSS_STFT).to(device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.state = State()
+        self.listeners = listeners if rank_and_world()[0] == 0 else ()
+        self.stop_signal = 0
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
             self._resume()
@@ -209,12 +139,18 @@ class Trainer:
 
     def _resume(self) -> None:
         """Go on from ``last.pt``."""
-        saved = torch.load(self.folder / "last.pt", map_location=self.device, weights_only=True)
+        saved = torch.load(self.folder / "last.pt", map_location="cpu", weights_only=True)
+        if saved["header"] != asdict(self.header):
+            raise UsageError(
+                f'"{self.folder}": a run of another network',
+                hint="Go on with its own recipe, or take another folder.",
+            )
         self.network.load_state_dict(saved["network"])
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.state = State(**saved["state"])
+        torch.set_rng_state(saved["random"])
 
     def save(self) -> None:
         """Write what :meth:`_resume` reads, replacing the old file at once."""
@@ -224,84 +160,184 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "state": asdict(self.state),
+            "random": torch.get_rng_state(),
+            "header": asdict(self.header),
         }
         torch.save(saved, part)
         part.replace(self.folder / "last.pt")
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, in [0, 1]."""
+        return self.recipe.progress(self.state.step, self.state.seconds)
 
     def batches(self, workers: int) -> DataLoader[Tensor]:
         """Make the mixtures that this run has not seen yet."""
         rank, world = rank_and_world()
         start = self.state.step * self.recipe.batch_size
         rest = Subset(self.data, range(start + rank, self.data.length, world))
-        share = self.recipe.batch_size // world
         return DataLoader(
             rest,
-            batch_size=share,
+            batch_size=self.recipe.batch_size // world,
             num_workers=workers,
             prefetch_factor=4 if workers else None,
-            worker_init_fn=lambda _: torch.set_num_threads(1),
+            pin_memory=self.device.startswith("cuda"),
+            worker_init_fn=prepare_worker,
         )
 
     def train_step(self, stems: Tensor) -> float:
         """Learn from a batch ``(B, 2, C, N)`` of vocals and accompaniments; return the loss."""
         self.network.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.state.seconds)
-        stems = stems.to(self.device)
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
-            estimate = self.parallel(stems.sum(dim=1))[:, 0]
-        loss = separation_loss(estimate.float(), stems[:, 0], self.stft)
+            group["lr"] = self.recipe.learning_rate_at(self.progress)
         self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        passes = stems.chunk(self.recipe.accumulate)
+        total = 0.0
+        for index, part in enumerate(passes):
+            with self._without_exchange(index < len(passes) - 1):
+                loss = self._loss(part.to(self.device, non_blocking=True)) * len(part) / len(stems)
+                torch.autograd.backward(loss)
+            total += float(loss.detach())
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         self.optimizer.step()
         self.state.step += 1
         # Early averages follow quickly: the first weights are not worth remembering.
         decay = min(self.recipe.ema_decay, self.state.step / (self.state.step + 20))
         with torch.no_grad():
-            for mean, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(new, 1 - decay)
-        return float(loss.detach())
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.network.parameters()), 1 - decay
+            )
+        return total
 
-    def run(self, workers: int = 1) -> None:
-        """Train until the time budget is used up."""
-        losses: list[float] = []
-        usual = math.inf
-        started = time.perf_counter()
-        for batch in self.batches(workers):
-            losses.append(self.train_step(batch))
-            elapsed = time.perf_counter() - started
-            usual = min(usual, elapsed)
-            self.state.seconds += self._agreed(min(elapsed, STALL_FACTOR * usual))
-            done = self.state.seconds >= self.recipe.time_budget
-            if done or self.state.step % self.recipe.validate_every == 0:
-                self.report(sum(losses) / len(losses))
-                losses.clear()
-            if done:
-                return
-            started = time.perf_counter()
+    def _loss(self, stems: Tensor) -> Tensor:
+        """Separate the mixtures of some stems and compare."""
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
+            estimate = self.parallel(stems.sum(dim=1))[:, 0]
+        return weighted_loss(self.recipe.loss, estimate.float(), stems[:, 0], self.stft)
 
-    def _agreed(self, seconds: float) -> float:
-        """Take the first process' clock as everybody's, so that all stop at the same step."""
+    def _without_exchange(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
+        """Keep gradients within this process while more of the same step follow."""
+        if wanted and isinstance(self.parallel, DistributedDataParallel):
+            return self.parallel.no_sync()
+        return contextlib.nullcontext()
+
+    def run(self, workers: int = 1, stop_after: float = math.inf) -> bool:
+        """Train to the end of the recipe.
+
+        Parameters
+        ----------
+        workers
+            Processes that make mixtures.
+        stop_after
+            Stop and save after so many seconds; the next call goes on.
+
+        Returns
+        -------
+        bool
+            Whether the run is over; False if it was stopped, by time or by a signal.
+        """
+        clock = time.process_time if self.recipe.clock == "cpu" else time.perf_counter
+        began = time.perf_counter()
+        with self._listening_for_signals():
+            if self._is_over():
+                return True
+            before = clock()
+            for batch in self.batches(workers):
+                loss = self.train_step(batch)
+                stop = self.stop_signal != 0 or time.perf_counter() - began > stop_after
+                seconds, stop = self._agreed(clock() - before, stop)
+                if not math.isfinite(loss):
+                    raise FloatingPointError(f"the loss is {loss} at step {self.state.step}")
+                self.state.seconds += seconds
+                if self._after_step(loss):
+                    return True
+                if stop:
+                    if rank_and_world()[0] == 0:
+                        self.save()
+                    return False
+                before = clock()  # validation is no training
+        raise AssertionError("mixtures do not end")
+
+    def _after_step(self, loss: float) -> bool:
+        """Log, validate and save when it is time to; tell whether the run is over."""
+        state = self.state
+        state.loss += loss
+        state.counted += 1
+        for listener in self.listeners:
+            listener.on_step(self, loss)
+        over = self._is_over()
+        if over or state.step % self.recipe.validate_every == 0:
+            self.report()
+            return over or self._is_over()
+        if state.step % self.recipe.log_every == 0:
+            self._log({})
+        return False
+
+    def _is_over(self) -> bool:
+        """Tell whether the recipe's end or its patience's is reached."""
+        patience = self.recipe.patience
+        return self.progress >= 1 or (patience > 0 and self.state.stale >= patience)
+
+    @contextlib.contextmanager
+    def _listening_for_signals(self) -> Iterator[None]:
+        """Finish the step and save before obeying the first SIGINT or SIGTERM."""
+
+        def remember(number: int, _frame: object) -> None:
+            self.stop_signal = number
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, remember) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+    def _agreed(self, seconds: float, stop: bool) -> tuple[float, bool]:
+        """Take the first process' clock and will as everybody's: all stop at the same step."""
         if not distributed.is_initialized():
-            return seconds
-        clock = torch.tensor(seconds, device=self.device)
-        distributed.broadcast(clock, 0)
-        return float(clock)
+            return seconds, stop
+        said = torch.tensor([seconds, float(stop)], dtype=torch.float64, device=self.device)
+        distributed.broadcast(said, 0)
+        return float(said[0]), bool(said[1])
 
-    def report(self, loss: float) -> None:
+    def _log(self, more: dict[str, Any]) -> None:
+        """Write a line with the mean loss since the last one."""
+        state = self.state
+        line = {"step": state.step, "seconds": round(state.seconds, 1)}
+        if state.counted:
+            line["loss"] = round(state.loss / state.counted, 6)
+        state.loss, state.counted = 0.0, 0
+        if rank_and_world()[0] == 0:
+            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps({**line, **more}) + "\n")
+
+    def report(self) -> None:
         """Validate, log, and write the checkpoints."""
         figures = validate(self.average, self.recordings, self.device)
-        line = {**asdict(self.state), "loss": round(loss, 5), "si_sdr_gain_db": figures}
-        line["seconds"] = round(self.state.seconds, 1)
+        self._log({"best": round(self.state.best, 3), "figures": figures} if figures else {})
+        score = float(self.state.step)  # without songs to validate on, the last is the best
+        if figures:
+            score = figures["all"]["vocals"] + figures["all"]["instrumental"]
+        better = score > self.state.best
+        self.state = replace(
+            self.state,
+            best=score if better else self.state.best,
+            stale=0 if better else self.state.stale + 1,
+        )
         if rank_and_world()[0] != 0:
             return
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-        print(json.dumps(line), flush=True)
-        score = figures["all"]["vocals"] + figures["all"]["instrumental"]
-        save_checkpoint(self.folder / "last.safetensors", self.average, self.header)
-        if score > self.state.best:
-            self.state.best = score
-            save_checkpoint(self.folder / "best.safetensors", self.average, self.header)
+        for name in ("last", "best") if better else ("last",):
+            save_checkpoint(self.folder / f"{name}.safetensors", self.average, self.header)
+            facts = summarise(self.recipe, self.recordings, self.state, self.device, figures)
+            text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+            (self.folder / f"{name}.json").write_text(text, encoding="utf-8")
         self.save()
+        for listener in self.listeners:
+            listener.on_validation(self, figures)
+
+
+def prepare_worker(_number: int) -> None:
+    """Make one thread of a worker process, and leave Ctrl-C to the trainer."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,140 @@
+"""``karaoke train``."""
+
+from __future__ import annotations
+
+import math
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from karaoke.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from karaoke.training.loop import Listener
+
+
+Corpora = Annotated[
+    list[Path], typer.Argument(metavar="CORPUS...", help="Folders with recordings.")
+]
+Run = Annotated[
+    Path,
+    typer.Option("-o", "--out", metavar="DIR", help="Folder of the run; resumed if it exists."),
+]
+RecipePath = Annotated[
+    Path | None, typer.Option("--recipe", metavar="TOML", help="What and how to train.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated."),
+]
+TimeBudget = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Length of the whole run, all sessions together."),
+]
+StopAfter = Annotated[
+    float, typer.Option(metavar="SECONDS", help="Save and stop; the next call goes on.")
+]
+StartFrom = Annotated[
+    Path | None, typer.Option(metavar="CHECKPOINT", help="Weights to begin with.")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Decoded recordings, 10 MB a minute.", show_default="DIR/cache"
+    ),
+]
+Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Processes that make mixtures.", show_default="as suits the device"),
+]
+Tensorboard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write TensorBoard events to the run's folder.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
+
+
+def train(
+    corpora: Corpora,
+    run: Run = Path("run"),
+    recipe: RecipePath = None,
+    settings: Settings = None,
+    time_budget: TimeBudget = None,
+    stop_after: StopAfter = math.inf,
+    start_from: StartFrom = None,
+    cache: Cache = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    tensorboard: Tensorboard = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train a model on recordings of voices and of music.
+
+    A CORPUS is a folder with a manifest.tsv (columns path, role, group, split); or with a folder
+    per song of vocals.wav and other stems, as MUSDB18-HQ has them; or with the folders vocals,
+    speech and accompaniment; the latter two may lie in train, validation and test. The weights
+    are DIR/best.safetensors, ready for `karaoke split --model`. Ctrl-C saves; the same command
+    goes on. Several cores: torchrun --nproc-per-node CORES -m karaoke train ...
+    """
+    from rich.console import Console
+
+    from karaoke.cli import Stopped
+    from karaoke.separation import choose_device
+    from karaoke.training.recipe import read_recipe
+    from karaoke.training.run import Options
+    from karaoke.training.run import train as run_training
+
+    console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
+    budget = [] if time_budget is None else [f"time_budget={time_budget}"]
+    chosen = read_recipe(recipe, [*(settings or ()), *budget])
+    chosen_device, reason = choose_device(device)
+    options = Options(
+        corpora=corpora,
+        run=run,
+        cache=cache or run / "cache",
+        device=str(chosen_device),
+        start_from=start_from,
+        workers=workers,
+        stop_after=stop_after,
+    )
+
+    def listeners() -> list[Listener]:
+        console.print(f"training {chosen.architecture} on {chosen_device} ({reason})", markup=False)
+        return make_listeners(console, run, tensorboard)
+
+    trainer, over = run_training(chosen, options, listeners)
+    for listener in trainer.listeners:
+        listener.on_end()
+    state = "done" if over else "stopped; the same command goes on"
+    console.print(f"step {trainer.state.step}: {state}", markup=False)
+    if trainer.stop_signal:
+        interrupted = trainer.stop_signal == signal.SIGINT
+        raise Stopped(ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED)
+
+
+def make_listeners(console: Console, run: Path, tensorboard: bool) -> list[Listener]:
+    """Choose who is told how the run goes.
+
+    Raises
+    ------
+    UsageError
+        TensorBoard is wanted but not installed.
+    """
+    from karaoke.cli.progress import TrainingDisplay
+
+    found: list[Any] = [TrainingDisplay(console)]
+    if tensorboard:
+        try:
+            from karaoke.training.board import Board
+        except ImportError as error:
+            raise UsageError(
+                f"--tensorboard: {error}", hint="Run pip install 'karaoke[train]'."
+            ) from error
+        found.append(Board(run))
+    return found

@@ -1,0 +1,203 @@
+"""Recordings to train on: folders in several layouts, decoded once to a cache of samples."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from karaoke.errors import NoInputError
+
+SAMPLE_RATE = 44100
+#: What soundfile reads, without ffmpeg, on a bare training machine.
+EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff")
+#: Folders of the layouts without a manifest, and the split that they stand for.
+SPLITS = {"train": "train", "test": "validation", "validation": "validation"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One file of a corpus: a row of its ``manifest.tsv``, and its decoded samples."""
+
+    path: str
+    role: str
+    group: str
+    split: str
+    samples: NDArray[np.int16]
+
+    @property
+    def length(self) -> int:
+        """Samples per channel at 44.1 kHz."""
+        return int(self.samples.shape[1])
+
+    def read(self, start: int, length: int) -> NDArray[np.float32]:
+        """Read float32 ``(channels, length)``, around again from the start past the end."""
+        if start + length <= self.length:
+            block = self.samples[:, start : start + length]
+        else:
+            block = self.samples.take(range(start, start + length), axis=1, mode="wrap")
+        return block.astype(np.float32) / 32768.0
+
+
+def resample(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Bring ``(samples, channels)`` to 44.1 kHz, whole and at once, by its spectrum.
+
+    Numpy alone does it, so that a bare training machine can; a recording that is cut into random
+    stretches does not mind that its very end rings into its very start.
+    """
+    common = math.gcd(sample_rate, SAMPLE_RATE)
+    up, down = SAMPLE_RATE // common, sample_rate // common
+    # Padded to whole periods of both rates, and to a length whose transform is fast.
+    periods = -(-len(audio) // (down * 64)) * 64
+    spectrum = np.fft.rfft(audio, periods * down, axis=0)[: periods * up // 2 + 1]
+    resampled = np.fft.irfft(spectrum, periods * up, axis=0) * (up / down)
+    return resampled[: round(len(audio) * up / down)].astype(np.float32)
+
+
+def decode_to_cache(source: Path, target: Path) -> None:
+    """Decode one file to int16 ``(channels, samples)`` at 44.1 kHz, unless that was done."""
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+        return
+    audio, sample_rate = soundfile.read(source, dtype="float32", always_2d=True)
+    audio = resample(audio, sample_rate)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(f".{os.getpid()}.part.npy")
+    np.save(part, np.round(audio.T.clip(-1, 1) * 32767).astype(np.int16))
+    part.rename(target)
+
+
+def read_manifest(root: Path) -> list[dict[str, str]]:
+    """Read the rows of a corpus' ``manifest.tsv``.
+
+    Raises
+    ------
+    NoInputError
+        There is none.
+    """
+    manifest = root / "manifest.tsv"
+    if not manifest.is_file():
+        raise NoInputError(f'"{manifest}": no such file', hint="Name a folder with a manifest.")
+    with manifest.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def find_rows(root: Path) -> list[dict[str, str]]:
+    """List a corpus in any of three layouts, as rows ``path, role, group, split``.
+
+    A ``manifest.tsv``; or folders ``train/``, ``validation/``, ``test/`` (or none: all is to
+    train on) with either a folder per song of ``vocals.wav`` and other stems (as MUSDB18-HQ), or
+    the folders ``vocals/``, ``speech/`` and ``accompaniment/`` with any files.
+
+    Raises
+    ------
+    NoInputError
+        There is nothing of the kind.
+    """
+    if (root / "manifest.tsv").is_file():
+        return read_manifest(root)
+    rows = []
+    for top in [root, *(root / name for name in SPLITS)]:
+        split = SPLITS.get(top.name, "train") if top != root else "train"
+        for path, role, group in _loose_files(top):
+            row = {"path": str(path.relative_to(root)), "role": role, "group": group}
+            rows.append({**row, "split": split})
+    if not rows:
+        raise NoInputError(
+            f'"{root}": neither a manifest.tsv nor songs with a vocals stem nor folders '
+            "vocals and accompaniment",
+            hint="See karaoke train --help for the layouts.",
+        )
+    return rows
+
+
+def _loose_files(top: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield path, role and group of what lies in a folder that has no manifest."""
+    folders = sorted(path for path in top.glob("*") if path.is_dir())
+    for folder in folders:
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS)
+        if folder.name in ("vocals", "speech", "accompaniment"):
+            for path in files:
+                # A folder below is a singer or an album; files side by side are one each.
+                inner = path.parent.relative_to(folder)
+                yield path, folder.name, path.stem if inner == Path() else str(inner)
+        elif folder.name not in SPLITS and any(path.stem == "vocals" for path in files):
+            for path in files:
+                if path.stem != "mixture":
+                    yield path, f"song-{path.stem}", folder.name
+
+
+def cache_folder(cache: Path, root: Path) -> Path:
+    """Name the part of a cache that belongs to one corpus, which two of one name do not share."""
+    whole = root.resolve()
+    return cache / f"{whole.name}-{zlib.crc32(str(whole).encode()):08x}"
+
+
+def load_corpus(
+    roots: Sequence[Path], cache: Path, *, workers: int = 2, without_licences: Sequence[str] = ()
+) -> list[Recording]:
+    """Open every recording of some corpora, decoding what the cache lacks.
+
+    Parameters
+    ----------
+    roots
+        Folders as :func:`find_rows` takes them.
+    cache
+        Folder for the decoded samples, about 10 MB a minute in stereo.
+    workers
+        Processes that decode.
+    without_licences
+        Leave recordings out whose licence contains one of these, in any case.
+
+    Raises
+    ------
+    NoInputError
+        A folder is no corpus, or nothing is left of them all.
+    """
+    kept = [
+        (root, row)
+        for root in roots
+        for row in find_rows(root)
+        if not any(word.lower() in row.get("licence", "").lower() for word in without_licences)
+    ]
+    if not any(row["split"] == "train" for _, row in kept):
+        raise NoInputError("no recording to train on", hint="Check the folders and licences.")
+    targets = [cache_folder(cache, root) / f"{row['path']}.npy" for root, row in kept]
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(decode_to_cache, [root / row["path"] for root, row in kept], targets))
+    return [
+        Recording(row["path"], row["role"], row["group"], row["split"], np.load(t, mmap_mode="r"))
+        for (_, row), t in zip(kept, targets, strict=True)
+    ]
+
+
+class Pool:
+    """Recordings of one kind, drawn so that a few large groups do not drown the small ones."""
+
+    def __init__(self, recordings: Sequence[Recording]) -> None:
+        self.groups: dict[str, list[Recording]] = {}
+        for recording in recordings:
+            self.groups.setdefault(recording.group, []).append(recording)
+        self.names = sorted(self.groups)
+        weights = np.sqrt([sum(r.length for r in self.groups[name]) for name in self.names])
+        self.probabilities = weights / weights.sum()
+
+    def draw(self, rng: np.random.Generator) -> Recording:
+        """Draw a group by the root of its length, then a recording of it by its length."""
+        group = self.groups[self.names[rng.choice(len(self.names), p=self.probabilities)]]
+        lengths = np.array([recording.length for recording in group], dtype=np.float64)
+        return group[rng.choice(len(group), p=lengths / lengths.sum())]
+
+
+def read_together(parts: Sequence[Recording], start: int, length: int) -> NDArray[np.float32]:
+    """Read the sum of aligned recordings, the stems of one song: ``(channels, length)``."""
+    total: NDArray[np.float32] = np.sum([part.read(start, length) for part in parts], axis=0)
+    return total

@@ -1,0 +1,107 @@
+"""A training run from folders to weights, in one process or as one of several."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from karaoke.training.corpus import load_corpus
+from karaoke.training.loop import Listener, Trainer
+from karaoke.training.recipe import Recipe
+from karaoke.training.validation import rank_and_world
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where and how to run a recipe, none of which changes what is learned.
+
+    Parameters
+    ----------
+    corpora
+        Folders with recordings.
+    run
+        Folder of the run; an existing one is resumed.
+    cache
+        Folder for the decoded recordings.
+    device
+        A torch device.
+    start_from
+        A checkpoint to begin with.
+    workers
+        Processes that make mixtures, per training process; None for what suits the device.
+    stop_after
+        Seconds after which to stop and save.
+    """
+
+    corpora: Sequence[Path]
+    run: Path
+    cache: Path
+    device: str
+    start_from: Path | None = None
+    workers: int | None = None
+    stop_after: float = math.inf
+
+
+def train(
+    recipe: Recipe, options: Options, listeners: Callable[[], Sequence[Listener]] = tuple
+) -> tuple[Trainer, bool]:
+    """Train, or go on training.
+
+    Under ``torchrun`` every process calls it and takes its share. On a CPU take one process per
+    core: the LSTMs' many small steps gain almost nothing from a second thread, and everything
+    from a second process.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    options
+        Where to do it.
+    listeners
+        Makes those who want to hear about it; called in the first process only.
+
+    Returns
+    -------
+    tuple
+        The trainer, and whether the run is over.
+
+    Raises
+    ------
+    KaraokeError
+        Recordings, recipe or checkpoint are not as they must be.
+    """
+    workers = options.workers
+    if options.device == "cpu":
+        torch.set_num_threads(1)
+    if workers is None:
+        workers = 1 if options.device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
+    alone = "WORLD_SIZE" not in os.environ
+    if not alone:
+        distributed.init_process_group("nccl" if options.device == "cuda" else "gloo")
+    rank, _ = rank_and_world()
+    if options.device == "cuda" and not alone:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    try:
+        if rank > 0:
+            distributed.barrier()  # the first process decodes for all
+        recordings = load_corpus(
+            *(options.corpora, options.cache),
+            workers=os.cpu_count() or 1,
+            without_licences=recipe.without_licences,
+        )
+        if rank == 0 and not alone:
+            distributed.barrier()
+        trainer = Trainer(
+            *(recipe, recordings, options.run, options.device, options.start_from),
+            listeners() if rank == 0 else (),
+        )
+        return trainer, trainer.run(workers, options.stop_after)
+    finally:
+        if not alone:
+            distributed.destroy_process_group()

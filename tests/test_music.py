@@ -1,0 +1,59 @@
+"""Composed music: every style plays, stays off voices, and renders to a corpus folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from karaoke.errors import NoInputError
+from karaoke.training import music
+from karaoke.training.corpus import find_rows
+from karaoke.training.styles import STYLES
+
+VOICES = {52, 53, 54, 85, 91}
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_every_style_makes_music_without_voices(name: str) -> None:
+    for seed in range(3):
+        band = music.Band(np.random.default_rng(seed), STYLES[name], 30.0)
+        song = band.play()
+        assert song.length == pytest.approx(30, rel=0.35)
+        messages = [message for track in song.tracks for message in track]
+        assert not VOICES & {m.program for m in messages if m.type == "program_change"}
+        struck = [m for m in messages if m.type == "note_on"]
+        assert len(struck) > 40
+        assert len(struck) == sum(m.type == "note_off" for m in messages)
+        assert all(message.time >= 0 for message in messages)
+
+
+def test_a_seed_makes_the_same_music_again(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        music.Band(np.random.default_rng(5), STYLES["funk"], 10.0).play().save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_rendering_needs_fluidsynth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoInputError, match="FluidSynth"):
+        music.write_corpus(tmp_path, pieces=1, seconds=1.0, seed=0)
+
+
+@pytest.mark.skipif(
+    not shutil.which("fluidsynth") or not any(f.exists() for f in music.SOUNDFONT_FOLDERS),
+    reason="FluidSynth with a soundfont is not installed",
+)
+def test_music_is_rendered_to_a_corpus(tmp_path: Path) -> None:
+    music.write_corpus(tmp_path, pieces=2, seconds=4.0, seed=0)
+    rows = find_rows(tmp_path)
+    assert [row["role"] for row in rows] == ["accompaniment"] * 2
+    for row in rows:
+        audio, rate = soundfile.read(tmp_path / row["path"])
+        assert rate == 44100 and audio.shape[1] == 2
+        assert 0.5 < np.abs(audio).max() <= 0.71
+        assert len(audio) / rate == pytest.approx(float(row["seconds"]), abs=0.06)
+        assert row["licence"] and row["attribution"]

@@ -1,0 +1,221 @@
+"""Training data: layouts, the cache, sampling by group, mixtures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from karaoke.errors import NoInputError
+from karaoke.training import augment
+from karaoke.training.corpus import (
+    SAMPLE_RATE,
+    Pool,
+    Recording,
+    find_rows,
+    load_corpus,
+    read_together,
+    resample,
+)
+from karaoke.training.credits import credit_table
+from karaoke.training.data import MixtureConfig, MixtureDataset
+from karaoke.training.validation import singing_windows
+from karaoke.training.voices import Singers
+
+SHORT = MixtureConfig(segment_seconds=1.0)
+
+
+def write(path: Path, value: float = 0.1, seconds: float = 0.5) -> None:
+    """Write a stereo file of one value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.full((round(seconds * SAMPLE_RATE), 2), value), SAMPLE_RATE)
+
+
+def test_cache_holds_the_corpus_at_the_models_rate(
+    corpus: Path, recordings: list[Recording], tmp_path: Path
+) -> None:
+    assert len(recordings) == 8
+    assert {r.role for r in recordings} >= {"vocals", "speech", "accompaniment", "song-vocals"}
+    for recording in recordings:
+        seconds = soundfile.info(corpus / recording.path).duration
+        assert recording.length == pytest.approx(seconds * SAMPLE_RATE, abs=2)
+        assert recording.read(recording.length - 5, 10).shape[1] == 10
+    cached = load_corpus([corpus], tmp_path, workers=1)
+    stamps = [p.stat().st_mtime_ns for p in sorted(tmp_path.rglob("*.npy"))]
+    load_corpus([corpus], tmp_path, workers=1)
+    assert stamps == [p.stat().st_mtime_ns for p in sorted(tmp_path.rglob("*.npy"))]
+    np.testing.assert_array_equal(cached[0].samples, recordings[0].samples)
+
+
+def test_a_changed_recording_is_decoded_again(tmp_path: Path) -> None:
+    song = tmp_path / "corpus" / "song"
+    for stem, value in (("vocals", 0.1), ("other", 0.2)):
+        write(song / f"{stem}.wav", value)
+    cache = tmp_path / "cache"
+    before = load_corpus([song.parent], cache, workers=1)
+    assert before[1].read(0, 1)[0, 0] == pytest.approx(0.1, abs=1e-3)
+    write(song / "vocals.wav", 0.3)
+    after = load_corpus([song.parent], cache, workers=1)
+    assert after[1].read(0, 1)[0, 0] == pytest.approx(0.3, abs=1e-3)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 96000])
+def test_resampling_keeps_a_tone_and_its_level(rate: int) -> None:
+    time = np.arange(rate) / rate
+    tone = (0.5 * np.sin(2 * np.pi * 1000 * time)).astype(np.float32)[:, None]
+    resampled = resample(tone, rate)
+    assert resampled.shape == (SAMPLE_RATE, 1) and resampled.dtype == np.float32
+    expected = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    middle = slice(SAMPLE_RATE // 10, -SAMPLE_RATE // 10)
+    np.testing.assert_allclose(resampled[middle, 0], expected[middle], atol=1e-3)
+
+
+def test_layout_of_songs_with_stems(tmp_path: Path) -> None:
+    stems = {"vocals": 0.1, "drums": 0.01, "bass": 0.02, "other": 0.03, "mixture": 0.16}
+    for song in ("train/A", "test/B"):
+        for stem, value in stems.items():
+            write(tmp_path / song / f"{stem}.wav", value)
+    rows = find_rows(tmp_path)
+    assert {(row["group"], row["split"]) for row in rows} == {("A", "train"), ("B", "validation")}
+    assert {row["role"] for row in rows} == {f"song-{stem}" for stem in stems if stem != "mixture"}
+    recordings = load_corpus([tmp_path], tmp_path / "cache", workers=1)
+    others = [r for r in recordings if r.group == "A" and r.role != "song-vocals"]
+    np.testing.assert_allclose(read_together(others, 0, 3), 0.06, atol=1e-4)
+    config = MixtureConfig(segment_seconds=0.2, aligned_share=1.0, song_effects=False,
+                           vocals_absent_share=0, accompaniment_absent_share=0)  # fmt: skip
+    vocals, accompaniment = MixtureDataset(recordings, config, seed=0, length=1)[0]
+    assert vocals.abs().min() > 0 and accompaniment.abs().min() > 0
+
+
+def test_layout_of_plain_folders(tmp_path: Path) -> None:
+    write(tmp_path / "vocals" / "ann" / "1.wav")
+    write(tmp_path / "vocals" / "ann" / "2.wav")
+    write(tmp_path / "vocals" / "bob.flac")
+    write(tmp_path / "accompaniment" / "band.wav")
+    (tmp_path / "accompaniment" / "cover.jpg").write_bytes(b"no sound")
+    write(tmp_path / "validation" / "song" / "vocals.wav")
+    write(tmp_path / "validation" / "song" / "accompaniment.wav")
+    rows = {(r["role"], r["group"], r["split"]) for r in find_rows(tmp_path)}
+    assert rows == {
+        ("vocals", "ann", "train"),
+        ("vocals", "bob", "train"),
+        ("accompaniment", "band", "train"),
+        ("song-vocals", "song", "validation"),
+        ("song-accompaniment", "song", "validation"),
+    }
+
+
+def test_a_folder_that_is_no_corpus_is_an_error(tmp_path: Path, corpus: Path) -> None:
+    with pytest.raises(NoInputError, match="neither a manifest"):
+        load_corpus([tmp_path], tmp_path / "cache")
+    write(tmp_path / "vocals" / "a.wav")
+    voices = load_corpus([tmp_path], tmp_path / "cache", workers=1)
+    with pytest.raises(NoInputError, match="no music"):
+        MixtureDataset(voices, SHORT, seed=0, length=1)
+    music = [r for r in load_corpus([corpus], tmp_path / "cache") if r.role == "accompaniment"]
+    with pytest.raises(NoInputError, match="no voice"):
+        MixtureDataset(music, SHORT, seed=0, length=1)
+
+
+def test_licences_can_be_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav")
+    write(tmp_path / "b.wav")
+    lines = ["path\trole\tgroup\tsplit\tlicence", "a.wav\tvocals\ta\ttrain\tCC0"]
+    lines.append("b.wav\tvocals\tb\ttrain\tGPL-3.0")
+    (tmp_path / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    cache = tmp_path / "cache"
+    kept = load_corpus([tmp_path], cache, workers=1, without_licences=["gpl"])
+    assert [r.path for r in kept] == ["a.wav"]
+    with pytest.raises(NoInputError, match="no recording"):
+        load_corpus([tmp_path], cache, workers=1, without_licences=["gpl", "cc0"])
+
+
+def test_corpora_of_one_name_do_not_share_a_cache(tmp_path: Path) -> None:
+    for top, value in (("x", 0.1), ("y", 0.2)):
+        write(tmp_path / top / "corpus" / "vocals" / "a.wav", value)
+    roots = [tmp_path / "x" / "corpus", tmp_path / "y" / "corpus"]
+    both = load_corpus(roots, tmp_path / "cache", workers=1)
+    assert [round(float(r.read(0, 1)[0, 0]), 2) for r in both] == [0.1, 0.2]
+
+
+def test_credits_name_every_source_once(tmp_path: Path) -> None:
+    columns = "role\tsplit\tseconds\tattribution\tlicence\tsource"
+    rows = [
+        "vocals\ttrain\t60\tA\tCC0\tx",
+        "vocals\ttrain\t30\tB\tCC0\tx",
+        "song-vocals\ttrain\t30\tC\tMIT\ty",
+        "speech\tvalidation\t30\tD\tsecret\tz",
+    ]
+    (tmp_path / "manifest.tsv").write_text("\n".join([columns, *rows]) + "\n", encoding="utf-8")
+    assert credit_table([tmp_path]).splitlines()[2:] == [
+        "| songs | y | 0.5 | C | MIT |",
+        "| vocals | x | 1.5 | A; B | CC0 |",
+    ]
+
+
+def test_groups_are_drawn_by_the_root_of_their_length() -> None:
+    lengths = {"large": 1_600, "small": 100}
+    pool = Pool(
+        [
+            Recording(name, "vocals", name, "train", np.zeros((1, length), np.int16))
+            for name, length in lengths.items()
+        ]
+    )
+    rng = np.random.default_rng(0)
+    drawn = [pool.draw(rng).group for _ in range(4000)]
+    assert drawn.count("large") / drawn.count("small") == pytest.approx(4, rel=0.15)
+
+
+def test_mixtures(recordings: list[Recording]) -> None:
+    data = MixtureDataset(recordings, SHORT, seed=3, length=80)
+    items = torch.stack([data[index] for index in range(len(data))])
+    assert items.shape == (80, 2, 2, SAMPLE_RATE)
+    assert items.isfinite().all()
+    assert items.sum(dim=1).square().mean(dim=(1, 2)).sqrt().allclose(torch.tensor(0.1), rtol=1e-3)
+    absent = (items[:, 0].abs().amax(dim=(1, 2)) == 0).sum()
+    assert 1 <= absent <= 20
+    torch.testing.assert_close(data[7], items[7], atol=0, rtol=0)
+    assert not data[7].equal(data[8])
+    other = MixtureDataset(recordings, SHORT, seed=4, length=80)
+    assert not other[7].equal(items[7])
+
+
+def test_aligned_stems_stay_together(recordings: list[Recording]) -> None:
+    config = MixtureConfig(segment_seconds=1.0, aligned_share=1.0, song_effects=False,
+                           vocals_absent_share=0, accompaniment_absent_share=0)  # fmt: skip
+    song = {r.role: r for r in recordings if r.group == "one"}
+    ratio = []
+    for item in range(4):
+        stems = MixtureDataset(recordings, config, seed=0, length=9)[item]
+        peaks = [int(np.abs(np.fft.rfft(stem[0].numpy())).argmax()) for stem in stems]
+        ratio.append(peaks[0] / peaks[1])
+    whole = [
+        np.abs(np.fft.rfft(song[role].read(0, SAMPLE_RATE)[0])).argmax()
+        for role in ("song-vocals", "song-accompaniment")
+    ]
+    # Both stems are bent alike: their tones keep their interval.
+    np.testing.assert_allclose(ratio, whole[0] / whole[1], rtol=0.02)
+
+
+def test_voices_without_a_chain_are_dry_and_central(recordings: list[Recording]) -> None:
+    pools = {role: Pool([r for r in recordings if r.role == role]) for role in ("vocals", "speech")}
+    dry = Singers(pools, SAMPLE_RATE, speech_share=0.5, chain=False)
+    produced = Singers(pools, SAMPLE_RATE, speech_share=0.5, chain=True)
+    sides = []
+    for seed in range(8):
+        audio = dry(np.random.default_rng(seed))
+        np.testing.assert_allclose(audio[0], audio[1], atol=1e-6)
+        audio = produced(np.random.default_rng(seed))
+        assert audio.shape == (2, SAMPLE_RATE) and np.isfinite(audio).all()
+        sides.append(augment.rms(audio[:1] - audio[1:]))
+    assert np.count_nonzero(sides) > 4
+
+
+def test_validation_recordings_are_never_trained_on(recordings: list[Recording]) -> None:
+    data = MixtureDataset(recordings, SHORT, seed=0, length=1)
+    groups = {group for pool in data.pools.values() for group in pool.groups}
+    assert "one" in groups and "two" not in groups
+    assert {song for song, _, _ in singing_windows(recordings)} == {"two"}

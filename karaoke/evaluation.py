@@ -1,59 +1,79 @@
-"""Separate songs whose true stems are known, as MP3 files, and measure what comes out.
-
-``python -m karaoke.evaluation FOLDER SONG... --model NAME`` reads
-``FOLDER/SONG/{vocals,accompaniment}.*`` and prints a table, and JSON with ``--json FILE``.
-"""
+"""Separate songs whose true stems are known, as MP3 files, and measure what comes out."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
 import statistics
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
+from torch import Tensor
 
+from karaoke import baselines
 from karaoke.audio import Block, load_audio, save_audio
-from karaoke.catalogue import DEFAULT_MODEL
 from karaoke.errors import NoInputError
-from karaoke.metrics import is_rest, is_singing, si_sdr_gain, windows
-from karaoke.separation import Separator, load_model
+from karaoke.metrics import Shares, is_rest, is_singing, sdr, si_sdr_gain, windows
+from karaoke.separation import Separator
 
 WINDOW_SECONDS = 10.0
+#: Figures in dB that a song has one of for each window with singing.
+PER_WINDOW = ("vocals_gain_db", "instrumental_gain_db", "vocals_sdr_db", "instrumental_sdr_db")
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song to separate and the truth about it; all ``(C, N)`` float32 at one rate in Hz."""
+
+    name: str
+    mixture: Block
+    vocals: Block
+    instrumental: Block
+    sample_rate: int
 
 
 @dataclass(frozen=True)
 class SongFigures:
-    """What separation did to one song.
+    """What a method did to one song.
 
     Parameters
     ----------
-    song
-        Its name.
+    method, song
+        Their names.
     vocals_gain_db, instrumental_gain_db
         SI-SDR above that of the mixture, for each window with singing.
+    vocals_sdr_db, instrumental_sdr_db
+        SDR, for each window with singing.
     leak_db
         Level of the vocals estimate relative to the mixture, for each window without.
+    kept, leaked
+        Shares of the true vocals and of the music in the vocals estimate, for each octave band of
+        ``OCTAVES_HZ``, over all windows with singing.
     null_dbfs
         Peak of ``vocals + instrumental - mixture``.
     """
 
+    method: str
     song: str
     vocals_gain_db: list[float]
     instrumental_gain_db: list[float]
+    vocals_sdr_db: list[float]
+    instrumental_sdr_db: list[float]
     leak_db: list[float]
+    kept: list[float]
+    leaked: list[float]
     null_dbfs: float
+
+
+#: Gives vocals and instrumental of a song.
+Method = Callable[[Song], tuple[Block, Block]]
 
 
 def to_db(ratio: float) -> float:
     """Turn an amplitude ratio into decibels, -200 at the least."""
-    return 20 * math.log10(max(ratio, 1e-10))
+    return float(20 * np.log10(max(ratio, 1e-10)))
 
 
 def find_stem(folder: Path, stem: str) -> Path:
@@ -69,18 +89,45 @@ def find_stem(folder: Path, stem: str) -> Path:
     raise NoInputError(f'"{folder}": holds no {stem}', hint="Expected SONG/vocals.* and so on.")
 
 
+def find_songs(folder: Path) -> list[str]:
+    """List the folders that hold vocals.
+
+    Raises
+    ------
+    NoInputError
+        There are none.
+    """
+    songs = sorted({path.parent.name for path in folder.glob("*/vocals.*")})
+    if not songs:
+        raise NoInputError(f'"{folder}": no song with a vocals stem', hint="See --help.")
+    return songs
+
+
 def load_stems(folder: Path) -> tuple[Block, int]:
-    """Read a song's vocals and accompaniment, scaled so that their sum peaks at 0.9.
+    """Read a song's vocals and the sum of its other stems, so that all together peak at 0.9.
 
     Returns
     -------
     tuple
         float32 ``(2, channels, samples)`` and the sample rate in Hz.
+
+    Raises
+    ------
+    NoInputError
+        Vocals or everything else are missing.
     """
-    vocals, rate = load_audio(find_stem(folder, "vocals"))
-    accompaniment, _ = load_audio(find_stem(folder, "accompaniment"))
-    length = min(vocals.shape[1], accompaniment.shape[1])
-    stems = np.stack([vocals[:, :length], accompaniment[:, :length]])
+    vocals_path = find_stem(folder, "vocals")
+    names = {path.stem for path in folder.glob("*.*")} - {"vocals", "mixture"}
+    others = sorted(names & {"accompaniment", "instrumental"})[:1] or sorted(
+        names & {"drums", "bass", "other"}
+    )
+    if not others:
+        find_stem(folder, "accompaniment")
+    vocals, rate = load_audio(vocals_path)
+    parts = [load_audio(find_stem(folder, name))[0] for name in others]
+    length = min(part.shape[1] for part in (vocals, *parts))
+    accompaniment = np.sum([part[:, :length] for part in parts], axis=0)
+    stems = np.stack([vocals[:, :length], accompaniment])
     stems *= 0.9 / np.abs(stems.sum(axis=0)).max()
     return stems, rate
 
@@ -93,66 +140,110 @@ def as_mp3(mixture: Block, sample_rate: int) -> Block:
         return load_audio(path)[0]
 
 
-def evaluate_song(folder: Path, separator: Separator) -> SongFigures:
-    """Mix the stems of a song to an MP3, separate that, and compare window by window."""
+def load_song(folder: Path) -> Song:
+    """Read the stems of a song and mix them to an MP3."""
     stems, rate = load_stems(folder)
-    length = stems.shape[-1]
-    mixture = as_mp3(stems.sum(axis=0), rate)[:, :length]
-    estimates = separator.separate(mixture, rate)
-    null = np.abs(estimates["vocals"] + estimates["instrumental"] - mixture).max()
-    target, other, song, estimate, rest = (
+    mixture = as_mp3(stems.sum(axis=0), rate)[:, : stems.shape[-1]]
+    return Song(folder.name, mixture, stems[0], stems[1], rate)
+
+
+def by_model(separator: Separator) -> Method:
+    """Separate with a model."""
+
+    def separate(song: Song) -> tuple[Block, Block]:
+        stems = separator.separate(song.mixture, song.sample_rate)
+        return stems["vocals"], stems["instrumental"]
+
+    return separate
+
+
+def by_hand(estimate: Callable[[Song], Block]) -> Method:
+    """Separate with a function that gives the vocals; the rest is the instrumental."""
+
+    def separate(song: Song) -> tuple[Block, Block]:
+        vocals = estimate(song)
+        return vocals, song.mixture - vocals
+
+    return separate
+
+
+#: What a model is compared with.
+BASELINES: dict[str, Method] = {
+    "mixture": lambda song: (song.mixture, song.mixture),
+    "centre": by_hand(lambda song: baselines.centre(song.mixture, song.sample_rate)),
+    "REPET-SIM": by_hand(lambda song: baselines.repet_sim(song.mixture, song.sample_rate)),
+    "ideal ratio mask": by_hand(
+        lambda song: baselines.ideal_ratio_mask(song.mixture, song.vocals, song.instrumental)
+    ),
+}
+
+
+def evaluate(song: Song, method: Method, name: str) -> SongFigures:
+    """Separate a song and compare with the truth, window by window."""
+    vocals, instrumental = method(song)
+    null = np.abs(vocals + instrumental - song.mixture).max()
+    figures = SongFigures(name, song.name, [], [], [], [], [], [], [], to_db(float(null)))
+    target, other, mixture, estimate, rest = (
         torch.from_numpy(np.ascontiguousarray(a))
-        for a in (*stems, mixture, estimates["vocals"], estimates["instrumental"])
+        for a in (song.vocals, song.instrumental, song.mixture, vocals, instrumental)
     )
-    figures = SongFigures(folder.name, [], [], [], to_db(float(null)))
-    for w in windows(length, round(WINDOW_SECONDS * rate)):
+    shares = Shares(song.sample_rate)
+    for w in windows(target.shape[1], round(WINDOW_SECONDS * song.sample_rate)):
         if is_singing(target, w):
-            figures.vocals_gain_db.append(si_sdr_gain(estimate[:, w], target[:, w], song[:, w]))
-            gain = si_sdr_gain(rest[:, w], other[:, w], song[:, w])
-            figures.instrumental_gain_db.append(gain)
+            values = (
+                si_sdr_gain(estimate[:, w], target[:, w], mixture[:, w]),
+                si_sdr_gain(rest[:, w], other[:, w], mixture[:, w]),
+                flat_sdr(estimate[:, w], target[:, w]),
+                flat_sdr(rest[:, w], other[:, w]),
+            )
+            for field, value in zip(PER_WINDOW, values, strict=True):
+                getattr(figures, field).append(value)
+            shares.add(estimate[:, w], target[:, w], other[:, w])
         elif is_rest(target, w):
-            level = song[:, w].square().mean().sqrt()
+            level = mixture[:, w].square().mean().sqrt()
             leak = estimate[:, w].square().mean().sqrt()
             figures.leak_db.append(to_db(float(leak / level.clamp_min(1e-9))))
+    for kept, leaked in shares.results():
+        figures.kept.append(kept)
+        figures.leaked.append(leaked)
     return figures
 
 
-def table(results: list[SongFigures]) -> Table:
-    """Lay out medians per song and over all windows."""
-    columns = ("song", "windows", "vocals gain dB", "instrumental gain dB", "leak dB", "null dBFS")
-    shown = Table(*columns)
-    everything = SongFigures(
-        "all windows",
-        [gain for result in results for gain in result.vocals_gain_db],
-        [gain for result in results for gain in result.instrumental_gain_db],
-        [leak for result in results for leak in result.leak_db],
-        max(result.null_dbfs for result in results),
-    )
-    for result in (*results, everything):
-        medians = [
-            f"{statistics.median(values):.2f}" if values else "-"
-            for values in (result.vocals_gain_db, result.instrumental_gain_db, result.leak_db)
-        ]
-        count = str(len(result.vocals_gain_db))
-        shown.add_row(result.song, count, *medians, f"{result.null_dbfs:.0f}")
-    return shown
+def flat_sdr(estimate: Tensor, target: Tensor) -> float:
+    """SDR over all channels as one signal, in dB."""
+    return float(sdr(estimate.flatten(), target.flatten()))
 
 
-def main() -> None:
-    """Parse the command line, evaluate, print."""
-    parser = argparse.ArgumentParser(prog="python -m karaoke.evaluation", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("songs", nargs="+")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--overlap", type=float)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    separator = load_model(arguments.model, overlap=arguments.overlap)
-    results = [evaluate_song(arguments.folder / song, separator) for song in arguments.songs]
-    Console().print(table(results))
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
+def evaluate_songs(
+    folder: Path, songs: Sequence[str], methods: dict[str, Method]
+) -> Iterator[SongFigures]:
+    """Evaluate every method on every song, one song in memory at a time."""
+    for name in songs:
+        song = load_song(folder / name)
+        for method, separate in methods.items():
+            yield evaluate(song, separate, method)
 
 
-if __name__ == "__main__":
-    main()
+def summarise(results: Sequence[SongFigures]) -> Iterator[tuple[str, str, int, list[float | None]]]:
+    """Give medians per song and method, then over all windows of a method.
+
+    Yields
+    ------
+    tuple
+        Method, song, number of windows with singing, and the medians of ``PER_WINDOW`` and of
+        ``leak_db``; None where there is no such window.
+    """
+
+    def medians(chosen: Sequence[SongFigures]) -> list[float | None]:
+        rows = []
+        for field in (*PER_WINDOW, "leak_db"):
+            values = [value for result in chosen for value in getattr(result, field)]
+            rows.append(statistics.median(values) if values else None)
+        return rows
+
+    for result in results:
+        yield result.method, result.song, len(result.vocals_gain_db), medians([result])
+    for method in dict.fromkeys(result.method for result in results):
+        chosen = [result for result in results if result.method == method]
+        count = sum(len(result.vocals_gain_db) for result in chosen)
+        yield method, "all windows", count, medians(chosen)

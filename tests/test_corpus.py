@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from karaoke.audio import AudioReader, load_audio, output_format, save_audio
-from karaoke.evaluation import evaluate_song, load_stems, to_db
+from karaoke.evaluation import by_model, evaluate, load_song, load_stems, to_db
 from karaoke.separation import load_model
 from karaoke.splitting import plan, split_song
 
@@ -54,6 +54,7 @@ def test_stems_of_an_mp3_add_up_to_it(
 
 
 def test_default_model_separates_a_real_song() -> None:
-    figures = evaluate_song(CORPUS / "songs" / "lithium", load_model())
+    song = load_song(CORPUS / "songs" / "lithium")
+    figures = evaluate(song, by_model(load_model()), "default")
     assert np.median(figures.vocals_gain_db) > 3
     assert np.median(figures.instrumental_gain_db) > 1

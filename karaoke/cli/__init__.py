@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from karaoke import __version__
+from karaoke.cli.evaluate import evaluate
 from karaoke.cli.split import split
 from karaoke.cli.train import train
 from karaoke.errors import ExitCode, KaraokeError
@@ -45,6 +46,7 @@ def options(
 
 app.command()(split)
 app.command()(train)
+app.command()(evaluate)
 
 
 class Stopped(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from karaoke.training.corpus import (
 )
 from karaoke.training.credits import credit_table
 from karaoke.training.data import MixtureConfig, MixtureDataset
+from karaoke.training.pack import pack
 from karaoke.training.validation import singing_windows
 from karaoke.training.voices import Singers
 
@@ -139,6 +141,23 @@ def test_corpora_of_one_name_do_not_share_a_cache(tmp_path: Path) -> None:
     roots = [tmp_path / "x" / "corpus", tmp_path / "y" / "corpus"]
     both = load_corpus(roots, tmp_path / "cache", workers=1)
     assert [round(float(r.read(0, 1)[0, 0]), 2) for r in both] == [0.1, 0.2]
+
+
+def test_slices_make_the_same_corpus_again(corpus: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write(other / "vocals" / "a.wav")
+    slices = pack([corpus, other], tmp_path / "out", slice_bytes=1_500_000)
+    assert len(slices) > 2 and max(path.stat().st_size for path in slices) < 3_000_000
+    carried = tmp_path / "carried"
+    for path in reversed(slices):
+        with tarfile.open(path) as archive:
+            archive.extractall(carried, filter="data")
+    here = load_corpus([corpus, other], tmp_path / "cache", workers=1)
+    there = load_corpus([carried], tmp_path / "cache", workers=1)
+    assert [r.path.partition("/")[2] for r in there] == [r.path for r in here]
+    for one, two in zip(here, there, strict=True):
+        assert (one.role, one.group, one.split) == (two.role, two.group, two.split)
+        np.testing.assert_array_equal(one.samples, two.samples)
 
 
 def test_credits_name_every_source_once(tmp_path: Path) -> None:

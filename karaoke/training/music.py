@@ -225,7 +225,7 @@ def find_soundfonts() -> list[Path]:
 
 
 def render(song: mido.MidiFile, soundfont: Path, target: Path, rng: Rng) -> float:
-    """Play a song into a FLAC file at 44.1 kHz; return its seconds."""
+    """Play a song into an Ogg Vorbis file at 44.1 kHz; return its seconds."""
     with tempfile.TemporaryDirectory() as folder:
         midi, wave = Path(folder, "song.mid"), Path(folder, "song.wav")
         song.save(midi)
@@ -234,7 +234,10 @@ def render(song: mido.MidiFile, soundfont: Path, target: Path, rng: Rng) -> floa
         subprocess.run([*command, "-F", str(wave), str(soundfont), str(midi)], check=True)
         audio, _ = soundfile.read(wave, dtype="float32", always_2d=True)
     audio = audio * (0.7 / max(0.01, float(np.abs(audio).max())))
-    soundfile.write(target, audio, SAMPLE_RATE, subtype="PCM_16")
+    with soundfile.SoundFile(target, "w", SAMPLE_RATE, 2, format="OGG", subtype="VORBIS") as file:
+        # In seconds: libsndfile's Vorbis encoder overflows its stack at minutes.
+        for start in range(0, len(audio), SAMPLE_RATE):
+            file.write(audio[start : start + SAMPLE_RATE])
     return len(audio) / SAMPLE_RATE
 
 
@@ -255,7 +258,7 @@ def write_corpus(root: Path, *, pieces: int, seconds: float, seed: int) -> None:
     for piece in range(pieces):
         rng = np.random.default_rng((seed, piece))
         name = names[piece % len(names)]
-        path = folder / f"{piece:04}-{name.replace(' ', '-')}.flac"
+        path = folder / f"{piece:04}-{name.replace(' ', '-')}.ogg"
         soundfont = soundfonts[rng.integers(len(soundfonts))]
         length = render(Band(rng, STYLES[name], seconds).play(), soundfont, path, rng)
         facts = (f"rendered-{name}", "train", f"{length:.1f}", "MIT", ATTRIBUTION, "rendered MIDI")

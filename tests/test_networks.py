@@ -64,6 +64,18 @@ def network() -> BandSplitBiLSTM:
     return built.eval()
 
 
+def test_the_difference_of_the_channels_is_an_input_of_its_own(network: BandSplitBiLSTM) -> None:
+    mixture = torch.randn(1, 2, 3000)
+    views = network.compress(network.stft(mixture))
+    assert views.shape[1] == 3
+    centred = network.compress(network.stft(mixture[:, :1].expand(-1, 2, -1)))
+    assert centred[:, 2].max() < 0.1 * centred[:, 0].mean()
+    without = dataclasses.replace(network.config, stereo_difference=False)
+    plain = BandSplitBiLSTM(without, sample_rate=44100, channels=2, stems=("vocals",))
+    assert plain.compress(plain.stft(mixture)).shape[1] == 2
+    assert plain(mixture).shape == (1, 1, 2, 3000)
+
+
 @pytest.mark.parametrize("length", [1, 100, 512, 5000])
 def test_any_length_comes_back(network: BandSplitBiLSTM, length: int) -> None:
     stems = network(torch.randn(3, 2, length))

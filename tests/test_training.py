@@ -89,6 +89,13 @@ def test_recipes_are_read_and_changed(tmp_path: Path) -> None:
     assert read_recipe(None) == Recipe()
 
 
+def test_the_recipes_of_the_repository_can_be_read() -> None:
+    paths = sorted((Path(__file__).parents[1] / "models").glob("*.toml"))
+    assert "experiment" in {path.stem for path in paths}
+    for path in paths:
+        assert read_recipe(path).time_budget > 0
+
+
 @pytest.mark.parametrize(
     ("setting", "says"),
     [

@@ -37,6 +37,8 @@ class BandSplitConfig:
         Units of each band's mask estimator.
     magnitude_exponent
         Magnitudes are raised to it before the first layer, so that quiet partials are seen.
+    stereo_difference
+        Whether the difference of two channels is a third input: what is in the middle is not in it.
     """
 
     n_fft: int = 4096
@@ -47,6 +49,7 @@ class BandSplitConfig:
     layers: int = 4
     mask_hidden: int = 192
     magnitude_exponent: float = 0.3
+    stereo_difference: bool = True
 
 
 class ResidualBiLSTM(nn.Module):
@@ -81,7 +84,7 @@ class BandSplitBiLSTM(nn.Module):
     sample_rate
         In Hz, of the waveforms.
     channels
-        C, of the waveforms. With two, their difference is a third input.
+        C, of the waveforms.
     stems
         Names of the outputs, S of them.
 
@@ -100,7 +103,7 @@ class BandSplitBiLSTM(nn.Module):
         super().__init__()
         self.config = config
         self.channels, self.stems = channels, len(stems)
-        self.views = channels + 1 if channels == 2 else channels
+        self.views = channels + 1 if channels == 2 and config.stereo_difference else channels
         self.stft = Stft(config.n_fft, config.hop_length)
         self.widths = band_widths(config.band_edges_hz, sample_rate=sample_rate, n_fft=config.n_fft)
         bands, features = len(self.widths), config.features
@@ -129,7 +132,7 @@ class BandSplitBiLSTM(nn.Module):
     def compress(self, spectrogram: Tensor) -> Tensor:
         """Give the compressed magnitudes of all views, level-normalised: ``(B, V, F, T)``."""
         views = spectrogram
-        if self.channels == 2:
+        if self.views > self.channels:
             difference = spectrogram[:, :1] - spectrogram[:, 1:]
             views = torch.cat([spectrogram, difference], dim=1)  # (B, V, F, T)
         power = views.real.square() + views.imag.square()

@@ -12,6 +12,7 @@
     +-- DeviceMemoryError     71  memory
     +-- OutputExistsError     73  exists
     +-- WriteError            74  write              (also a full disk)
+    +-- LockedError           75  locked             (another process writes the same)
     +-- PermissionDeniedError 77  permission
 """
 
@@ -128,6 +129,13 @@ class WriteError(KaraokeError):
 
     code = "write"
     exit_code = ExitCode.WRITE
+
+
+class LockedError(KaraokeError):
+    """Another process is writing the same files."""
+
+    code = "locked"
+    exit_code = ExitCode.TRY_AGAIN
 
 
 class PermissionDeniedError(KaraokeError):

@@ -69,6 +69,13 @@ def choose_device(wanted: str = "auto") -> tuple[torch.device, str]:
     return device, "as asked"
 
 
+def stem_names(network_stems: tuple[str, ...]) -> tuple[str, ...]:
+    """List what comes out of a network: its stems and ``instrumental``, all that is not vocals."""
+    if "vocals" not in network_stems:
+        return network_stems
+    return tuple(dict.fromkeys((*network_stems, "instrumental")))
+
+
 def usable_cores() -> int:
     """Count the processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -115,9 +122,7 @@ class Separator:
         self.segment_length = round(header.segment_seconds * header.sample_rate)
         self.network_channels = header.channels
         self.network_stems = header.stems
-        self.stems = header.stems
-        if "vocals" in header.stems:
-            self.stems = tuple(dict.fromkeys((*header.stems, "instrumental")))
+        self.stems = stem_names(header.stems)
         self._workers = None
         if self.device.type == "cpu":
             # A thread a segment, each with one core, beats one segment on all cores: an LSTM's

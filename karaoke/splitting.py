@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import json
 import tempfile
 import time
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -23,23 +22,21 @@ from karaoke.audio import (
     encode,
     in_blocks,
     publish_all,
+    read_back,
+    sweep,
     writing_to,
 )
 from karaoke.errors import KaraokeError, OutputExistsError, WriteError
+from karaoke.manifest import Settings, describe, identify, locked
+from karaoke.planning import Job
 from karaoke.separation import Separator
 
 #: Told the seconds of the song that are done and, where it is declared, its duration.
 SongProgress = Callable[[float, float | None], None]
 #: Files whose decoded length falls short of the declared one by more than this are reported.
 TRUNCATION_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """A song and the files that it becomes, by stem."""
-
-    source: Path
-    outputs: dict[str, Path]
+#: Samples per channel that are read back at a time.
+RESIDUAL_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,10 @@ class SplitResult:
     ----------
     outputs
         Written files by stem.
+    manifest
+        What the manifest says about them; see :mod:`karaoke.manifest`.
+    sample_rate, channels
+        Of the song.
     seconds
         Duration of the song.
     elapsed_seconds
@@ -58,45 +59,20 @@ class SplitResult:
         Factor on all stems that kept them from clipping; 1 when none would have.
     warnings
         Sentences without a full stop.
+    residual_dbfs
+        Peak of what the files, read back, lack of the song, if all its stems were written to
+        files that keep samples; else None.
     """
 
     outputs: dict[str, Path]
+    manifest: dict[str, Any]
+    sample_rate: int
+    channels: int
     seconds: float
     elapsed_seconds: float
     gain: float
-    warnings: list[str] = field(default_factory=list)
-
-
-def plan(sources: Sequence[Path], folder: Path, stems: Sequence[str], extension: str) -> list[Job]:
-    """Lay out all outputs before any work: ``folder/<song>/<stem>.<extension>``.
-
-    Raises
-    ------
-    OutputExistsError
-        Two songs would write the same files, on some file system or other, or a song would be
-        written over.
-    """
-    jobs: list[Job] = []
-    taken: dict[str, Path] = {}
-    songs = {os.path.realpath(source) for source in sources}
-    for source in sources:
-        # "..mp3" has the stem ".", which is no name for a folder.
-        name = source.stem if source.stem.strip(".") else source.name
-        key = unicodedata.normalize("NFC", name).casefold()
-        if key in taken:
-            raise OutputExistsError(
-                f'"{taken[key]}" and "{source}" would write the same files',
-                hint="Split them into different folders with --out.",
-            )
-        taken[key] = source
-        job = Job(source, {s: folder / name / f"{s}.{extension}" for s in stems})
-        for path in job.outputs.values():
-            if os.path.realpath(path) in songs:
-                raise OutputExistsError(
-                    f'"{path}": is one of the songs', hint="Choose another folder with --out."
-                )
-        jobs.append(job)
-    return jobs
+    warnings: list[str]
+    residual_dbfs: float | None
 
 
 @contextmanager
@@ -151,6 +127,7 @@ def split_song(
     job: Job,
     separator: Separator,
     chosen: OutputFormat,
+    settings: Settings,
     *,
     overwrite: bool = False,
     progress: SongProgress | None = None,
@@ -160,11 +137,13 @@ def split_song(
     Parameters
     ----------
     job
-        From :func:`plan`.
+        From :func:`karaoke.planning.plan`.
     separator
         The model; must have the stems of the job.
     chosen
         From :func:`karaoke.audio.output_format`.
+    settings
+        What the manifest is to say about how they were made.
     overwrite
         Whether to replace outputs that exist.
     progress
@@ -177,27 +156,72 @@ def split_song(
     """
     started = time.perf_counter()
     check_outputs(job, overwrite)
-    folder = next(iter(job.outputs.values())).parent
+    identity = identify(job.source) if job.source.exists() else {}
     with AudioReader(job.source) as reader, ExitStack() as files:
         chosen.check_channels(reader.channels)
-        files.enter_context(output_folder(folder))
-        spools = {stem: Spool(folder, reader.channels, files) for stem in job.outputs}
+        files.enter_context(locked(job.outputs.values()))
+        for path in {path.parent for path in job.outputs.values()}:
+            files.enter_context(output_folder(path))
+            sweep(path)
+        spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
         fill_spools(spools, reader, separator, progress)
         gain = safe_gain(spools, chosen)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
-        for stem, spool in spools.items():
-            encode(
-                parts[stem],
-                (np.float32(gain) * block for block in in_blocks(spool.read, spool.frames)),
-                sample_rate=reader.sample_rate,
-                channels=reader.channels,
-                frames=spool.frames,
-                chosen=chosen,
-            )
-        publish_all(list(parts.values()))
-        elapsed = time.perf_counter() - started
-        warnings = warnings_about(reader, gain, chosen)
-        return SplitResult(job.outputs, reader.seconds_read, elapsed, gain, warnings)
+        write_stems(parts, spools, gain, reader, chosen)
+        residual = residual_dbfs(parts, spools, gain, chosen, separator)
+        facts = publish(job, settings, parts, identity)
+        return SplitResult(
+            outputs=job.outputs,
+            manifest=facts,
+            sample_rate=reader.sample_rate,
+            channels=reader.channels,
+            seconds=reader.seconds_read,
+            elapsed_seconds=time.perf_counter() - started,
+            gain=gain,
+            warnings=warnings_about(reader, gain, chosen),
+            residual_dbfs=residual,
+        )
+
+
+def publish(
+    job: Job, settings: Settings, parts: dict[str, PartFile], identity: dict[str, Any]
+) -> dict[str, Any]:
+    """Give finished stems their names, and their manifest last; return what it says."""
+    facts = describe(job, settings, {stem: part.path for stem, part in parts.items()}, identity)
+    with PartFile(job.manifest) as note:
+        with writing_to(job.manifest):
+            note.path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            # A set that is half old and half new must not have the old one's manifest.
+            job.manifest.unlink(missing_ok=True)
+        publish_all([*parts.values(), note])
+    return facts
+
+
+def residual_dbfs(
+    parts: dict[str, PartFile],
+    spools: dict[str, Spool],
+    gain: float,
+    chosen: OutputFormat,
+    separator: Separator,
+) -> float | None:
+    """Read the files back and add them up: the peak of what the song lacks, in dBFS.
+
+    None for lossy formats, which keep no samples, and when not all stems were wanted.
+    """
+    if chosen.encoder is not None or set(spools) != set(separator.stems):
+        return None
+    peak = 0.0
+    with ExitStack() as files:
+        sounds = [files.enter_context(read_back(part.path)) for part in parts.values()]
+        frames = next(iter(spools.values())).frames
+        for start in range(0, frames, RESIDUAL_BLOCK):
+            length = min(RESIDUAL_BLOCK, frames - start)
+            blocks = [sound.read(length, dtype="float64", always_2d=True).T for sound in sounds]
+            if not all(np.isfinite(block).all() for block in blocks):
+                raise WriteError(f'"{next(iter(parts.values())).target}": did not read back')
+            song = np.sum([spool.read(start, length) for spool in spools.values()], axis=0)
+            peak = max(peak, float(np.abs(np.sum(blocks, axis=0) - gain * song).max()))
+    return float(20 * np.log10(max(peak, 1e-10)))
 
 
 def check_outputs(job: Job, overwrite: bool) -> None:
@@ -230,6 +254,25 @@ def fill_spools(
     for stems in stream:
         for stem, spool in spools.items():
             spool.append(stems[stem])
+
+
+def write_stems(
+    parts: dict[str, PartFile],
+    spools: dict[str, Spool],
+    gain: float,
+    reader: AudioReader,
+    chosen: OutputFormat,
+) -> None:
+    """Encode every spool to its part file."""
+    for stem, spool in spools.items():
+        encode(
+            parts[stem],
+            (np.float32(gain) * block for block in in_blocks(spool.read, spool.frames)),
+            sample_rate=reader.sample_rate,
+            channels=reader.channels,
+            frames=spool.frames,
+            chosen=chosen,
+        )
 
 
 def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:

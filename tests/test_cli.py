@@ -22,11 +22,13 @@ from karaoke.audio.reading import Block
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Noise = Callable[..., Block]
+MANIFEST = [".karaoke", ".json"]
 
 
 def files_below(folder: Path) -> list[str]:
-    """List the files below a folder, hidden ones too."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """List the files below a folder, hidden ones too; but for manifests, which belong there."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.suffixes[-2:] != MANIFEST)
+    return sorted(str(p.relative_to(folder)) for p in files)
 
 
 def is_one_line(text: str) -> bool:
@@ -281,7 +283,12 @@ def test_songs_with_the_same_name_are_refused_before_any_work(
     ("arguments", "code", "words"),
     [
         (["--format", "wma"], 2, "Choose one of wav"),
-        (["--bit-depth", "12"], 2, "wav has no bit depth of 12"),
+        (["--bit-depth", "12"], 2, "Choose 16, 24 or 32f"),
+        (["--format", "mp3", "--bit-depth", "16"], 2, "mp3 has no bit depth of 16"),
+        (["--format", "mp3", "--bitrate", "fast"], 2, "from 8k to 510k"),
+        (["--bitrate", "192k"], 2, "wav has no bit rate"),
+        (["--stems", "drums"], 2, "Stems: vocals, instrumental"),
+        (["--name", "{title}.{ext}"], 2, "unknown {title}"),
         (["--device", "toaster"], 2, "unknown device"),
         (["--overlap", "1"], 2, "overlap 1.0 is not in"),
         (["--model", "nonesuch"], 69, "Models at hand"),

@@ -12,8 +12,10 @@ import pytest
 
 from karaoke.audio import AudioReader, load_audio, output_format, save_audio
 from karaoke.evaluation import by_model, evaluate, load_song, load_stems, to_db
+from karaoke.manifest import Settings
+from karaoke.planning import Song, plan
 from karaoke.separation import load_model
-from karaoke.splitting import plan, split_song
+from karaoke.splitting import split_song
 
 from .conftest import CORPUS
 
@@ -38,8 +40,9 @@ def test_stems_of_an_mp3_add_up_to_it(
     true_stems, rate = load_stems(CORPUS / "songs" / name)
     song = tmp_path / f"{name}.mp3"
     save_audio(song, 0.7 * true_stems.sum(axis=0), rate)
-    (job,) = plan([song], tmp_path, ("vocals", "instrumental"), "wav")
-    result = split_song(job, load_model(device="cpu"), output_format("wav", bit_depth))
+    (job,) = plan([Song(song)], tmp_path, ("vocals", "instrumental"), "wav")
+    settings = Settings("default", "wav", bit_depth, "")
+    result = split_song(job, load_model(device="cpu"), output_format("wav", bit_depth), settings)
     assert result.gain == 1
     decoded, rate = load_audio(song)
     stems = []

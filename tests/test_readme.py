@@ -62,5 +62,5 @@ def test_exit_codes_are_documented() -> None:
     documented = {
         int(n) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.M) for n in row.split(",")
     }
-    later = {ExitCode.TRY_AGAIN, ExitCode.CHECKSUM}
+    later = {ExitCode.CHECKSUM}
     assert documented == {int(code) for code in ExitCode} - later

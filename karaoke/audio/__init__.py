@@ -5,18 +5,22 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some 
 
 from __future__ import annotations
 
+from karaoke.audio.publishing import (
+    PartFile,
+    check_writable,
+    publish_all,
+    sweep,
+    writing_to,
+)
 from karaoke.audio.reading import AudioReader, Block, load_audio
 from karaoke.audio.writing import (
     FORMATS,
     OutputFormat,
-    PartFile,
-    check_writable,
     encode,
     in_blocks,
     output_format,
-    publish_all,
+    read_back,
     save_audio,
-    writing_to,
 )
 
 __all__ = [
@@ -31,6 +35,8 @@ __all__ = [
     "load_audio",
     "output_format",
     "publish_all",
+    "read_back",
     "save_audio",
+    "sweep",
     "writing_to",
 ]

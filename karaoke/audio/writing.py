@@ -1,32 +1,23 @@
-"""Encode blocks to sound files that appear under their names only when they are whole."""
+"""Encode blocks to sound files."""
 
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import soundfile
 
 from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
+from karaoke.audio.publishing import SPACE, PartFile, publish_all, writing_to
 from karaoke.audio.reading import BLOCK_LENGTH, Block
-from karaoke.errors import (
-    OutputExistsError,
-    PermissionDeniedError,
-    ToolMissingError,
-    UsageError,
-    WriteError,
-)
+from karaoke.errors import ToolMissingError, UsageError, WriteError
 
 #: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16
-SPACE = "Check the folder, and that the disk is not full."
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 
 
@@ -48,6 +39,8 @@ class OutputFormat:
         In Hz that it can hold, ascending; empty for any. Others are converted to the next.
     bit_depth
         The one chosen; 0 for lossy formats.
+    bitrate
+        The one chosen of a lossy format, as ``192k``; empty for its default.
     """
 
     extension: str
@@ -57,6 +50,7 @@ class OutputFormat:
     max_channels: int = 2
     rates: tuple[int, ...] = ()
     bit_depth: int = 0
+    bitrate: str = ""
 
     @property
     def clips(self) -> bool:
@@ -104,8 +98,10 @@ FORMATS = {
 }
 
 
-def output_format(name: str, bit_depth: int | None = None) -> OutputFormat:
-    """Look a format up and fix its bit depth.
+def output_format(
+    name: str, bit_depth: int | None = None, bitrate: str | None = None
+) -> OutputFormat:
+    """Look a format up and fix its bit depth or bit rate.
 
     Parameters
     ----------
@@ -113,11 +109,13 @@ def output_format(name: str, bit_depth: int | None = None) -> OutputFormat:
         An extension, with or without the dot, in any case.
     bit_depth
         16, 24, or 32 for float; None for the format's default.
+    bitrate
+        Bits a second of a lossy format, as ``192k``, from 8k to 510k; None for its default.
 
     Raises
     ------
     UsageError
-        There is no such format, or it has no such bit depth.
+        There is no such format, or it has no such bit depth or bit rate.
     ToolMissingError
         ffmpeg was built without its encoder.
     """
@@ -131,111 +129,28 @@ def output_format(name: str, bit_depth: int | None = None) -> OutputFormat:
         )
     if chosen.encoder is not None and chosen.encoder not in encoders(find_ffmpeg()):
         raise ToolMissingError(f"ffmpeg has no encoder {chosen.encoder}", hint=INSTALL)
+    if bitrate is not None:
+        chosen = with_bitrate(chosen, bitrate.lower())
     depth = bit_depth or (chosen.bit_depths[0] if chosen.bit_depths else 0)
     return replace(chosen, bit_depth=depth)
 
 
-@contextmanager
-def writing_to(path: Path) -> Iterator[None]:
-    """Turn what the system says about writing a file into our errors."""
-    try:
-        yield
-    except PermissionError as error:
-        raise PermissionDeniedError(
-            f'"{path}": may not be written', hint="Choose another folder with --out."
-        ) from error
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise OutputExistsError(
-            f'"{path}": a file or a folder is in the way', hint="Choose another folder with --out."
-        ) from error
-    except (OSError, soundfile.SoundFileError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
-        raise WriteError(f'"{path}": {reason}', hint=SPACE) from error
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a folder that is not there or may not be written.
+def with_bitrate(chosen: OutputFormat, bitrate: str) -> OutputFormat:
+    """Choose a lossy format's bit rate instead of its default.
 
     Raises
     ------
-    WriteError, PermissionDeniedError
-        So it is.
+    UsageError
+        It is no such number, or the format is not lossy.
     """
-    if not folder.is_dir():
-        raise WriteError(f'"{folder}": no such folder', hint="Make it first.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionDeniedError(
-            f'"{folder}": may not be written', hint="Choose another folder with --out."
-        )
-
-
-def publish_all(parts: Sequence[PartFile]) -> None:
-    """Publish files that belong together, all or none: first the slow part, then the names."""
-    for part in parts:
-        part.flush()
-    waiting = list(parts)
-    try:
-        while waiting:
-            waiting[0].publish()
-            waiting.pop(0)
-    except BaseException:
-        # A signal between two renames: finish, rather than leave half a set.
-        for part in waiting:
-            if part.path.exists():
-                part.publish()
-        raise
-    if os.name == "posix":
-        folder = os.open(parts[0].target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-class PartFile:
-    """A hidden file beside its target that takes the target's name when it is complete.
-
-    A context manager; left without :meth:`publish`, it removes the hidden file.
-
-    Parameters
-    ----------
-    target
-        Its final path; the folder must exist and be writable, or entering raises an error.
-
-    Attributes
-    ----------
-    path
-        Of the hidden file.
-    """
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        self.path = target.with_name(f".karaoke-{secrets.token_hex(6)}{target.suffix}")
-
-    def flush(self) -> None:
-        """Wait until the file is on the disk, which takes time."""
-        # For writing, since Windows flushes nothing else.
-        with writing_to(self.target), self.path.open("r+b") as file:
-            os.fsync(file.fileno())
-
-    def publish(self) -> None:
-        """Give the file its name, replacing what has it, which takes none."""
-        with writing_to(self.target):
-            os.replace(self.path, self.target)
-
-    def __enter__(self) -> PartFile:
-        """Check the folder and give the part file itself."""
-        check_writable(self.target.parent)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Remove what was not published."""
-        self.path.unlink(missing_ok=True)
+    if chosen.encoder is None:
+        raise UsageError(f"{chosen.extension} has no bit rate", hint="Choose --bit-depth instead.")
+    number = bitrate.removesuffix("k")
+    if not number.isdecimal() or not 8 <= int(number) <= 510:
+        raise UsageError(f"bit rate {bitrate!r}", hint="Choose one as 192k, from 8k to 510k.")
+    options = {key: value for key, value in chosen.options.items() if key != "aq"}
+    options["audio_bitrate"] = f"{number}k"
+    return replace(chosen, options=options, bitrate=f"{number}k")
 
 
 def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
@@ -246,6 +161,16 @@ def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
     scale = 2.0 ** (bit_depth - 1)
     levels = np.clip(np.rint(block.astype(np.float64) * scale), -scale, scale - 1)
     return levels.astype(np.int16) if bit_depth == 16 else levels.astype(np.int32) << 8
+
+
+def soundfile_name(path: Path) -> bytes | str:
+    """Name a file to soundfile, which refuses names as text that are no UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
+
+
+def read_back(path: Path) -> soundfile.SoundFile:
+    """Open a WAV or FLAC that was written here."""
+    return soundfile.SoundFile(soundfile_name(path))
 
 
 def _encode_soundfile(
@@ -260,14 +185,12 @@ def _encode_soundfile(
     depth, container = chosen.bit_depth, chosen.extension.upper()
     if container == "WAV" and frames * channels * depth // 8 > RIFF_LIMIT:
         container = "RF64"
-    # As bytes: soundfile refuses names that are no UTF-8.
-    name = os.fsencode(part.path) if os.name == "posix" else os.fspath(part.path)
     with soundfile.SoundFile(
-        name, "w", sample_rate, channels, SUBTYPES[depth], format=container
+        soundfile_name(part.path), "w", sample_rate, channels, SUBTYPES[depth], format=container
     ) as file:
         for block in blocks:
             file.write((block if depth == 32 else to_integers(block, depth)).T)
-    with soundfile.SoundFile(name) as file:
+    with read_back(part.path) as file:
         if file.frames != frames:
             counts = f"{file.frames} of {frames} samples were written"
             raise WriteError(f'"{part.target}": {counts}', hint=SPACE)

@@ -15,7 +15,8 @@ import typer
 
 from karaoke import __version__
 from karaoke.cli.evaluate import evaluate
-from karaoke.cli.split import split
+from karaoke.cli.reporting import error_object, print_json
+from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
 from karaoke.errors import ExitCode, KaraokeError
 
@@ -93,10 +94,15 @@ def main() -> None:
     except Stopped as stop:
         print("karaoke: stopped, nothing half-written", file=sys.stderr)
         sys.exit(stop.code)
+    except Reported as reported:
+        sys.exit(reported.error.exit_code)
     except KaraokeError as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        print(f"karaoke: {error}", file=sys.stderr)
+        if "--json" in sys.argv:
+            print_json({"status": "failed", "error": error_object(error)})
+        else:
+            print(f"karaoke: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except MemoryError:
         print("karaoke: out of memory. Close other programs. [memory]", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,123 +9,284 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karaoke.catalogue import DEFAULT_MODEL
-from karaoke.errors import BatchError, KaraokeError, WriteError
+from karaoke.errors import BatchError, KaraokeError, NoInputError, UsageError
+from karaoke.planning import DEFAULT_TEMPLATE, Song
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Callable
 
     from karaoke.audio import OutputFormat
+    from karaoke.batch import Options
+    from karaoke.cli.reporting import Reporter
+    from karaoke.manifest import Settings
+    from karaoke.planning import Job
     from karaoke.separation import Separator
-    from karaoke.splitting import Job, SplitResult
+
+INPUT, OUTPUT, MODEL, REPORT = "Songs", "Results", "Model", "Reports"
+#: What people know the stems as from elsewhere.
+STEM_ALIASES = {"no_vocals": "instrumental", "accompaniment": "instrumental", "vocal": "vocals"}
+
+Songs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[SONG...]", help="Sound or video files, folders, @LIST.", readable=False
+    ),
+]
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Folders of folders.", rich_help_panel=INPUT)
+]
+FromFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-file", metavar="LIST", help="Names, one a line or NUL-ended.", rich_help_panel=INPUT
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        *("-o", "--out"), metavar="DIR", help="Folder.", readable=False, rich_help_panel=OUTPUT
+    ),
+]
+Stems = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Which to write.", show_default="all", rich_help_panel=OUTPUT),
+]
+Name = Annotated[
+    str,
+    typer.Option(
+        *("--name", "--filename"),
+        metavar="TEMPLATE",
+        help="With {parent}, {track}, {stem}, {ext}, {model}.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Format = Annotated[
+    str,
+    typer.Option("--format", help="wav, flac, mp3, m4a, ogg or opus.", rich_help_panel=OUTPUT),
+]
+BitDepth = Annotated[
+    str | None,
+    typer.Option(
+        help="16, 24 or, for WAV, 32f.", show_default="24 for WAV, FLAC", rich_help_panel=OUTPUT
+    ),
+]
+Bitrate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE", help="Of lossy formats, as 192k.", show_default="high",
+        rich_help_panel=OUTPUT,
+    ),
+]  # fmt: skip
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUT)
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option("--skip-existing", help="Skip songs that are complete.", rich_help_panel=OUTPUT),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check, print, split nothing.", rich_help_panel=OUTPUT)
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=OUTPUT)
+]
+Model = Annotated[
+    str,
+    typer.Option("-n", "--model", metavar="NAME|PATH", help="Model.", rich_help_panel=MODEL),
+]
+Device = Annotated[
+    str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.", rich_help_panel=MODEL)
+]
+Overlap = Annotated[
+    float | None,
+    typer.Option(help="Of segments, in [0, 1).", show_default="the model's", rich_help_panel=MODEL),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="An object a song on stdout.", rich_help_panel=REPORT)
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Errors only, and paths.", rich_help_panel=REPORT),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show where errors come from.", rich_help_panel=REPORT)
+]
 
 
 def split(
-    songs: Annotated[
-        list[Path], typer.Argument(metavar="SONG...", help="Sound or video files.", readable=False)
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--out", metavar="DIR", help="Folder for the results.", readable=False),
-    ] = Path("separated"),
-    model: Annotated[
-        str, typer.Option("-n", "--model", metavar="NAME|PATH", help="Model to use.")
-    ] = DEFAULT_MODEL,
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")] = "auto",
-    format_: Annotated[
-        str, typer.Option("--format", help="wav, flac, mp3, m4a, ogg or opus.")
-    ] = "wav",
-    bit_depth: Annotated[
-        int | None,
-        typer.Option(help="16, 24 or, for WAV, 32 (float).", show_default="24 for WAV and FLAC"),
-    ] = None,
-    overlap: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of a segment in common with the next, in [0, 1).",
-            show_default="the model's",
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Say nothing but errors; still print paths.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where errors come from.")] = False,
+    songs: Songs = None,
+    recursive: Recursive = False,
+    from_file: FromFile = None,
+    out: Out = Path("separated"),
+    stems: Stems = None,
+    name: Name = DEFAULT_TEMPLATE,
+    format_: Format = "wav",
+    bit_depth: BitDepth = None,
+    bitrate: Bitrate = None,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+    overlap: Overlap = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
-    """Split each SONG into DIR/<song>/vocals.wav and DIR/<song>/instrumental.wav.
+    """Split songs into vocals and instrumental, which add up to the song.
 
-    The two add up to the song. Their paths go to standard output, one a line; everything else
-    goes to standard error. Exit codes: 0 done, 2 usage, 3 some songs failed, 65 not audio,
-    66 no such file, 73 output exists, others in the README.
+    Paths of the files go to standard output, one a line; all else to standard error.
     """
     from rich.console import Console
 
     from karaoke.audio import output_format
+    from karaoke.batch import Options
+    from karaoke.cli.reporting import Reporter
+    from karaoke.manifest import Settings
+    from karaoke.planning import plan
     from karaoke.separation import choose_device, load_model
-    from karaoke.splitting import plan
 
-    chosen = output_format(format_, bit_depth)
-    jobs = plan(songs, out, ("vocals", "instrumental"), chosen.extension)
-    chosen_device, reason = choose_device(device)
-    separator = load_model(model, device=str(chosen_device), overlap=overlap)
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
-    console.print(f"model {model} on {chosen_device} ({reason})", markup=False)
-    split_all(jobs, separator, chosen, overwrite, console)
-
-
-def split_all(
-    jobs: list[Job], separator: Separator, chosen: OutputFormat, overwrite: bool, console: Console
-) -> None:
-    """Split the songs one after another; one that fails does not stop the others."""
-    from karaoke.cli.progress import progress_display
-    from karaoke.splitting import split_song
-
-    failures = 0
-    for job in jobs:
-        try:
-            with progress_display(console, job.source) as progress:
-                result = split_song(job, separator, chosen, overwrite=overwrite, progress=progress)
-            report(console, job.source, result)
-        except Exception as error:
-            if len(jobs) == 1:
-                raise
-            failures += 1
-            print(f"karaoke: {as_karaoke_error(error, job.source)}", file=sys.stderr)
-    if failures:
-        raise BatchError(f"{failures} of {len(jobs)} songs failed", hint="See above.")
-
-
-def report(console: Console, source: Path, result: SplitResult) -> None:
-    """Print the paths for scripts and a summary for people."""
-    for warning in result.warnings:
-        console.print(f'warning: "{source}": {warning}', markup=False)
-    speed = result.seconds / max(result.elapsed_seconds, 1e-9)
-    console.print(
-        f'"{source.name}": {clock(result.seconds)} of music in {result.elapsed_seconds:.1f} s,'
-        f" {speed:.1f} x real time",
-        markup=False,
+    chosen = output_format(format_, parse_bit_depth(bit_depth), bitrate)
+    wanted = choose_stems(stems, model)
+    jobs = plan(
+        gather(songs or [], from_file, recursive),
+        *(out, wanted, chosen.extension),
+        template=name,
+        model=model,
     )
-    lines = b"".join(os.fsencode(path) + b"\n" for path in result.outputs.values())
+    chosen_device, reason = choose_device(device)
+
+    def load() -> Separator:
+        separator = load_model(model, device=str(chosen_device), overlap=overlap)
+        console.print(f"model {model} on {chosen_device} ({reason})", markup=False)
+        return separator
+
+    facts = {"model": model, "device": str(chosen_device)}
+    reporter = Reporter(console, as_json=json_, facts=facts, debug=debug)
+    settings = Settings(model, chosen.extension, chosen.bit_depth, chosen.bitrate)
+    options = Options(overwrite, skip_existing, dry_run, fail_fast)
+    run(jobs, load, chosen, settings, options, reporter)
+
+
+def run(
+    jobs: list[Job],
+    load: Callable[[], Separator],
+    chosen: OutputFormat,
+    settings: Settings,
+    options: Options,
+    reporter: Reporter,
+) -> None:
+    """Run a batch and report on each song.
+
+    Raises
+    ------
+    KaraokeError
+        The only song failed, or some of several did.
+    """
+    from karaoke.batch import run_batch
+    from karaoke.cli.progress import progress_display
+
+    alone = len(jobs) == 1
+    error: KaraokeError | None = None
+    for outcome in run_batch(
+        *(jobs, load, chosen, settings, options),
+        lambda job: progress_display(reporter.console, job.source),
+    ):
+        reporter.report(outcome, alone)
+        error = error or outcome.error
+    if error is not None and not alone:
+        failures = reporter.counts["failed"]
+        error = BatchError(f"{failures} of {len(jobs)} songs failed", hint="See above.")
+    if error is not None:
+        raise Reported(error) if reporter.as_json else error
+
+
+class Reported(KaraokeError):
+    """An error that standard output has told of already."""
+
+    def __init__(self, error: KaraokeError) -> None:
+        super().__init__(error.message, hint=error.hint)
+        self.error = error
+
+
+def parse_bit_depth(text: str | None) -> int | None:
+    """Read 16, 24, 32 or 32f.
+
+    Raises
+    ------
+    UsageError
+        It is none of these.
+    """
+    if text is None:
+        return None
+    depths = {"16": 16, "24": 24, "32": 32, "32f": 32}
+    if text not in depths:
+        raise UsageError(f"--bit-depth {text}: unknown", hint="Choose 16, 24 or 32f.")
+    return depths[text]
+
+
+def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
+    """Read the list of stems that are wanted.
+
+    Raises
+    ------
+    UsageError
+        The model has no such stem.
+    ModelError
+        There is no such model.
+    """
+    from karaoke.catalogue import find_model
+    from karaoke.checkpoints import read_header
+    from karaoke.separation import stem_names
+
+    known = stem_names(read_header(find_model(model)).stems)
+    if text is None:
+        return known
+    wanted = [STEM_ALIASES.get(part, part) for part in text.lower().replace(" ", "").split(",")]
+    for stem in wanted:
+        if stem not in known:
+            raise UsageError(f"--stems: no stem {stem!r}", hint=f"Stems: {', '.join(known)}.")
+    return tuple(dict.fromkeys(wanted))
+
+
+def gather(songs: list[Path], from_file: Path | None, recursive: bool) -> list[Song]:
+    """Collect the songs from the arguments, their folders and lists.
+
+    Raises
+    ------
+    UsageError
+        None were named.
+    NoInputError
+        A list cannot be read, or a folder holds none.
+    """
+    from karaoke.planning import find_songs, read_list
+
+    inputs: list[Path] = []
+    for song in songs:
+        if str(song).startswith("@") and not song.exists():
+            inputs += read_list(read_bytes(Path(str(song)[1:])))
+        else:
+            inputs.append(song)
+    if from_file is not None:
+        inputs += read_list(read_bytes(from_file))
+    if not inputs:
+        raise UsageError("no songs named", hint="Name files or folders; --help tells more.")
+    return find_songs(inputs, recursive=recursive)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a list; ``-`` is standard input.
+
+    Raises
+    ------
+    NoInputError
+        It cannot be read.
+    """
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
     try:
-        # As bytes: the name on the disk, whatever the encoding of the terminal.
-        sys.stdout.buffer.write(lines)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Nobody reads the paths any more; the songs are wanted all the same.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return path.read_bytes()
     except OSError as error:
-        raise WriteError(
-            f"standard output: {error.strerror}", hint="The files are written."
-        ) from error
-
-
-def as_karaoke_error(error: Exception, source: Path) -> KaraokeError:
-    """Make one of ours of any error, so that a bug in one song does not stop the others."""
-    if isinstance(error, KaraokeError):
-        return error
-    return KaraokeError(f'"{source}": {type(error).__name__}: {error}', hint="This is a bug.")
-
-
-def clock(seconds: float) -> str:
-    """Format a duration as minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+        raise NoInputError(f'"{path}": {error.strerror}') from error

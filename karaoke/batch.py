@@ -1,0 +1,250 @@
+"""A batch of songs: all are looked at before any is split, and none stops the others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from karaoke.audio import AudioReader, OutputFormat, check_writable, writing_to
+from karaoke.errors import DeviceMemoryError, KaraokeError, WriteError
+from karaoke.manifest import Settings, is_complete
+from karaoke.planning import Job
+from karaoke.separation import Separator
+from karaoke.splitting import SongProgress, SplitResult, check_outputs, split_song
+
+#: Bytes a second of a lossy file of the highest rate; more than any bit rate that is offered.
+LOSSY_BYTES_PER_SECOND = 64_000
+#: Files that are looked at side by side before the work begins.
+PROBES = 4
+
+#: Called for each song; gives its progress display.
+Display = Callable[[Job], AbstractContextManager[SongProgress | None]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do about what is there already, and about failures.
+
+    Parameters
+    ----------
+    overwrite
+        Replace outputs that exist.
+    skip_existing
+        Leave songs alone whose stems are complete and made with the same settings.
+    dry_run
+        Look at everything and split nothing.
+    fail_fast
+        Stop at the first failure.
+    """
+
+    overwrite: bool = False
+    skip_existing: bool = False
+    dry_run: bool = False
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a song.
+
+    Parameters
+    ----------
+    job
+        Its plan.
+    status
+        ``done``, ``skipped``, ``planned`` (in a dry run), ``failed``, or ``not tried`` after a
+        failure with ``fail_fast``.
+    result
+        Of the work, when done.
+    error
+        Why it failed.
+    """
+
+    job: Job
+    status: str
+    result: SplitResult | None = None
+    error: KaraokeError | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a look at a song brought: the bytes that its work needs, and those that stay."""
+
+    outcome: Outcome | None
+    working_bytes: float = 0.0
+    output_bytes: float = 0.0
+
+
+def run_batch(
+    jobs: Sequence[Job],
+    load: Callable[[], Separator],
+    chosen: OutputFormat,
+    settings: Settings,
+    options: Options,
+    display: Display,
+) -> Iterator[Outcome]:
+    """Split songs in their order and yield what became of each, in the same order.
+
+    Parameters
+    ----------
+    jobs
+        From :func:`karaoke.planning.plan`.
+    load
+        Loads the model, once, when the first song needs it.
+    chosen
+        Format of the outputs.
+    settings
+        For the manifests.
+    options
+        See there.
+    display
+        For progress.
+
+    Raises
+    ------
+    WriteError
+        The disk has too little space for all of it; nothing was done.
+    """
+    probes = look_at(jobs, chosen, settings, options)
+    check_space(jobs, probes)
+    separator: Separator | None = None
+    failed = False
+    for job, probe in zip(jobs, probes, strict=True):
+        if failed and options.fail_fast:
+            yield Outcome(job, "not tried")
+            continue
+        outcome = probe.outcome
+        if outcome is None and options.dry_run:
+            outcome = Outcome(job, "planned")
+        elif outcome is None:
+            separator = separator or load()
+            outcome = attempt(job, separator, chosen, settings, options, display)
+        failed = failed or outcome.status == "failed"
+        yield outcome
+
+
+def attempt(
+    job: Job,
+    separator: Separator,
+    chosen: OutputFormat,
+    settings: Settings,
+    options: Options,
+    display: Display,
+) -> Outcome:
+    """Split one song; any error is its outcome."""
+    try:
+        with display(job) as progress:
+            result = split_song(
+                job, separator, chosen, settings, overwrite=options.overwrite, progress=progress
+            )
+    except Exception as error:
+        return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
+    return Outcome(job, "done", result)
+
+
+def look_at(
+    jobs: Sequence[Job], chosen: OutputFormat, settings: Settings, options: Options
+) -> list[Probe]:
+    """Find what can be known before the work: songs that are done, missing, or no songs."""
+
+    def look(job: Job) -> Probe:
+        if options.skip_existing and is_complete(job, settings):
+            return Probe(Outcome(job, "skipped"))
+        try:
+            if options.skip_existing:
+                refuse_others(job, options)
+            else:
+                check_outputs(job, options.overwrite)
+            for path in {path.parent for path in job.outputs.values()}:
+                check_can_be_made(path)
+            return measure(job, chosen)
+        except Exception as error:
+            return Probe(Outcome(job, "failed", error=as_karaoke_error(error, job.source)))
+
+    with ThreadPoolExecutor(PROBES) as pool:
+        return list(pool.map(look, jobs))
+
+
+def check_can_be_made(folder: Path) -> None:
+    """Refuse a folder that is not there and cannot be made, or may not be written.
+
+    Raises
+    ------
+    OutputExistsError, PermissionDeniedError
+        So it is.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    with writing_to(there):
+        if not there.is_dir():
+            raise NotADirectoryError
+    check_writable(there)
+
+
+def refuse_others(job: Job, options: Options) -> None:
+    """Refuse to replace files that are not what this command would write.
+
+    Raises
+    ------
+    OutputExistsError
+        There are such files and nobody said ``overwrite``.
+    """
+    try:
+        check_outputs(job, options.overwrite)
+    except KaraokeError as error:
+        error.hint = "It is not what this command would write; add --overwrite to replace it."
+        raise
+
+
+def measure(job: Job, chosen: OutputFormat) -> Probe:
+    """Open a song, which shows whether it is one, and estimate the space that it takes."""
+    with AudioReader(job.source) as reader:
+        chosen.check_channels(reader.channels)
+        samples = (reader.declared_seconds or 0.0) * reader.sample_rate * reader.channels
+        if chosen.encoder is None:
+            each = samples * chosen.bit_depth / 8
+        else:
+            each = (reader.declared_seconds or 0.0) * LOSSY_BYTES_PER_SECOND
+    stems = len(job.outputs)
+    return Probe(None, working_bytes=4 * samples * stems, output_bytes=each * stems)
+
+
+def check_space(jobs: Sequence[Job], probes: Sequence[Probe]) -> None:
+    """Refuse a batch that the disk cannot hold.
+
+    Raises
+    ------
+    WriteError
+        So it is.
+    """
+    needed: dict[int, tuple[Path, float, float]] = {}
+    for job, probe in zip(jobs, probes, strict=True):
+        if probe.outcome is None:
+            folder = job.manifest.parent
+            there = next(p for p in (folder, *folder.parents) if p.exists())
+            device = os.stat(there).st_dev
+            _, working, kept = needed.get(device, (there, 0.0, 0.0))
+            most = max(working, probe.working_bytes)  # one song is worked on at a time
+            needed[device] = (there, most, kept + probe.output_bytes)
+    for folder, working, kept in needed.values():
+        free = shutil.disk_usage(folder).free
+        if free < working + kept:
+            raise WriteError(
+                f'"{folder}": {(working + kept) / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} free',
+                hint="Free some space, choose another folder with --out, or --format flac.",
+            )
+
+
+def as_karaoke_error(error: Exception, source: Path) -> KaraokeError:
+    """Make one of ours of any error, so that a bug in one song does not stop the others."""
+    if isinstance(error, KaraokeError):
+        return error
+    if isinstance(error, MemoryError):
+        return DeviceMemoryError(f'"{source}": out of memory', hint="Close other programs.")
+    told = KaraokeError(f'"{source}": {type(error).__name__}: {error}', hint="This is a bug.")
+    told.__cause__ = error
+    return told

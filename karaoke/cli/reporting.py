@@ -1,0 +1,146 @@
+"""What ``karaoke split`` says: paths and sentences for people, or a JSON object a song."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from karaoke.errors import KaraokeError, WriteError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from karaoke.batch import Outcome
+
+
+class Reporter:
+    """Prints outcomes as they come and counts the failures.
+
+    Parameters
+    ----------
+    console
+        For sentences, on standard error.
+    as_json
+        Print an object a song on standard output, instead of the paths.
+    facts
+        That every object has: model and device.
+    debug
+        Print where errors come from.
+    """
+
+    def __init__(
+        self, console: Console, *, as_json: bool, facts: dict[str, Any], debug: bool
+    ) -> None:
+        self.console, self.as_json, self.facts, self.debug = console, as_json, facts, debug
+        self.counts: dict[str, int] = {}
+
+    def report(self, outcome: Outcome, alone: bool) -> None:
+        """Print what became of a song; the error of one that is alone is left to the caller."""
+        self.counts[outcome.status] = self.counts.get(outcome.status, 0) + 1
+        if self.as_json:
+            self._print_json(outcome)
+        else:
+            self._print_paths(outcome)
+        if outcome.error is not None:
+            if self.debug:
+                traceback.print_exception(outcome.error)
+            if not alone and not self.as_json:
+                print(f"karaoke: {outcome.error}", file=sys.stderr)
+
+    def _print_paths(self, outcome: Outcome) -> None:
+        """Print the paths for scripts and a summary for people."""
+        name = outcome.job.source.name
+        if outcome.status in ("skipped", "planned"):
+            said = {"skipped": "is done already", "planned": "would be split"}[outcome.status]
+            self.console.print(f'"{name}": {said}', markup=False)
+        result = outcome.result
+        if result is not None:
+            for warning in result.warnings:
+                self.console.print(f'warning: "{outcome.job.source}": {warning}', markup=False)
+            speed = result.seconds / max(result.elapsed_seconds, 1e-9)
+            self.console.print(
+                f'"{name}": {clock(result.seconds)} of music in'
+                f" {result.elapsed_seconds:.1f} s, {speed:.1f} x real time",
+                markup=False,
+            )
+        if outcome.status in ("done", "planned"):
+            paths = outcome.job.outputs.values()
+            # As bytes: the name on the disk, whatever the encoding of the terminal.
+            write_out(b"".join(os.fsencode(path) + b"\n" for path in paths))
+
+    def _print_json(self, outcome: Outcome) -> None:
+        """Print one object, on one line."""
+        entry: dict[str, Any] = {
+            "song": as_text(outcome.job.source),
+            "status": outcome.status,
+            "outputs": {stem: {"path": as_text(p)} for stem, p in outcome.job.outputs.items()},
+            **self.facts,
+        }
+        result = outcome.result
+        if result is not None:
+            for stem, written in result.manifest["outputs"].items():
+                entry["outputs"][stem].update(
+                    sha256=written["sha256"], size_bytes=written["size_bytes"]
+                )
+            entry.update(
+                seconds=round(result.seconds, 6),
+                sample_rate=result.sample_rate,
+                channels=result.channels,
+                elapsed_seconds=round(result.elapsed_seconds, 3),
+                real_time_factor=round(result.elapsed_seconds / max(result.seconds, 1e-9), 4),
+                gain=result.gain,
+                residual_dbfs=result.residual_dbfs and round(result.residual_dbfs, 1),
+                warnings=result.warnings,
+            )
+        if outcome.error is not None:
+            entry["error"] = error_object(outcome.error)
+        print_json(entry)
+
+
+def error_object(error: KaraokeError) -> dict[str, Any]:
+    """Give an error as JSON has it."""
+    return {
+        "code": error.code,
+        "message": as_text(error.message),
+        "hint": error.hint,
+        "exit": int(error.exit_code),
+    }
+
+
+def as_text(path: str | os.PathLike[str]) -> str:
+    """Give a path as text that every encoding holds; bytes that are no UTF-8 are marked."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
+
+
+def print_json(entry: dict[str, Any]) -> None:
+    """Print one object on one line."""
+    write_out(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+
+
+def write_out(data: bytes) -> None:
+    """Write to standard output, whoever may have closed it.
+
+    Raises
+    ------
+    WriteError
+        It cannot be written to.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Nobody reads the paths any more; the songs are wanted all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise WriteError(
+            f"standard output: {error.strerror}", hint="The files are written."
+        ) from error
+
+
+def clock(seconds: float) -> str:
+    """Format a duration as minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

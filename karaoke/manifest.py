@@ -1,0 +1,132 @@
+"""What was written, beside it: a hidden JSON file that says when a set of stems is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from karaoke.errors import LockedError
+from karaoke.planning import Job
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What stems depend on besides the song; another makes other stems."""
+
+    model: str
+    format: str
+    bit_depth: int
+    bitrate: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as it stands in a manifest."""
+        return dict(vars(self))
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def identify(source: Path) -> dict[str, Any]:
+    """Name a song by path, size and time of its last change; its content is not read."""
+    status = source.stat()
+    return {
+        "path": printable(os.path.abspath(source)),
+        "size_bytes": status.st_size,
+        "modified_ns": status.st_mtime_ns,
+    }
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """Give a path as text that JSON holds; bytes that are no UTF-8 show as question marks."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
+
+
+def describe(
+    job: Job, settings: Settings, files: dict[str, Path], source: dict[str, Any]
+) -> dict[str, Any]:
+    """Make a manifest of files that are written but not published yet.
+
+    Parameters
+    ----------
+    job
+        Their plan.
+    settings
+        How they were made.
+    files
+        Where the contents lie for now, by stem.
+    source
+        From :func:`identify`, before the song was read.
+    """
+    return {
+        "format": FORMAT,
+        "source": source,
+        "settings": settings.as_dict(),
+        "outputs": {
+            stem: {
+                "path": printable(os.path.relpath(job.outputs[stem], job.manifest.parent)),
+                "size_bytes": path.stat().st_size,
+                "sha256": checksum(path),
+            }
+            for stem, path in files.items()
+        },
+    }
+
+
+def is_complete(job: Job, settings: Settings) -> bool:
+    """Tell whether a job was done: same song, same settings, all stems there at their sizes."""
+    try:
+        facts = json.loads(job.manifest.read_text(encoding="utf-8"))
+        outputs = facts["outputs"]
+        same = facts["format"] == FORMAT and facts["settings"] == settings.as_dict()
+        whole = all(
+            outputs[stem]["path"] == printable(os.path.relpath(path, job.manifest.parent))
+            and outputs[stem]["size_bytes"] == path.stat().st_size
+            for stem, path in job.outputs.items()
+        )
+        return same and whole and facts["source"] == identify(job.source)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+@contextmanager
+def locked(paths: Iterable[Path]) -> Iterator[None]:
+    """Keep other processes of this user from writing the same files.
+
+    The locks lie in the system's temporary folder, not beside the songs, and vanish with the
+    process however it ends.
+
+    Raises
+    ------
+    LockedError
+        Another process is at it.
+    """
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir(), f"karaoke-locks-{owner}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as held:
+        for path in sorted(os.path.realpath(path) for path in paths):
+            name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+            try:
+                held.enter_context(FileLock(folder / f"{name}.lock", blocking=False))
+            except Timeout as error:
+                raise LockedError(
+                    f'"{path}": another karaoke is writing it', hint="Try again when it is done."
+                ) from error
+        yield

@@ -23,6 +23,7 @@ from karaoke.audio import (
     in_blocks,
     publish_all,
     read_back,
+    read_tags,
     sweep,
     writing_to,
 )
@@ -263,7 +264,8 @@ def write_stems(
     reader: AudioReader,
     chosen: OutputFormat,
 ) -> None:
-    """Encode every spool to its part file."""
+    """Encode every spool to its part file, with the song's tags."""
+    tags = read_tags(reader.path)
     for stem, spool in spools.items():
         encode(
             parts[stem],
@@ -272,6 +274,7 @@ def write_stems(
             channels=reader.channels,
             frames=spool.frames,
             chosen=chosen,
+            tags=tags.for_stem(stem),
         )
 
 

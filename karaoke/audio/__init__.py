@@ -13,6 +13,7 @@ from karaoke.audio.publishing import (
     writing_to,
 )
 from karaoke.audio.reading import AudioReader, Block, load_audio
+from karaoke.audio.tags import Tags, read_tags
 from karaoke.audio.writing import (
     FORMATS,
     OutputFormat,
@@ -29,6 +30,7 @@ __all__ = [
     "Block",
     "OutputFormat",
     "PartFile",
+    "Tags",
     "check_writable",
     "encode",
     "in_blocks",
@@ -36,6 +38,7 @@ __all__ = [
     "output_format",
     "publish_all",
     "read_back",
+    "read_tags",
     "save_audio",
     "sweep",
     "writing_to",

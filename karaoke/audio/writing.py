@@ -14,10 +14,12 @@ import soundfile
 from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
 from karaoke.audio.publishing import SPACE, PartFile, publish_all, writing_to
 from karaoke.audio.reading import BLOCK_LENGTH, Block
+from karaoke.audio.tags import WAV_FIELDS, Tags, tag_arguments
 from karaoke.errors import ToolMissingError, UsageError, WriteError
 
 #: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16
+NO_TAGS = Tags()
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 
 
@@ -180,6 +182,7 @@ def _encode_soundfile(
     channels: int,
     frames: int,
     chosen: OutputFormat,
+    tags: Tags,
 ) -> None:
     """Write WAV, RF64 or FLAC and check that it reads back at its length."""
     depth, container = chosen.bit_depth, chosen.extension.upper()
@@ -188,22 +191,60 @@ def _encode_soundfile(
     with soundfile.SoundFile(
         soundfile_name(part.path), "w", sample_rate, channels, SUBTYPES[depth], format=container
     ) as file:
+        if container != "FLAC":
+            for name, attribute in WAV_FIELDS.items():
+                if name in tags.fields:
+                    setattr(file, attribute, tags.fields[name])
         for block in blocks:
             file.write((block if depth == 32 else to_integers(block, depth)).T)
+    if container == "FLAC" and tags:
+        _tag_flac(part, tags)
     with read_back(part.path) as file:
         if file.frames != frames:
             counts = f"{file.frames} of {frames} samples were written"
             raise WriteError(f'"{part.target}": {counts}', hint=SPACE)
 
 
+def _tag_flac(part: PartFile, tags: Tags) -> None:
+    """Copy a FLAC's frames as they are into a file with tags and cover."""
+    tagged = part.path.with_name(f"{part.path.name}.tagged")
+    try:
+        with tag_arguments(tags, "flac") as (inputs, outputs):
+            process = FfmpegProcess(
+                [
+                    *("-nostdin", "-hide_banner", "-v", "level+info", "-f", "flac"),
+                    *("-i", f"file:{part.path}", *inputs, *outputs),
+                    *("-c:a", "copy", "-f", "flac", "-y", f"file:{tagged}"),
+                ]
+            )
+            if process.wait() != 0:
+                raise WriteError(f'"{part.target}": {" ".join(process.problems)}', hint=SPACE)
+        os.replace(tagged, part.path)
+    finally:
+        tagged.unlink(missing_ok=True)
+
+
 def _encode_ffmpeg(
-    part: PartFile, blocks: Iterable[Block], sample_rate: int, channels: int, chosen: OutputFormat
+    part: PartFile,
+    blocks: Iterable[Block],
+    sample_rate: int,
+    channels: int,
+    chosen: OutputFormat,
+    tags: Tags,
 ) -> None:
     """Pipe the blocks through an encoder of ffmpeg."""
     options = {**chosen.options, "ar": chosen.rate_for(sample_rate)}
     arguments = encode_arguments(
         os.fspath(part.path), sample_rate=sample_rate, channels=channels, options=options
     )
+    with tag_arguments(tags, chosen.extension) as (inputs, outputs):
+        after_input = arguments.index("pipe:0") + 1
+        arguments[after_input:after_input] = [*inputs, *outputs]
+        _pipe(part, blocks, arguments)
+
+
+def _pipe(part: PartFile, blocks: Iterable[Block], arguments: list[str]) -> None:
+    """Feed the blocks to ffmpeg and check that it was content."""
     process = FfmpegProcess(arguments, stdin=True)
     try:
         try:
@@ -227,6 +268,7 @@ def encode(
     channels: int,
     frames: int,
     chosen: OutputFormat,
+    tags: Tags = NO_TAGS,
 ) -> None:
     """Write a whole part file.
 
@@ -242,6 +284,8 @@ def encode(
         Channels, and samples per channel.
     chosen
         From :func:`output_format`.
+    tags
+        What the file is to say about its song; WAV takes some fields and no cover.
 
     Raises
     ------
@@ -253,9 +297,9 @@ def encode(
     chosen.check_channels(channels)
     with writing_to(part.target):
         if chosen.encoder is None:
-            _encode_soundfile(part, blocks, sample_rate, channels, frames, chosen)
+            _encode_soundfile(part, blocks, sample_rate, channels, frames, chosen, tags)
         else:
-            _encode_ffmpeg(part, blocks, sample_rate, channels, chosen)
+            _encode_ffmpeg(part, blocks, sample_rate, channels, chosen, tags)
 
 
 def in_blocks(read: Callable[[int, int], Block], frames: int) -> Iterator[Block]:

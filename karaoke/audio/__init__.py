@@ -5,6 +5,7 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some 
 
 from __future__ import annotations
 
+from karaoke.audio.piping import PIPE_FORMATS, PipeWriter
 from karaoke.audio.publishing import (
     PartFile,
     check_writable,
@@ -12,7 +13,7 @@ from karaoke.audio.publishing import (
     sweep,
     writing_to,
 )
-from karaoke.audio.reading import AudioReader, Block, load_audio
+from karaoke.audio.reading import AudioReader, Block, can_be_piped, load_audio
 from karaoke.audio.tags import Tags, read_tags
 from karaoke.audio.writing import (
     FORMATS,
@@ -26,11 +27,14 @@ from karaoke.audio.writing import (
 
 __all__ = [
     "FORMATS",
+    "PIPE_FORMATS",
     "AudioReader",
     "Block",
     "OutputFormat",
     "PartFile",
+    "PipeWriter",
     "Tags",
+    "can_be_piped",
     "check_writable",
     "encode",
     "in_blocks",

@@ -95,19 +95,19 @@ def arguments_with(path: str, stream: Any) -> list[str]:
     return [f"file:{path}" if part == PATH else part for part in ffmpeg.get_args(stream)]
 
 
-def decode_arguments(path: str) -> list[str]:
+def decode_arguments(path: str | None) -> list[str]:
     """Compose the arguments that decode the first audio stream to AU on standard output.
 
     AU, because its 24-byte header states rate and channels of the very samples that follow, and
-    its length field may stay open.
+    its length field may stay open. Without a path the song comes from standard input.
     """
     stream = ffmpeg.input(
-        PATH,
-        nostdin=None,
+        "pipe:0" if path is None else PATH,
+        **({} if path is None else {"nostdin": None}),
         hide_banner=None,
         v="level+info",
         nostats=None,
-        protocol_whitelist="file",
+        protocol_whitelist="pipe" if path is None else "file",
         format_whitelist=DEMUXERS,
     )
     out = ffmpeg.output(
@@ -120,13 +120,16 @@ def decode_arguments(path: str) -> list[str]:
         sn=None,
         dn=None,
     )
-    return arguments_with(path, out)
+    return arguments_with(path or "", out)
 
 
 def encode_arguments(
-    path: str, *, sample_rate: int, channels: int, options: dict[str, Any]
+    path: str | None, *, sample_rate: int, channels: int, options: dict[str, Any]
 ) -> list[str]:
-    """Compose the arguments that encode raw float32 on standard input to a file."""
+    """Compose the arguments that encode raw float32 on standard input to a file.
+
+    Without a path, to standard output, as soon as it is there.
+    """
     stream = ffmpeg.input(
         "pipe:0",
         hide_banner=None,
@@ -136,6 +139,9 @@ def encode_arguments(
         ar=sample_rate,
         ac=channels,
     )
+    if path is None:
+        options = {**options, "flush_packets": 1}
+        return list(map(str, ffmpeg.get_args(ffmpeg.output(stream, "pipe:1", **options))))
     return arguments_with(path, ffmpeg.output(stream, PATH, **options).overwrite_output())
 
 
@@ -149,18 +155,26 @@ class FfmpegProcess:
     ----------
     arguments
         Without the executable.
-    stdin, stdout
-        Whether to open a pipe to, or from, it.
+    stdin
+        Whether to open a pipe to it.
+    stdout
+        Whether to open a pipe from it; or an open file that it writes to.
     """
 
-    def __init__(self, arguments: list[str], *, stdin: bool = False, stdout: bool = False) -> None:
+    def __init__(
+        self, arguments: list[str], *, stdin: bool = False, stdout: bool | IO[bytes] = False
+    ) -> None:
         self.duration_seconds: float | None = None
         self.problems: deque[str] = deque(maxlen=5)
+        if isinstance(stdout, bool):
+            to: int | IO[bytes] = subprocess.PIPE if stdout else subprocess.DEVNULL
+        else:
+            to = stdout
         try:
             self._process = subprocess.Popen(
                 [find_ffmpeg(), *arguments],
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                stdout=to,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )

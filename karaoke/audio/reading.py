@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +75,24 @@ def check_readable(path: Path) -> None:
         raise forbidden
 
 
+def can_be_piped(start: bytes) -> bool:
+    """Tell from a song's first bytes whether it can be decoded as it comes.
+
+    Not MP4 and its kin, which may keep their index at the end.
+    """
+    return start[4:8] not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+
+
+def feed(source: BufferedReader, target: IO[bytes]) -> None:
+    """Copy a stream to a process until one of them has enough."""
+    with suppress(OSError, ValueError):
+        while data := source.read1(1 << 16):  # what is there, not a full buffer
+            target.write(data)
+            target.flush()
+    with suppress(OSError, ValueError):
+        target.close()
+
+
 class AudioReader:
     """Stream the first audio stream of a file; a context manager.
 
@@ -79,6 +101,9 @@ class AudioReader:
     path
         Of any file with sound that ffmpeg reads; playlists are refused, since they would make it
         read other files.
+    stream
+        What to read instead of the file, as it comes; the path is its name then. Formats that
+        keep their index at the end cannot be read so; see :func:`can_be_piped`.
 
     Attributes
     ----------
@@ -103,13 +128,20 @@ class AudioReader:
         Nothing can be decoded; sometimes known only to :meth:`blocks`.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, stream: BufferedReader | None = None
+    ) -> None:
         self.path = Path(path)
         self.samples_read = 0
         self.non_finite = 0
         self.damage = ""
-        check_readable(self.path)
-        self._process = FfmpegProcess(decode_arguments(os.fspath(path)), stdout=True)
+        if stream is None:
+            check_readable(self.path)
+            self._process = FfmpegProcess(decode_arguments(os.fspath(path)), stdout=True)
+        else:
+            self._process = FfmpegProcess(decode_arguments(None), stdin=True, stdout=True)
+            feeder = threading.Thread(target=feed, args=(stream, self._process.stdin), daemon=True)
+            feeder.start()
         try:
             self.sample_rate, self.channels = self._read_header()
         except BaseException:
@@ -128,8 +160,9 @@ class AudioReader:
 
     def _not_audio(self) -> NotAudioError:
         """Make the error for a file that ffmpeg does not decode."""
+        seems = describe(self.path) if self.path.is_file() else ""
         return NotAudioError(
-            f'"{self.path}": not audio{describe(self.path)}',
+            f'"{self.path}": not audio{seems}',
             hint="Give a sound or video file with an audio stream.",
         )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from karaoke.catalogue import DEFAULT_MODEL
+from karaoke.cli.piping import STANDARD, pipe_song, spooled
 from karaoke.errors import BatchError, KaraokeError, NoInputError, UsageError
 from karaoke.planning import DEFAULT_TEMPLATE, Song
 
@@ -29,7 +31,9 @@ STEM_ALIASES = {"no_vocals": "instrumental", "accompaniment": "instrumental", "v
 Songs = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[SONG...]", help="Sound or video files, folders, @LIST.", readable=False
+        metavar="[SONG...]",
+        help="Sound or video files, folders, @LIST, - for stdin.",
+        readable=False,
     ),
 ]
 Recursive = Annotated[
@@ -44,7 +48,11 @@ FromFile = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
-        *("-o", "--out"), metavar="DIR", help="Folder.", readable=False, rich_help_panel=OUTPUT
+        *("-o", "--out"),
+        metavar="DIR",
+        help="Folder; - is stdout.",
+        readable=False,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Stems = Annotated[
@@ -148,14 +156,10 @@ def split(
     from karaoke.separation import choose_device, load_model
 
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
-    chosen = output_format(format_, parse_bit_depth(bit_depth), bitrate)
+    raw = out == STANDARD and format_.lower() == "raw"
+    chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
     wanted = choose_stems(stems, model)
-    jobs = plan(
-        gather(songs or [], from_file, recursive),
-        *(out, wanted, chosen.extension),
-        template=name,
-        model=model,
-    )
+    found = gather(songs or [], from_file, recursive)
     chosen_device, reason = choose_device(device)
 
     def load() -> Separator:
@@ -163,11 +167,22 @@ def split(
         console.print(f"model {model} on {chosen_device} ({reason})", markup=False)
         return separator
 
+    if out == STANDARD:
+        pipe_song(found, wanted, load, format_.lower(), console)
+        return
     facts = {"model": model, "device": str(chosen_device)}
     reporter = Reporter(console, as_json=json_, facts=facts, debug=debug)
     settings = Settings(model, chosen.extension, chosen.bit_depth, chosen.bitrate)
     options = Options(overwrite, skip_existing, dry_run, fail_fast)
-    run(jobs, load, chosen, settings, options, reporter)
+    with ExitStack() as spools:
+        ready = [song_from_standard_input(song, spools) for song in found]
+        jobs = plan(ready, out, wanted, chosen.extension, template=name, model=model)
+        run(jobs, load, chosen, settings, options, reporter)
+
+
+def song_from_standard_input(song: Song, spools: ExitStack) -> Song:
+    """Save standard input to a file if it is the song."""
+    return Song(spools.enter_context(spooled())) if song.path == STANDARD else song
 
 
 def run(

@@ -1,0 +1,102 @@
+"""Encode blocks to standard output as they come."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from karaoke.audio.ffmpeg import FfmpegProcess, encode_arguments
+from karaoke.audio.reading import Block
+from karaoke.audio.writing import FORMATS
+from karaoke.errors import UsageError, WriteError
+
+#: How formats are written to something that cannot be rewound. Float, so that nothing clips.
+PIPE_FORMATS: dict[str, dict[str, Any]] = {
+    "wav": {"f": "wav", "acodec": "pcm_f32le"},
+    "raw": {"f": "f32le", "acodec": "pcm_f32le"},
+    "flac": {"f": "flac", "sample_fmt": "s32"},
+    "mp3": FORMATS["mp3"].options,
+    "ogg": FORMATS["ogg"].options,
+    "opus": FORMATS["opus"].options,
+    "m4a": {**FORMATS["m4a"].options, "movflags": "frag_keyframe+empty_moov"},
+}
+
+
+class PipeWriter:
+    """Writes blocks to an open file in any format, without looking back; a context manager.
+
+    Parameters
+    ----------
+    target
+        An open file with a descriptor.
+    name
+        A key of ``PIPE_FORMATS``; ``raw`` is 32-bit float, little-endian, channels interleaved.
+    sample_rate
+        In Hz.
+    channels
+        Per block.
+
+    Raises
+    ------
+    UsageError
+        The format is unknown or does not hold so many channels.
+    """
+
+    def __init__(self, target: IO[bytes], name: str, *, sample_rate: int, channels: int) -> None:
+        if name not in PIPE_FORMATS:
+            raise UsageError(
+                f"{name} cannot be written to standard output",
+                hint=f"Choose one of {', '.join(PIPE_FORMATS)}.",
+            )
+        options = dict(PIPE_FORMATS[name])
+        if name in FORMATS:
+            FORMATS[name].check_channels(channels)
+            options["ar"] = FORMATS[name].rate_for(sample_rate)
+        arguments = encode_arguments(
+            None, sample_rate=sample_rate, channels=channels, options=options
+        )
+        self._process = FfmpegProcess(arguments, stdin=True, stdout=target)
+
+    def write(self, block: Block) -> None:
+        """Write samples ``(channels, samples)``.
+
+        Raises
+        ------
+        WriteError
+            Nobody reads any more.
+        """
+        try:
+            self._process.stdin.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise self._broken() from error
+
+    def _broken(self) -> WriteError:
+        """Make the error for a pipe that nobody reads."""
+        self._process.wait()
+        problems = " ".join(self._process.problems) or "closed by its reader"
+        return WriteError(f"standard output: {problems}", hint="Nothing more was written.")
+
+    def __enter__(self) -> PipeWriter:
+        """Give the writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Finish the stream, or end it where it is after an error."""
+        try:
+            if kind is None:
+                try:
+                    self._process.stdin.close()
+                except BrokenPipeError as broken:
+                    raise self._broken() from broken
+                if self._process.wait() != 0:
+                    raise self._broken()
+        finally:
+            self._process.kill()

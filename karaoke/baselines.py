@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Audio = NDArray[np.float32]
 N_FFT, HOP_LENGTH = 4096, 1024
 EPSILON = 1e-8
+#: Frames that repetition is judged by; more take minutes a song and change little.
+SIMILAR_FRAMES = 25
 
 
 def transform(audio: Audio) -> NDArray[np.complex64]:
@@ -53,7 +55,7 @@ def repet_sim(mixture: Audio, sample_rate: int) -> Audio:
     # A song shorter than the distance that repetitions keep has none.
     width = max(1, min(width, (magnitude.shape[1] - 1) // 2))
     repeating = librosa.decompose.nn_filter(
-        magnitude, aggregate=np.median, metric="cosine", width=width
+        magnitude, aggregate=np.median, metric="cosine", width=width, k=SIMILAR_FRAMES
     )
     repeating = np.minimum(magnitude, repeating)
     mask = librosa.util.softmask(magnitude - repeating, 10 * repeating + EPSILON, power=2)

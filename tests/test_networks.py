@@ -76,6 +76,15 @@ def test_the_difference_of_the_channels_is_an_input_of_its_own(network: BandSpli
     assert plain(mixture).shape == (1, 1, 2, 3000)
 
 
+def test_dropout_is_for_training_only(network: BandSplitBiLSTM) -> None:
+    config = dataclasses.replace(network.config, dropout=0.5)
+    dropping = BandSplitBiLSTM(config, sample_rate=44100, channels=2, stems=("vocals", "drums"))
+    dropping.load_state_dict(network.state_dict())
+    mixture = torch.randn(1, 2, 3000)
+    assert dropping.eval()(mixture).equal(network(mixture))
+    assert not dropping.train()(mixture).equal(dropping(mixture))
+
+
 @pytest.mark.parametrize("length", [1, 100, 512, 5000])
 def test_any_length_comes_back(network: BandSplitBiLSTM, length: int) -> None:
     stems = network(torch.randn(3, 2, length))

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from karaoke.checkpoints import Header, load_checkpoint, read_header
-from karaoke.errors import NoInputError, UsageError
+from karaoke.errors import ModelError, NoInputError, UsageError
 from karaoke.spectral import Stft
 from karaoke.training import losses
 from karaoke.training.corpus import Recording
@@ -183,6 +183,27 @@ def test_a_run_starts_from_a_checkpoint(
     assert second.state.step == 0
     for name, weight in second.network.state_dict().items():
         torch.testing.assert_close(weight, first.average.state_dict()[name], atol=0, rtol=0)
+
+
+def test_a_deeper_network_begins_as_the_shallower_one(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    first = Trainer(recipe, recordings, tmp_path / "a")
+    train(first, 3)
+    first.report()
+    checkpoint = tmp_path / "a" / "last.safetensors"
+    deeper = replace(recipe, config={**recipe.config, "layers": 3})
+    second = Trainer(deeper, recordings, tmp_path / "b", start_from=checkpoint)
+    mixture = 0.1 * torch.randn(1, 2, 20_000)
+    with torch.no_grad():
+        same = second.network.eval()(mixture)
+        torch.testing.assert_close(same, first.average.eval()(mixture))
+    before = second.network.over_time[2].linear.weight.clone()
+    train(second, 3)
+    assert not second.network.over_time[2].linear.weight.equal(before), "and it learns"
+    wider = replace(recipe, config={**recipe.config, "features": 12})
+    with pytest.raises(ModelError, match="mismatch"):
+        Trainer(wider, recordings, tmp_path / "c", start_from=checkpoint)
 
 
 def test_a_folder_with_another_network_is_not_resumed(

@@ -39,6 +39,8 @@ class BandSplitConfig:
         Magnitudes are raised to it before the first layer, so that quiet partials are seen.
     stereo_difference
         Whether the difference of two channels is a third input: what is in the middle is not in it.
+    dropout
+        Share of the features that every residual branch loses in training.
     """
 
     n_fft: int = 4096
@@ -50,21 +52,23 @@ class BandSplitConfig:
     mask_hidden: int = 192
     magnitude_exponent: float = 0.3
     stereo_difference: bool = True
+    dropout: float = 0.0
 
 
 class ResidualBiLSTM(nn.Module):
     """Norm, BiLSTM, linear layer and residual, along the middle axis of ``(rows, steps, D)``."""
 
-    def __init__(self, features: int, hidden: int) -> None:
+    def __init__(self, features: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(features)
         self.lstm = nn.LSTM(features, hidden, batch_first=True, bidirectional=True)
         self.linear = nn.Linear(2 * hidden, features)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Model each row as a sequence; the shape stays."""
         states, _ = self.lstm(self.norm(rows))
-        residual: Tensor = self.linear(states)
+        residual: Tensor = self.dropout(self.linear(states))
         return rows + residual
 
 
@@ -112,10 +116,10 @@ class BandSplitBiLSTM(nn.Module):
         self.register_buffer("input_scale", torch.ones(self.views, self.stft.bins))
         self.embed = nn.ModuleList(nn.Linear(self.views * w, features) for w in self.widths)
         self.over_time = nn.ModuleList(
-            ResidualBiLSTM(features, config.hidden) for _ in range(config.layers)
+            ResidualBiLSTM(features, config.hidden, config.dropout) for _ in range(config.layers)
         )
         self.over_bands = nn.ModuleList(
-            ResidualBiLSTM(features, config.hidden) for _ in range(config.layers)
+            ResidualBiLSTM(features, config.hidden, config.dropout) for _ in range(config.layers)
         )
         self.band_embedding = nn.Parameter(torch.zeros(bands, features))
         masks = self.stems * channels
@@ -148,6 +152,28 @@ class BandSplitBiLSTM(nn.Module):
         views = self.compress(self.stft(mixture))
         self.input_mean.copy_(views.mean(dim=(0, 3)))
         self.input_scale.copy_(views.std(dim=(0, 3)).clamp_min(EPSILON))
+
+    @torch.no_grad()
+    def adopt(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of a network that may have fewer layers.
+
+        Layers that it lacks add nothing to their residuals at first, so that this network is that
+        one until it learns more.
+
+        Raises
+        ------
+        RuntimeError
+            The networks differ in more than their layers.
+        """
+        missing, unexpected = self.load_state_dict(weights, strict=False)
+        new = [name for name in missing if name.startswith(("over_time.", "over_bands."))]
+        if unexpected or len(new) < len(missing):
+            raise RuntimeError(
+                f"the weights do not fit: {sorted({*missing} - {*new})} {unexpected}"
+            )
+        for name in new:
+            if ".linear." in name:
+                self.get_parameter(name).zero_()
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""

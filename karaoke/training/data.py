@@ -34,6 +34,10 @@ class MixtureConfig:
         The vocals of a song over other music. The rest are made of voices (``Singers``).
     speech_share
         Of these, lines made of speech.
+    song_pitch_spread
+        Standard deviation in semitones that the vocals of songs are moved by.
+    song_chain_share
+        Of the vocals of songs over other music, those sent through a vocal chain once more.
     own_music_share
         Where music is drawn: the accompaniment of a song, rather than instrumental music.
     layered_share
@@ -50,6 +54,8 @@ class MixtureConfig:
     aligned_share: float = 0.18
     song_share: float = 0.2
     speech_share: float = 0.35
+    song_pitch_spread: float = 3.0
+    song_chain_share: float = 0.3
     own_music_share: float = 0.25
     layered_share: float = 0.2
     vocals_absent_share: float = 0.08
@@ -151,15 +157,21 @@ class MixtureDataset(Dataset[Tensor]):
         return bent[0], bent[1]
 
     def _song_vocals(self, rng: Rng) -> Audio:
-        """Take the vocals of a real song, at another speed."""
+        """Take the vocals of a real song, as another singer and another engineer might have them.
+
+        There are few songs; without changes a network learns these by heart.
+        """
         audio = self._segment(rng, [self.pools["song-vocals"].draw(rng)], singing=True)
-        ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, 2.5) / 12))
+        semitones = self.config.song_pitch_spread
+        ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, semitones) / 12))
         audio = augment.bend(audio, ratio)
-        if rng.random() < 0.4:
-            audio = augment.restore_formants(audio, ratio)
-        if self.config.vocal_chain:
-            audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=3)
-        return audio
+        if rng.random() < 0.5:
+            audio = augment.restore_formants(audio, ratio * 2.0 ** (rng.normal(0, 1.5) / 12))
+        if not self.config.vocal_chain:
+            return audio
+        if rng.random() < self.config.song_chain_share:
+            return self.sing.produce(rng, audio, tilt_db=rng.normal(0, 5))
+        return augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=4)
 
     def _accompaniment(self, rng: Rng) -> Audio:
         """Take instrumental music, sometimes two pieces at once, through a random filter."""

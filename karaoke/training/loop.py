@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
-from karaoke.errors import UsageError
+from karaoke.errors import ModelError, UsageError
 from karaoke.networks import NETWORKS
 from karaoke.spectral import Stft
 from karaoke.training.corpus import SAMPLE_RATE, Recording
@@ -123,7 +123,7 @@ class Trainer:
             if start_from is None:
                 self._calibrate()
             else:
-                self.network.load_state_dict(load_checkpoint(start_from)[0].state_dict())
+                self._adopt(load_checkpoint(start_from)[0].state_dict(), start_from)
             self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.parallel: nn.Module = self.network
         if distributed.is_initialized():
@@ -136,6 +136,15 @@ class Trainer:
             # Beyond the end: mixtures that training does not see.
             items = torch.stack([self.data[self.data.length + i] for i in range(64)])
             calibrate(items.sum(dim=1).to(self.device))
+
+    def _adopt(self, weights: dict[str, Tensor], path: Path) -> None:
+        """Begin with given weights."""
+        adopt = getattr(self.network, "adopt", self.network.load_state_dict)
+        try:
+            adopt(weights)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(f'"{path}": {reason}', hint="Give its own config.") from error
 
     def _resume(self) -> None:
         """Go on from ``last.pt``."""
@@ -151,6 +160,8 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.state = State(**saved["state"])
         torch.set_rng_state(saved["random"])
+        if self.device.startswith("cuda"):
+            torch.cuda.set_rng_state(saved["cuda_random"], self.device)
 
     def save(self) -> None:
         """Write what :meth:`_resume` reads, replacing the old file at once."""
@@ -161,6 +172,9 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "state": asdict(self.state),
             "random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state(self.device)
+            if self.device.startswith("cuda")
+            else None,
             "header": asdict(self.header),
         }
         torch.save(saved, part)

@@ -46,7 +46,8 @@ class Singers:
             audio = audio + self._doubles(rng, mono)
         if rng.random() < 0.3:
             audio = audio + self._backing(rng, augment.rms(mono), tune)
-        return self.produce(rng, audio)
+        # Records are brighter than clean recordings: more presence and air than not.
+        return self.produce(rng, audio, tilt_db=rng.normal(7, 5))
 
     def line(self, rng: Rng) -> tuple[Audio, NDArray[np.float64]]:
         """Sing one dry mono line, and give the tune: a recording bent to it, with rests."""
@@ -104,10 +105,9 @@ class Singers:
             total += augment.pan(rng, voice, 0.7)
         return total
 
-    def produce(self, rng: Rng, audio: Audio) -> Audio:
-        """Send dry stereo vocals through a random vocal chain."""
-        # Records are brighter than clean recordings: more presence and air than not.
-        audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(7, 5), depth_db=4)
+    def produce(self, rng: Rng, audio: Audio, *, tilt_db: float) -> Audio:
+        """Send stereo vocals through a random vocal chain that begins with an equaliser."""
+        audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=tilt_db, depth_db=4)
         if rng.random() < 0.65:
             audio = augment.compress(rng, audio, SAMPLE_RATE)
         if rng.random() < 0.3:

@@ -8,14 +8,18 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from karaoke import __version__
+from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
 from karaoke.cli.reporting import error_object, print_json
+from karaoke.cli.settings import read_config
 from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
 from karaoke.errors import ExitCode, KaraokeError
@@ -35,19 +39,32 @@ def print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+COMMANDS: dict[str, Callable[..., None]] = {
+    "split": split,
+    "train": train,
+    "evaluate": evaluate,
+    "doctor": doctor,
+}
+
+
 @app.callback()
 def options(
+    context: typer.Context,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=print_version, is_eager=True, help="Show the version."),
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="TOML", help="Defaults of options.", envvar="KARAOKE_CONFIG"),
+    ] = None,
 ) -> None:
     """Split songs into vocals and instrumental, offline."""
+    context.default_map = read_config(config, COMMANDS)
 
 
-app.command()(split)
-app.command()(train)
-app.command()(evaluate)
+for command in COMMANDS.values():
+    app.command()(command)
 
 
 class Stopped(BaseException):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +54,22 @@ def progress_display(console: Console, source: Path) -> Iterator[SongProgress | 
             bar.update(task, completed=done, total=total and max(total, done))
 
         yield update
+
+
+@contextmanager
+def json_progress(song: str) -> Iterator[SongProgress]:
+    """Print how far a song is as JSON objects on standard error, twice a second at most."""
+    last = -math.inf
+
+    def update(done: float, total: float | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 0.5:
+            last = now
+            entry = {"song": song, "done_seconds": round(done, 2), "total_seconds": total}
+            print(json.dumps(entry), file=sys.stderr, flush=True)
+
+    yield update
 
 
 class TrainingDisplay:

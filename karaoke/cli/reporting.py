@@ -6,14 +6,17 @@ import json
 import os
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from karaoke.errors import KaraokeError, WriteError
+from karaoke.errors import KaraokeError, UsageError, WriteError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from karaoke.batch import Outcome
+    from karaoke.planning import Job
+    from karaoke.splitting import SongProgress
 
 
 class Reporter:
@@ -27,15 +30,36 @@ class Reporter:
         Print an object a song on standard output, instead of the paths.
     facts
         That every object has: model and device.
+    progress
+        ``auto`` for a bar on a terminal and a line elsewhere, ``json`` for objects on standard
+        error, ``none``.
     debug
         Print where errors come from.
+
+    Raises
+    ------
+    UsageError
+        There is no such kind of progress.
     """
 
     def __init__(
-        self, console: Console, *, as_json: bool, facts: dict[str, Any], debug: bool
+        self, console: Console, *, as_json: bool, facts: dict[str, Any], progress: str, debug: bool
     ) -> None:
+        if progress not in ("auto", "json", "none"):
+            raise UsageError(f"--progress {progress}", hint="Choose auto, json or none.")
         self.console, self.as_json, self.facts, self.debug = console, as_json, facts, debug
+        self.progress = progress
         self.counts: dict[str, int] = {}
+
+    def progress_display(self, job: Job) -> AbstractContextManager[SongProgress | None]:
+        """Show how far a song is, as was wished."""
+        from karaoke.cli.progress import json_progress, progress_display
+
+        if self.progress == "none":
+            return nullcontext()
+        if self.progress == "json":
+            return json_progress(as_text(job.source))
+        return progress_display(self.console, job.source)
 
     def report(self, outcome: Outcome, alone: bool) -> None:
         """Print what became of a song; the error of one that is alone is left to the caller."""

@@ -53,11 +53,20 @@ Out = Annotated[
         help="Folder; - is stdout.",
         readable=False,
         rich_help_panel=OUTPUT,
+        envvar="KARAOKE_OUT",
+        show_envvar=False,
     ),
 ]
 Stems = Annotated[
     str | None,
-    typer.Option(metavar="A,B", help="Which to write.", show_default="all", rich_help_panel=OUTPUT),
+    typer.Option(
+        metavar="A,B",
+        help="Which to write.",
+        show_default="all",
+        rich_help_panel=OUTPUT,
+        envvar="KARAOKE_STEMS",
+        show_envvar=False,
+    ),
 ]
 Name = Annotated[
     str,
@@ -66,23 +75,35 @@ Name = Annotated[
         metavar="TEMPLATE",
         help="With {parent}, {track}, {stem}, {ext}, {model}.",
         rich_help_panel=OUTPUT,
+        envvar="KARAOKE_NAME",
+        show_envvar=False,
     ),
 ]
 Format = Annotated[
     str,
-    typer.Option("--format", help="wav, flac, mp3, m4a, ogg or opus.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--format",
+        help="wav, flac, mp3, m4a, ogg or opus.",
+        rich_help_panel=OUTPUT,
+        envvar="KARAOKE_FORMAT",
+        show_envvar=False,
+    ),
 ]
 BitDepth = Annotated[
     str | None,
     typer.Option(
-        help="16, 24 or, for WAV, 32f.", show_default="24 for WAV, FLAC", rich_help_panel=OUTPUT
+        help="16, 24 or, for WAV, 32f.",
+        show_default="24 for WAV, FLAC",
+        rich_help_panel=OUTPUT,
+        envvar="KARAOKE_BIT_DEPTH",
+        show_envvar=False,
     ),
 ]
 Bitrate = Annotated[
     str | None,
     typer.Option(
         metavar="RATE", help="Of lossy formats, as 192k.", show_default="high",
-        rich_help_panel=OUTPUT,
+        rich_help_panel=OUTPUT, envvar="KARAOKE_BITRATE", show_envvar=False,
     ),
 ]  # fmt: skip
 Overwrite = Annotated[
@@ -100,17 +121,43 @@ FailFast = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option("-n", "--model", metavar="NAME|PATH", help="Model.", rich_help_panel=MODEL),
+    typer.Option(
+        "-n",
+        "--model",
+        metavar="NAME|PATH",
+        help="Model.",
+        rich_help_panel=MODEL,
+        envvar="KARAOKE_MODEL",
+        show_envvar=False,
+    ),
 ]
 Device = Annotated[
-    str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.", rich_help_panel=MODEL)
+    str,
+    typer.Option(
+        "-d",
+        "--device",
+        help="auto, cpu, cuda or mps.",
+        rich_help_panel=MODEL,
+        envvar="KARAOKE_DEVICE",
+        show_envvar=False,
+    ),
 ]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Of segments, in [0, 1).", show_default="the model's", rich_help_panel=MODEL),
+    typer.Option(
+        help="Of segments, in [0, 1).",
+        show_default="the model's",
+        rich_help_panel=MODEL,
+        envvar="KARAOKE_OVERLAP",
+        show_envvar=False,
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="An object a song on stdout.", rich_help_panel=REPORT)
+]
+ProgressKind = Annotated[
+    str,
+    typer.Option("--progress", help="auto, json (on stderr) or none.", rich_help_panel=REPORT),
 ]
 Quiet = Annotated[
     bool,
@@ -139,6 +186,7 @@ def split(
     device: Device = "auto",
     overlap: Overlap = None,
     json_: Json = False,
+    progress: ProgressKind = "auto",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -171,7 +219,7 @@ def split(
         pipe_song(found, wanted, load, format_.lower(), console)
         return
     facts = {"model": model, "device": str(chosen_device)}
-    reporter = Reporter(console, as_json=json_, facts=facts, debug=debug)
+    reporter = Reporter(console, as_json=json_, facts=facts, progress=progress, debug=debug)
     settings = Settings(model, chosen.extension, chosen.bit_depth, chosen.bitrate)
     options = Options(overwrite, skip_existing, dry_run, fail_fast)
     with ExitStack() as spools:
@@ -201,14 +249,10 @@ def run(
         The only song failed, or some of several did.
     """
     from karaoke.batch import run_batch
-    from karaoke.cli.progress import progress_display
 
     alone = len(jobs) == 1
     error: KaraokeError | None = None
-    for outcome in run_batch(
-        *(jobs, load, chosen, settings, options),
-        lambda job: progress_display(reporter.console, job.source),
-    ):
+    for outcome in run_batch(*(jobs, load, chosen, settings, options), reporter.progress_display):
         reporter.report(outcome, alone)
         error = error or outcome.error
     if error is not None and not alone:

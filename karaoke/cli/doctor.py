@@ -1,0 +1,147 @@
+"""``karaoke doctor``: what is here, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+
+from karaoke import __version__
+from karaoke.catalogue import shipped_models
+from karaoke.errors import ExitCode, KaraokeError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+#: Space below which songs of some length will not fit.
+LITTLE_SPACE = 2e9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    name
+        What.
+    status
+        ``ok``, ``warning`` or ``problem``.
+    detail
+        What was found.
+    remedy
+        What to do, unless it is ok.
+    """
+
+    name: str
+    status: str
+    detail: str
+    remedy: str = ""
+
+
+def doctor(json_: AsJson = False) -> None:
+    """Look at Python, torch, the device, ffmpeg, the models and the disk.
+
+    Ends with 0 if songs can be split, with 69 if not.
+    """
+    findings = [finding for look in LOOKS for finding in guarded(look)]
+    if json_:
+        from karaoke.cli.reporting import print_json
+
+        print_json({"version": __version__, "findings": [asdict(f) for f in findings]})
+    else:
+        for finding in findings:
+            mark = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}[finding.status]
+            typer.echo(f"{mark}  {finding.name}: {finding.detail}")
+            if finding.remedy:
+                typer.echo(f"         {finding.remedy}")
+    if any(finding.status == "problem" for finding in findings):
+        raise typer.Exit(int(ExitCode.UNAVAILABLE))
+
+
+def guarded(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Make a finding of whatever goes wrong while looking."""
+    try:
+        yield from look()
+    except KaraokeError as error:
+        yield Finding(look.__name__.removeprefix("look_at_"), "problem", error.message, error.hint)
+    except Exception as error:
+        name = look.__name__.removeprefix("look_at_")
+        yield Finding(name, "problem", f"{type(error).__name__}: {error}", "Reinstall karaoke.")
+
+
+def look_at_python() -> Iterator[Finding]:
+    """Which Python this is."""
+    yield Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def look_at_torch() -> Iterator[Finding]:
+    """Which torch, and whether its device computes what the CPU computes."""
+    import torch
+
+    from karaoke.separation import choose_device, usable_cores
+
+    device, reason = choose_device("auto")
+    yield Finding("torch", "ok", f"{torch.__version__}, {usable_cores()} cores")
+    probe = torch.linspace(-1, 1, 64).reshape(8, 8)
+    there = (probe.to(device) @ probe.T.to(device)).cpu()
+    if torch.allclose(there, probe @ probe.T, atol=1e-4):
+        yield Finding("device", "ok", f"{device} ({reason})")
+    else:
+        remedy = "Use --device cpu, and update the driver."
+        yield Finding("device", "problem", f"{device} computes wrong numbers", remedy)
+
+
+def look_at_ffmpeg() -> Iterator[Finding]:
+    """Which ffmpeg, and what it can write."""
+    from karaoke.audio import FORMATS
+    from karaoke.audio.ffmpeg import INSTALL, encoders, find_ffmpeg, version_of
+
+    path = find_ffmpeg()
+    yield Finding("ffmpeg", "ok", f"version {version_of(path) or 'of development'} at {path}")
+    wanted = {entry.encoder for entry in FORMATS.values() if entry.encoder}
+    missing = sorted(wanted - encoders(path))
+    if missing:
+        yield Finding("encoders", "warning", f"missing: {', '.join(missing)}", INSTALL)
+    else:
+        yield Finding("encoders", "ok", ", ".join(sorted(wanted)))
+
+
+def look_at_models() -> Iterator[Finding]:
+    """Whether the models are whole."""
+    from karaoke.catalogue import DEFAULT_MODEL
+    from karaoke.checkpoints import load_checkpoint
+    from karaoke.manifest import checksum
+
+    models = shipped_models()
+    if DEFAULT_MODEL not in models:
+        yield Finding("models", "problem", f"no {DEFAULT_MODEL}", "Reinstall karaoke.")
+    for name, path in sorted(models.items()):
+        _, header = load_checkpoint(path)
+        size = path.stat().st_size / 1e6
+        facts = f"{size:.1f} MB, SHA-256 {checksum(path)[:12]}, stems {', '.join(header.stems)}"
+        yield Finding(f"model {name}", "ok", facts)
+
+
+def look_at_disk() -> Iterator[Finding]:
+    """How much space there is for results and for temporary files."""
+    for name, folder in (("here", "."), ("temporary files", tempfile.gettempdir())):
+        free = shutil.disk_usage(folder).free
+        detail = f"{free / 1e9:.1f} GB free in {folder}"
+        if free < LITTLE_SPACE:
+            yield Finding(f"disk, {name}", "warning", detail, "Free some space.")
+        else:
+            yield Finding(f"disk, {name}", "ok", detail)
+
+
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    look_at_python,
+    look_at_torch,
+    look_at_ffmpeg,
+    look_at_models,
+    look_at_disk,
+)

@@ -40,12 +40,15 @@ class Options:
         Look at everything and split nothing.
     fail_fast
         Stop at the first failure.
+    strict
+        A song that is damaged or shorter than it declares is a failure.
     """
 
     overwrite: bool = False
     skip_existing: bool = False
     dry_run: bool = False
     fail_fast: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,10 @@ def attempt(
     try:
         with display(job) as progress:
             result = split_song(
-                job, separator, chosen, settings, overwrite=options.overwrite, progress=progress
+                *(job, separator, chosen, settings),
+                overwrite=options.overwrite,
+                strict=options.strict,
+                progress=progress,
             )
     except Exception as error:
         return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
@@ -162,7 +168,7 @@ def look_at(
                 check_outputs(job, options.overwrite)
             for path in {path.parent for path in job.outputs.values()}:
                 check_can_be_made(path)
-            return measure(job, chosen)
+            return measure(job, chosen, settings.track)
         except Exception as error:
             return Probe(Outcome(job, "failed", error=as_karaoke_error(error, job.source)))
 
@@ -200,9 +206,9 @@ def refuse_others(job: Job, options: Options) -> None:
         raise
 
 
-def measure(job: Job, chosen: OutputFormat) -> Probe:
+def measure(job: Job, chosen: OutputFormat, track: int) -> Probe:
     """Open a song, which shows whether it is one, and estimate the space that it takes."""
-    with AudioReader(job.source) as reader:
+    with AudioReader(job.source, track=track) as reader:
         chosen.check_channels(reader.channels)
         samples = (reader.declared_seconds or 0.0) * reader.sample_rate * reader.channels
         if chosen.encoder is None:

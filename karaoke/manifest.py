@@ -28,6 +28,8 @@ class Settings:
     format: str
     bit_depth: int
     bitrate: str
+    overlap: float | None = None
+    track: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Give it as it stands in a manifest."""

@@ -27,7 +27,7 @@ from karaoke.audio import (
     sweep,
     writing_to,
 )
-from karaoke.errors import KaraokeError, OutputExistsError, WriteError
+from karaoke.errors import KaraokeError, NotAudioError, OutputExistsError, WriteError
 from karaoke.manifest import Settings, describe, identify, locked
 from karaoke.planning import Job
 from karaoke.separation import Separator
@@ -131,6 +131,7 @@ def split_song(
     settings: Settings,
     *,
     overwrite: bool = False,
+    strict: bool = False,
     progress: SongProgress | None = None,
 ) -> SplitResult:
     """Separate a song and write its stems, all or none, in memory that its length does not affect.
@@ -144,9 +145,11 @@ def split_song(
     chosen
         From :func:`karaoke.audio.output_format`.
     settings
-        What the manifest is to say about how they were made.
+        Which audio stream to take, and what the manifest is to say about how stems were made.
     overwrite
         Whether to replace outputs that exist.
+    strict
+        Whether a song that is damaged or shorter than it declares is an error.
     progress
         Called with the seconds of the song that are done and, where declared, its duration.
 
@@ -158,14 +161,13 @@ def split_song(
     started = time.perf_counter()
     check_outputs(job, overwrite)
     identity = identify(job.source) if job.source.exists() else {}
-    with AudioReader(job.source) as reader, ExitStack() as files:
+    with AudioReader(job.source, track=settings.track) as reader, ExitStack() as files:
         chosen.check_channels(reader.channels)
-        files.enter_context(locked(job.outputs.values()))
-        for path in {path.parent for path in job.outputs.values()}:
-            files.enter_context(output_folder(path))
-            sweep(path)
+        prepare(job, files)
         spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
         fill_spools(spools, reader, separator, progress)
+        if strict and (damage := damage_of(reader)):
+            raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
         gain = safe_gain(spools, chosen)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
         write_stems(parts, spools, gain, reader, chosen)
@@ -223,6 +225,14 @@ def residual_dbfs(
             song = np.sum([spool.read(start, length) for spool in spools.values()], axis=0)
             peak = max(peak, float(np.abs(np.sum(blocks, axis=0) - gain * song).max()))
     return float(20 * np.log10(max(peak, 1e-10)))
+
+
+def prepare(job: Job, files: ExitStack) -> None:
+    """Lock the outputs, make their folders, and sweep what a killed process left there."""
+    files.enter_context(locked(job.outputs.values()))
+    for path in {path.parent for path in job.outputs.values()}:
+        files.enter_context(output_folder(path))
+        sweep(path)
 
 
 def check_outputs(job: Job, overwrite: bool) -> None:
@@ -284,17 +294,23 @@ def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
     return 1 / peak if chosen.clips and peak > 1 else 1.0
 
 
-def warnings_about(reader: AudioReader, gain: float, chosen: OutputFormat) -> list[str]:
-    """Tell what a listener might otherwise wonder about."""
-    found = []
+def damage_of(reader: AudioReader) -> str:
+    """Say what is missing of a song that was read, or nothing."""
     declared = reader.declared_seconds
+    if reader.damage:
+        return f"decoding stopped at {reader.seconds_read:.1f} s: {reader.damage}"
     if declared is not None and declared - reader.seconds_read > TRUNCATION_SECONDS:
-        found.append(
+        return (
             f"its sound ends at {reader.seconds_read:.1f} of {declared:.1f} declared seconds;"
             " the file may be truncated"
         )
-    if reader.damage:
-        found.append(f"decoding stopped at {reader.seconds_read:.1f} s: {reader.damage}")
+    return ""
+
+
+def warnings_about(reader: AudioReader, gain: float, chosen: OutputFormat) -> list[str]:
+    """Tell what a listener might otherwise wonder about."""
+    damage = damage_of(reader)
+    found = [damage] if damage else []
     rate = chosen.rate_for(reader.sample_rate)
     if rate != reader.sample_rate:
         found.append(

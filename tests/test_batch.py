@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from karaoke.audio import PartFile, load_audio, sweep
+from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.reading import Block
 from karaoke.errors import LockedError
 from karaoke.manifest import Settings, checksum, is_complete, locked
@@ -111,6 +112,37 @@ def test_lists_stems_and_names(
     done = run_karaoke("split", "--from-file", tmp_path / "nothing", *options)
     assert done.returncode == 66
     assert run_karaoke("split").returncode == 2
+
+
+def test_strict_refuses_what_is_cut(
+    run_karaoke: Run, transcode: Callable[..., Path], noise: Callable[..., Block],
+    wav: Callable[..., Path], tiny_model: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    whole = transcode(wav(noise(2, 44100 * 20)), "whole.mp3", "-b:a", "128k")
+    data = whole.read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(data[: len(data) // 2])
+    command = ["split", tmp_path / "cut.mp3", "-n", tiny_model, "-o", tmp_path / "o", "--json"]
+    done = run_karaoke(*command, "--strict")
+    (entry,) = lines(done)
+    assert done.returncode == 65 and "declared seconds" in entry["error"]["message"]
+    assert not (tmp_path / "o").exists()
+    (entry,) = lines(run_karaoke(*command))
+    assert entry["status"] == "done" and "declared seconds" in entry["warnings"][0]
+
+
+def test_a_films_streams(
+    run_karaoke: Run, noise: Callable[..., Block], tiny_model: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(2, 20_000).T, 44100)
+    soundfile.write(tmp_path / "b.wav", noise(1, 8_000).T, 16000)
+    command = [find_ffmpeg(), "-nostdin", "-v", "error", "-i", tmp_path / "a.wav"]
+    options = ["-i", tmp_path / "b.wav", "-map", "0", "-map", "1", "-c", "copy"]
+    subprocess.run([*command, *options, tmp_path / "film.mkv"], check=True)
+    split = ["split", tmp_path / "film.mkv", "-n", tiny_model, "-o", tmp_path / "o", "-q"]
+    assert run_karaoke(*split, "--stream", "2").returncode == 0
+    assert soundfile.info(tmp_path / "o" / "film" / "vocals.wav").samplerate == 16000
+    done = run_karaoke(*split, "--stream", "3", "--overwrite")
+    assert done.returncode == 65 and "no such audio stream" in done.stderr
 
 
 def test_an_error_is_an_object_too(run_karaoke: Run, tiny_model: Path, tmp_path: Path) -> None:

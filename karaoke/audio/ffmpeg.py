@@ -95,8 +95,8 @@ def arguments_with(path: str, stream: Any) -> list[str]:
     return [f"file:{path}" if part == PATH else part for part in ffmpeg.get_args(stream)]
 
 
-def decode_arguments(path: str | None) -> list[str]:
-    """Compose the arguments that decode the first audio stream to AU on standard output.
+def decode_arguments(path: str | None, track: int = 1) -> list[str]:
+    """Compose the arguments that decode an audio stream, from 1, to AU on standard output.
 
     AU, because its 24-byte header states rate and channels of the very samples that follow, and
     its length field may stay open. Without a path the song comes from standard input.
@@ -111,7 +111,7 @@ def decode_arguments(path: str | None) -> list[str]:
         format_whitelist=DEMUXERS,
     )
     out = ffmpeg.output(
-        stream["a:0"],
+        stream[f"a:{track - 1}"],
         "pipe:1",
         acodec="pcm_f32be",
         format="au",

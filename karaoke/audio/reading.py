@@ -94,13 +94,15 @@ def feed(source: BufferedReader, target: IO[bytes]) -> None:
 
 
 class AudioReader:
-    """Stream the first audio stream of a file; a context manager.
+    """Stream an audio stream of a file, the first by default; a context manager.
 
     Parameters
     ----------
     path
         Of any file with sound that ffmpeg reads; playlists are refused, since they would make it
         read other files.
+    track
+        Which audio stream of the file, from 1: films may have several.
     stream
         What to read instead of the file, as it comes; the path is its name then. Formats that
         keep their index at the end cannot be read so; see :func:`can_be_piped`.
@@ -129,7 +131,11 @@ class AudioReader:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, stream: BufferedReader | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        track: int = 1,
+        stream: BufferedReader | None = None,
     ) -> None:
         self.path = Path(path)
         self.samples_read = 0
@@ -137,9 +143,11 @@ class AudioReader:
         self.damage = ""
         if stream is None:
             check_readable(self.path)
-            self._process = FfmpegProcess(decode_arguments(os.fspath(path)), stdout=True)
+            arguments = decode_arguments(os.fspath(path), track)
+            self._process = FfmpegProcess(arguments, stdout=True)
         else:
-            self._process = FfmpegProcess(decode_arguments(None), stdin=True, stdout=True)
+            arguments = decode_arguments(None, track)
+            self._process = FfmpegProcess(arguments, stdin=True, stdout=True)
             feeder = threading.Thread(target=feed, args=(stream, self._process.stdin), daemon=True)
             feeder.start()
         try:
@@ -160,6 +168,10 @@ class AudioReader:
 
     def _not_audio(self) -> NotAudioError:
         """Make the error for a file that ffmpeg does not decode."""
+        if any("matches no streams" in problem for problem in self._process.problems):
+            return NotAudioError(
+                f'"{self.path}": has no such audio stream', hint="Choose another --stream."
+            )
         seems = describe(self.path) if self.path.is_file() else ""
         return NotAudioError(
             f'"{self.path}": not audio{seems}',

@@ -37,6 +37,7 @@ def pipe_song(
     stems: Sequence[str],
     load: Callable[[], Separator],
     name: str,
+    track: int,
     console: Console,
 ) -> None:
     """Write one stem of one song to standard output as it comes.
@@ -56,12 +57,12 @@ def pipe_song(
         raise UsageError("-o -: standard output is a terminal", hint="Send it to a program.")
     path, stdin = songs[0].path, cast(BufferedReader, sys.stdin.buffer)
     if path != STANDARD:
-        write_stem(path, None, stems[0], load(), name, console)
+        write_stem(path, None, stems[0], load(), name, track, console)
     elif can_be_piped(stdin.peek(16)[:16]):
-        write_stem(path, stdin, stems[0], load(), name, console)
+        write_stem(path, stdin, stems[0], load(), name, track, console)
     else:
         with spooled() as saved:
-            write_stem(saved, None, stems[0], load(), name, console)
+            write_stem(saved, None, stems[0], load(), name, track, console)
 
 
 def write_stem(
@@ -70,12 +71,13 @@ def write_stem(
     stem: str,
     separator: Separator,
     name: str,
+    track: int,
     console: Console,
 ) -> None:
     """Separate as it comes, from a file or a stream to standard output."""
     from karaoke.audio import AudioReader, PipeWriter
 
-    with AudioReader(path, stream=stream) as reader:
+    with AudioReader(path, track=track, stream=stream) as reader:
         rate, channels = reader.sample_rate, reader.channels
         with PipeWriter(sys.stdout.buffer, name, sample_rate=rate, channels=channels) as writer:
             for stems in separator.stream(reader.blocks(), sample_rate=rate):

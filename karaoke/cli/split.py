@@ -17,6 +17,9 @@ from karaoke.planning import DEFAULT_TEMPLATE, Song
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
+    from rich.console import Console
+
     from karaoke.audio import OutputFormat
     from karaoke.batch import Options
     from karaoke.cli.reporting import Reporter
@@ -44,6 +47,12 @@ FromFile = Annotated[
     typer.Option(
         "--from-file", metavar="LIST", help="Names, one a line or NUL-ended.", rich_help_panel=INPUT
     ),
+]
+Track = Annotated[
+    int, typer.Option("--stream", min=1, help="Audio stream of a film.", rich_help_panel=INPUT)
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Damaged songs are failures.", rich_help_panel=INPUT)
 ]
 Out = Annotated[
     Path,
@@ -172,6 +181,8 @@ def split(
     songs: Songs = None,
     recursive: Recursive = False,
     from_file: FromFile = None,
+    track: Track = 1,
+    strict: Strict = False,
     out: Out = Path("separated"),
     stems: Stems = None,
     name: Name = DEFAULT_TEMPLATE,
@@ -201,7 +212,7 @@ def split(
     from karaoke.cli.reporting import Reporter
     from karaoke.manifest import Settings
     from karaoke.planning import plan
-    from karaoke.separation import choose_device, load_model
+    from karaoke.separation import choose_device
 
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
     raw = out == STANDARD and format_.lower() == "raw"
@@ -210,22 +221,34 @@ def split(
     found = gather(songs or [], from_file, recursive)
     chosen_device, reason = choose_device(device)
 
-    def load() -> Separator:
-        separator = load_model(model, device=str(chosen_device), overlap=overlap)
-        console.print(f"model {model} on {chosen_device} ({reason})", markup=False)
-        return separator
-
+    load = model_loader(model, chosen_device, overlap, f"{chosen_device} ({reason})", console)
     if out == STANDARD:
-        pipe_song(found, wanted, load, format_.lower(), console)
+        pipe_song(found, wanted, load, format_.lower(), track, console)
         return
     facts = {"model": model, "device": str(chosen_device)}
     reporter = Reporter(console, as_json=json_, facts=facts, progress=progress, debug=debug)
-    settings = Settings(model, chosen.extension, chosen.bit_depth, chosen.bitrate)
-    options = Options(overwrite, skip_existing, dry_run, fail_fast)
+    settings = Settings(
+        *(model, chosen.extension, chosen.bit_depth, chosen.bitrate, overlap, track)
+    )
+    options = Options(overwrite, skip_existing, dry_run, fail_fast, strict)
     with ExitStack() as spools:
         ready = [song_from_standard_input(song, spools) for song in found]
         jobs = plan(ready, out, wanted, chosen.extension, template=name, model=model)
         run(jobs, load, chosen, settings, options, reporter)
+
+
+def model_loader(
+    model: str, device: torch.device, overlap: float | None, where: str, console: Console
+) -> Callable[[], Separator]:
+    """Make what loads the model when the first song needs it, and says so."""
+    from karaoke.separation import load_model
+
+    def load() -> Separator:
+        separator = load_model(model, device=str(device), overlap=overlap)
+        console.print(f"model {model} on {where}", markup=False)
+        return separator
+
+    return load
 
 
 def song_from_standard_input(song: Song, spools: ExitStack) -> Song:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.reading import Block
 from karaoke.checkpoints import Header, build_network, save_checkpoint
 from karaoke.training.corpus import Recording, load_corpus
+from tests import launching
 
 # Tiny networks gain nothing from threads, and lose much while other programs are busy.
 torch.set_num_threads(1)
@@ -98,14 +98,7 @@ def transcode(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def run_karaoke() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line in a process of its own, as a user does."""
-
-    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "karaoke", *map(str, arguments)]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=300, **options
-        )
-
-    return run
+    return launching.run_karaoke
 
 
 @pytest.fixture(scope="session")

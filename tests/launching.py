@@ -1,0 +1,118 @@
+"""The command line in a process of its own, forked from one that has imported everything.
+
+The process is real: its own arguments, environment, folder, streams, limits, signals and exit
+code. Only the second or two that importing torch takes is spent once instead of every time.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Everything that a command imports while it runs.
+PRELOADED = ["tests.launching", "karaoke.cli", "karaoke.batch", "karaoke.evaluation"]
+SECONDS_ALLOWED = 300.0
+#: What a process that did not end in time is reported to have ended with, as by `timeout`.
+TIMED_OUT = 124
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(PRELOADED)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a process starts with.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line.
+    streams
+        Paths of its standard input, output and error.
+    env, cwd
+        Environment and folder; those of the caller by default.
+    limits
+        Resource limits, by their numbers in :mod:`resource`.
+    before
+        Called in the process before the command line: for what a test registers or breaks.
+    """
+
+    arguments: Sequence[str]
+    streams: tuple[str, str, str]
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    cwd: str = field(default_factory=os.getcwd)
+    limits: Mapping[int, int] = field(default_factory=dict)
+    before: Callable[[], None] | None = None
+
+    def __call__(self) -> None:
+        """Become the command: runs in the forked process."""
+        modes = (os.O_RDONLY, os.O_WRONLY | os.O_APPEND, os.O_WRONLY | os.O_APPEND)
+        for number, (path, mode) in enumerate(zip(self.streams, modes, strict=True)):
+            os.dup2(os.open(path, mode), number)
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(n, "r" if n == 0 else "w", closefd=False) for n in range(3)
+        )
+        os.environ.clear()
+        os.environ.update(self.env)
+        os.chdir(self.cwd)
+        for limit, value in self.limits.items():
+            resource.setrlimit(limit, (value, value))
+        if resource.RLIMIT_FSIZE in self.limits:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python itself does at its start
+        if self.before is not None:
+            self.before()
+        from karaoke.cli import main
+
+        sys.argv = ["karaoke", *self.arguments]
+        main()
+
+
+class Running:
+    """A process that was started, with its output in files."""
+
+    def __init__(self, *arguments: object, stdin: bytes = b"", **options: object) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.arguments = [str(argument) for argument in arguments]
+        paths = [Path(self.folder.name) / name for name in ("stdin", "stdout", "stderr")]
+        for path, content in zip(paths, (stdin, b"", b""), strict=True):
+            path.write_bytes(content)
+        _, self.stdout, self.stderr = paths
+        streams = tuple(map(str, paths))
+        cwd = str(options.pop("cwd", os.getcwd()))
+        launch = Launch(self.arguments, streams, cwd=cwd, **options)  # type: ignore[arg-type]
+        self.process = _context.Process(target=launch)
+        self.process.start()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal, if the process is still there."""
+        if self.process.is_alive():
+            os.kill(self.process.pid or 0, number)
+
+    def wait(self, timeout: float = SECONDS_ALLOWED) -> subprocess.CompletedProcess[str]:
+        """Wait for the end, by force after the timeout, and read what was said."""
+        self.process.join(timeout)
+        code = self.process.exitcode
+        if code is None:
+            self.process.kill()
+            self.process.join()
+            code = TIMED_OUT
+        said = [
+            path.read_text(encoding="utf-8", errors="surrogateescape")
+            for path in (self.stdout, self.stderr)
+        ]
+        self.process.close()
+        self.folder.cleanup()
+        return subprocess.CompletedProcess(self.arguments, code, *said)
+
+
+def run_karaoke(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end; options are those of :class:`Launch`, and ``stdin``."""
+    return Running(*arguments, **options).wait()  # type: ignore[arg-type]

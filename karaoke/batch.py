@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ class Options:
         Stop at the first failure.
     strict
         A song that is damaged or shorter than it declares is a failure.
+    jobs
+        Songs that are worked on at a time. They take turns with the model; decoding, encoding and
+        the disk go on beside it.
     """
 
     overwrite: bool = False
@@ -49,6 +53,11 @@ class Options:
     dry_run: bool = False
     fail_fast: bool = False
     strict: bool = False
+    jobs: int = 1
+
+
+class Cancelled(BaseException):
+    """Unwinds the work on a song beside which another was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def run_batch(
     settings: Settings,
     options: Options,
     display: Display,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Split songs in their order and yield what became of each, in the same order.
 
     Parameters
@@ -114,21 +123,38 @@ def run_batch(
         The disk has too little space for all of it; nothing was done.
     """
     probes = look_at(jobs, chosen, settings, options)
-    check_space(jobs, probes)
+    check_space(jobs, probes, options.jobs)
     separator: Separator | None = None
-    failed = False
-    for job, probe in zip(jobs, probes, strict=True):
-        if failed and options.fail_fast:
-            yield Outcome(job, "not tried")
-            continue
+    if not options.dry_run and any(probe.outcome is None for probe in probes):
+        separator = load()
+    stop = threading.Event()
+    failed = threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise Cancelled
+
+    def work(job: Job, probe: Probe) -> Outcome:
+        if failed.is_set() and options.fail_fast:
+            return Outcome(job, "not tried")
         outcome = probe.outcome
-        if outcome is None and options.dry_run:
-            outcome = Outcome(job, "planned")
-        elif outcome is None:
-            separator = separator or load()
-            outcome = attempt(job, separator, chosen, settings, options, display)
-        failed = failed or outcome.status == "failed"
-        yield outcome
+        if outcome is None and separator is not None:
+            outcome = attempt(*(job, separator, chosen, settings, options, display), check)
+        outcome = outcome or Outcome(job, "planned")
+        if outcome.status == "failed":
+            failed.set()
+        return outcome
+
+    if options.jobs == 1:
+        yield from map(work, jobs, probes)
+        return
+    pool = ThreadPoolExecutor(options.jobs)
+    try:
+        yield from pool.map(work, jobs, probes)
+    finally:
+        # Also when we are interrupted: nothing half-written may be left by any of them.
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def attempt(
@@ -138,8 +164,9 @@ def attempt(
     settings: Settings,
     options: Options,
     display: Display,
+    check: Callable[[], None],
 ) -> Outcome:
-    """Split one song; any error is its outcome."""
+    """Split one song; any error is its outcome, but those that ``check`` raises."""
     try:
         with display(job) as progress:
             result = split_song(
@@ -147,6 +174,7 @@ def attempt(
                 overwrite=options.overwrite,
                 strict=options.strict,
                 progress=progress,
+                check=check,
             )
     except Exception as error:
         return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
@@ -219,8 +247,8 @@ def measure(job: Job, chosen: OutputFormat, track: int) -> Probe:
     return Probe(None, working_bytes=4 * samples * stems, output_bytes=each * stems)
 
 
-def check_space(jobs: Sequence[Job], probes: Sequence[Probe]) -> None:
-    """Refuse a batch that the disk cannot hold.
+def check_space(jobs: Sequence[Job], probes: Sequence[Probe], at_a_time: int) -> None:
+    """Refuse a batch that the disk cannot hold, worked on so many songs at a time.
 
     Raises
     ------
@@ -234,7 +262,7 @@ def check_space(jobs: Sequence[Job], probes: Sequence[Probe]) -> None:
             there = next(p for p in (folder, *folder.parents) if p.exists())
             device = os.stat(there).st_dev
             _, working, kept = needed.get(device, (there, 0.0, 0.0))
-            most = max(working, probe.working_bytes)  # one song is worked on at a time
+            most = max(working, at_a_time * probe.working_bytes)
             needed[device] = (there, most, kept + probe.output_bytes)
     for folder, working, kept in needed.values():
         free = shutil.disk_usage(folder).free

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from karaoke.streaming import Block, Delay, Progress, overlap_add, resample
 GPU_BATCH = 8
 #: Each takes about 110 MB; a machine with many cores must not run out of memory for them.
 MOST_WORKERS = 8
+#: Times that the batch is halved before a GPU is given up.
+MOST_HALVINGS = 2
 #: An array with more is (samples, channels) by mistake.
 MOST_CHANNELS = 64
 #: Channels of a surround layout that belong together as left and right; the rest stand alone.
@@ -101,6 +104,8 @@ class Separator:
         Names of what comes out: the network's, and ``instrumental``, all that is not vocals.
     sample_rate
         That the network hears, in Hz; also the default of :meth:`separate`.
+    trouble
+        What went otherwise than planned, as a sentence without a full stop; else empty.
     """
 
     def __init__(
@@ -111,8 +116,7 @@ class Separator:
         device: torch.device | str = "cpu",
         overlap: float | None = None,
     ) -> None:
-        self.device = torch.device(device)
-        self.network = network.to(self.device).eval()
+        self.network = network.eval()
         self.sample_rate = header.sample_rate
         self.overlap = header.overlap if overlap is None else overlap
         if not 0 <= self.overlap < 1:
@@ -123,19 +127,41 @@ class Separator:
         self.network_channels = header.channels
         self.network_stems = header.stems
         self.stems = stem_names(header.stems)
+        self.trouble = ""
+        self._halvings = 0
+        self._one_at_a_time = Lock()
+        self._move_to(torch.device(device))
+
+    def _move_to(self, device: torch.device) -> None:
+        """Use a device, with as many segments at a time as suit it."""
+        self.device = device
+        self.network.to(device)
         self._workers = None
-        if self.device.type == "cpu":
+        self._at_a_time = GPU_BATCH
+        if device.type == "cpu":
+            self._at_a_time = min(usable_cores(), MOST_WORKERS)
             # A thread a segment, each with one core, beats one segment on all cores: an LSTM's
             # many small steps would spend their time waiting for each other's threads, and for
             # ever when another program keeps a core busy.
             self._workers = ThreadPoolExecutor(
-                self.batch_size, "separator", initializer=lambda: torch.set_num_threads(1)
+                self._at_a_time, "separator", initializer=lambda: torch.set_num_threads(1)
             )
 
-    @property
-    def batch_size(self) -> int:
-        """Segments that are worked on at a time."""
-        return min(usable_cores(), MOST_WORKERS) if self.device.type == "cpu" else GPU_BATCH
+    def _use_less(self) -> bool:
+        """Go on with half the segments at a time, at last on the CPU; tell whether that is less."""
+        short = f"the memory of {self.device} ran short; went on with"
+        if self._at_a_time > 1 and self._halvings < MOST_HALVINGS:
+            self._halvings += 1
+            self._at_a_time //= 2
+            self.trouble = f"{short} smaller batches"
+        elif self.device.type != "cpu":
+            self._move_to(torch.device("cpu"))
+            self.trouble = f"{short} the CPU"
+        else:
+            return False
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return True
 
     @torch.inference_mode()
     def _run(self, mixture: Block) -> Block:
@@ -153,11 +179,28 @@ class Separator:
         return stems
 
     def _process(self, segments: Block) -> Block:
-        """Separate segments ``(batch, channels, N)`` with the song's channels: plus an axis S."""
+        """Separate segments ``(batch, channels, N)`` with the song's channels: plus an axis S.
+
+        Songs that are separated side by side take turns here.
+        """
+        with self._one_at_a_time:
+            while True:
+                parts = range(0, len(segments), self._at_a_time)
+                try:
+                    return np.concatenate(
+                        [self._run_part(segments[p : p + self._at_a_time]) for p in parts]
+                    )
+                except DeviceMemoryError:
+                    if not self._use_less():
+                        raise
+
+    def _run_part(self, segments: Block) -> Block:
+        """Separate as many segments as go at a time."""
         if self._workers is None:
             return self._separate_groups(segments)
-        parts = self._workers.map(self._separate_groups, np.split(segments, len(segments)))
-        return np.concatenate(list(parts))
+        return np.concatenate(
+            list(self._workers.map(self._separate_groups, np.split(segments, len(segments))))
+        )
 
     def _separate_groups(self, segments: Block) -> Block:
         """Map the song's channels to what the network hears, pair by pair, and back."""
@@ -204,7 +247,7 @@ class Separator:
             resample(source.fill(blocks), sample_rate, self.sample_rate),
             segment_length=self.segment_length,
             overlap=self.overlap,
-            batch_size=self.batch_size,
+            batch_size=self._at_a_time,
             progress=report,
         )
         count = len(self.network_stems)

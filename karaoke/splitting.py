@@ -133,6 +133,7 @@ def split_song(
     overwrite: bool = False,
     strict: bool = False,
     progress: SongProgress | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> SplitResult:
     """Separate a song and write its stems, all or none, in memory that its length does not affect.
 
@@ -152,6 +153,8 @@ def split_song(
         Whether a song that is damaged or shorter than it declares is an error.
     progress
         Called with the seconds of the song that are done and, where declared, its duration.
+    check
+        Called many times a second of work; what it raises ends the work, nothing written.
 
     Raises
     ------
@@ -159,20 +162,24 @@ def split_song(
         Any of its kinds; nothing was written then.
     """
     started = time.perf_counter()
+    known_trouble = separator.trouble
     check_outputs(job, overwrite)
     identity = identify(job.source) if job.source.exists() else {}
     with AudioReader(job.source, track=settings.track) as reader, ExitStack() as files:
         chosen.check_channels(reader.channels)
         prepare(job, files)
         spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
-        fill_spools(spools, reader, separator, progress)
+        fill_spools(spools, reader, separator, progress, check)
         if strict and (damage := damage_of(reader)):
             raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
         gain = safe_gain(spools, chosen)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
-        write_stems(parts, spools, gain, reader, chosen)
+        write_stems(parts, spools, gain, reader, chosen, check)
         residual = residual_dbfs(parts, spools, gain, chosen, separator)
         facts = publish(job, settings, parts, identity)
+        warnings = warnings_about(reader, gain, chosen)
+        if separator.trouble != known_trouble:
+            warnings.append(separator.trouble)
         return SplitResult(
             outputs=job.outputs,
             manifest=facts,
@@ -181,7 +188,7 @@ def split_song(
             seconds=reader.seconds_read,
             elapsed_seconds=time.perf_counter() - started,
             gain=gain,
-            warnings=warnings_about(reader, gain, chosen),
+            warnings=warnings,
             residual_dbfs=residual,
         )
 
@@ -250,6 +257,7 @@ def fill_spools(
     reader: AudioReader,
     separator: Separator,
     progress: SongProgress | None,
+    check: Callable[[], None],
 ) -> None:
     """Run the song through the model and keep the wanted stems on the disk.
 
@@ -263,6 +271,7 @@ def fill_spools(
 
     stream = separator.stream(reader.blocks(), sample_rate=reader.sample_rate, progress=report)
     for stems in stream:
+        check()
         for stem, spool in spools.items():
             spool.append(stems[stem])
 
@@ -273,13 +282,20 @@ def write_stems(
     gain: float,
     reader: AudioReader,
     chosen: OutputFormat,
+    check: Callable[[], None],
 ) -> None:
     """Encode every spool to its part file, with the song's tags."""
     tags = read_tags(reader.path)
+
+    def lowered(spool: Spool) -> Iterator[Block]:
+        for block in in_blocks(spool.read, spool.frames):
+            check()
+            yield np.float32(gain) * block
+
     for stem, spool in spools.items():
         encode(
             parts[stem],
-            (np.float32(gain) * block for block in in_blocks(spool.read, spool.frames)),
+            lowered(spool),
             sample_rate=reader.sample_rate,
             channels=reader.channels,
             frames=spool.frames,

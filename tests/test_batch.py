@@ -6,8 +6,10 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from karaoke.audio.reading import Block
 from karaoke.errors import LockedError
 from karaoke.manifest import Settings, checksum, is_complete, locked
 from karaoke.planning import Song, plan
+from tests.launching import Running
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SETTINGS = Settings("m", "wav", 24, "")
@@ -264,3 +267,36 @@ def test_a_disk_that_is_too_small_is_found_first(
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_songs_side_by_side_come_out_the_same_and_in_order(
+    run_karaoke: Run, songs: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    command = ["split", *songs, "-n", tiny_model, "--json"]
+    one, three = (
+        lines(run_karaoke(*command, "-o", tmp_path / str(jobs), "-j", jobs)) for jobs in (1, 3)
+    )
+    assert [e["song"] for e in three] == [e["song"] for e in one] == [str(s) for s in songs]
+    assert [e["status"] for e in three] == [e["status"] for e in one]
+    for alone, beside in zip(one, three, strict=True):
+        if alone["status"] == "done":
+            hashes = [[o["sha256"] for o in e["outputs"].values()] for e in (alone, beside)]
+            assert hashes[0] == hashes[1]
+
+
+def test_stopping_songs_side_by_side_leaves_nothing(
+    noise: Callable[..., Block], tiny_model: Path, tmp_path: Path
+) -> None:
+    for name in ("one.wav", "two.wav", "three.wav"):
+        soundfile.write(tmp_path / name, np.tile(noise(2, 441_000), 60).T, 44100)
+    before = sorted(tmp_path.iterdir())
+    running = Running("split", *before, "-n", tiny_model, "-j", 2, "-o", "out", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    running.kill(signal.SIGINT)
+    done = running.wait(30)
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import karaoke.catalogue
 from karaoke import __version__
 from karaoke.audio import load_audio
 from karaoke.audio.reading import Block
@@ -363,14 +364,17 @@ def test_a_terminal_shows_a_bar(song: Path, tiny_model: Path, tmp_path: Path) ->
     assert b"song.mp3" in shown and "━".encode() in shown and b" %" in shown
 
 
+def break_the_catalogue() -> None:
+    """Put a bug into karaoke."""
+    karaoke.catalogue.find_model = None  # type: ignore[assignment]
+
+
 def test_unexpected_errors_are_one_line_too(run_karaoke: Run, song: Path, tmp_path: Path) -> None:
-    hook = tmp_path / "sitecustomize.py"
-    hook.write_text("import karaoke.catalogue as c\nc.find_model = None\n")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = run_karaoke("split", song, "-o", tmp_path / "x", env=environment)
+    arguments = ("split", song, "-o", tmp_path / "x")
+    done = run_karaoke(*arguments, before=break_the_catalogue)
     assert done.returncode == 70
     assert is_one_line(done.stderr) and "--debug" in done.stderr
-    done = run_karaoke("split", song, "-o", tmp_path / "x", "--debug", env=environment)
+    done = run_karaoke(*arguments, "--debug", before=break_the_catalogue)
     assert "Traceback" in done.stderr
 
 

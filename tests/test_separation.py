@@ -118,3 +118,31 @@ def test_gpu_gives_what_the_cpu_gives(noise: Callable[..., Block]) -> None:
     on_cpu = load_model(device="cpu").separate(song)
     on_gpu = load_model(device="auto").separate(song)
     assert np.abs(on_cpu["vocals"] - on_gpu["vocals"]).max() < 1e-3
+
+
+class ShortOfMemory(torch.nn.Module):
+    """Half the mixture; but only so many segments at a time fit into its device's memory."""
+
+    def __init__(self, fits: int) -> None:
+        super().__init__()
+        self.fits = fits
+        self.batches: list[tuple[str, int]] = []
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        self.batches.append((mixture.device.type, len(mixture)))
+        if mixture.device.type != "cpu" and len(mixture) > self.fits:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return 0.5 * torch.ones_like(mixture, device="cpu")[:, None]
+
+
+@pytest.mark.parametrize(("fits", "ends_on"), [(3, "meta"), (1, "cpu")])
+def test_less_memory_than_hoped_for(tiny_header: Header, fits: int, ends_on: str) -> None:
+    # A device that holds no data stands for a GPU: what it is asked to do is what counts.
+    network = ShortOfMemory(fits)
+    separator = Separator(network, tiny_header, device="meta")
+    song = np.ones((2, 44_100 * 9), np.float32)
+    stems = separator.separate(song)
+    assert np.abs(stems["vocals"] - 0.5).max() < 1e-4
+    assert [size for device, size in network.batches if device == "meta"][:3] == [8, 4, 2]
+    assert network.batches[-1][0] == separator.device.type == ends_on
+    assert ("smaller batches" if ends_on == "meta" else "went on with the CPU") in separator.trouble

@@ -31,12 +31,12 @@ class SpeedColumn(ProgressColumn):
 
 
 @contextmanager
-def progress_display(console: Console, source: Path) -> Iterator[SongProgress | None]:
+def progress_display(console: Console, source: Path, *, bar: bool) -> Iterator[SongProgress | None]:
     """Give a function to call with the seconds that are done and the duration, if known."""
     if console.quiet:
         yield None
         return
-    if not console.is_terminal:
+    if not (bar and console.is_terminal):
         console.print(f'"{source.name}": splitting', markup=False)
         yield None
         return
@@ -47,11 +47,11 @@ def progress_display(console: Console, source: Path) -> Iterator[SongProgress | 
         SpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(source.name, total=None)
+    with Progress(*columns, console=console, transient=True) as display:
+        task = display.add_task(source.name, total=None)
 
         def update(done: float, total: float | None) -> None:
-            bar.update(task, completed=done, total=total and max(total, done))
+            display.update(task, completed=done, total=total and max(total, done))
 
         yield update
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from karaoke.batch import Outcome
     from karaoke.planning import Job
-    from karaoke.splitting import SongProgress
+    from karaoke.splitting import SongProgress, SplitResult
 
 
 class Reporter:
@@ -31,8 +31,10 @@ class Reporter:
     facts
         That every object has: model and device.
     progress
-        ``auto`` for a bar on a terminal and a line elsewhere, ``json`` for objects on standard
-        error, ``none``.
+        ``auto`` for a bar on a terminal and a line elsewhere, ``lines``, ``json`` for objects on
+        standard error, ``none``.
+    verbose
+        Print more about each song.
     debug
         Print where errors come from.
 
@@ -43,12 +45,19 @@ class Reporter:
     """
 
     def __init__(
-        self, console: Console, *, as_json: bool, facts: dict[str, Any], progress: str, debug: bool
+        self,
+        console: Console,
+        as_json: bool,
+        facts: dict[str, Any],
+        progress: str,
+        *,
+        verbose: bool,
+        debug: bool,
     ) -> None:
-        if progress not in ("auto", "json", "none"):
-            raise UsageError(f"--progress {progress}", hint="Choose auto, json or none.")
-        self.console, self.as_json, self.facts, self.debug = console, as_json, facts, debug
-        self.progress = progress
+        if progress not in ("auto", "lines", "json", "none"):
+            raise UsageError(f"--progress {progress}", hint="Choose auto, lines, json or none.")
+        self.console, self.as_json, self.facts = console, as_json, facts
+        self.progress, self.verbose, self.debug = progress, verbose, debug
         self.counts: dict[str, int] = {}
 
     def progress_display(self, job: Job) -> AbstractContextManager[SongProgress | None]:
@@ -59,7 +68,7 @@ class Reporter:
             return nullcontext()
         if self.progress == "json":
             return json_progress(as_text(job.source))
-        return progress_display(self.console, job.source)
+        return progress_display(self.console, job.source, bar=self.progress == "auto")
 
     def report(self, outcome: Outcome, alone: bool) -> None:
         """Print what became of a song; the error of one that is alone is left to the caller."""
@@ -90,6 +99,8 @@ class Reporter:
                 f" {result.elapsed_seconds:.1f} s, {speed:.1f} x real time",
                 markup=False,
             )
+            if self.verbose:
+                self.console.print(f"  {details(result)}", markup=False)
         if outcome.status in ("done", "planned"):
             paths = outcome.job.outputs.values()
             # As bytes: the name on the disk, whatever the encoding of the terminal.
@@ -122,6 +133,17 @@ class Reporter:
         if outcome.error is not None:
             entry["error"] = error_object(outcome.error)
         print_json(entry)
+
+
+def details(result: SplitResult) -> str:
+    """Say what only the curious ask about a song."""
+    residual = result.residual_dbfs
+    sizes = sum(entry["size_bytes"] for entry in result.manifest["outputs"].values())
+    return (
+        f"{result.sample_rate} Hz, {result.channels} channels, gain {result.gain:.3f},"
+        f" {len(result.outputs)} files of {sizes / 1e6:.1f} MB in all"
+        + ("" if residual is None else f", which lack {residual:.1f} dBFS of the song")
+    )
 
 
 def error_object(error: KaraokeError) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,6 +128,9 @@ DryRun = Annotated[
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=OUTPUT)
 ]
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", min=1, help="Songs side by side.", rich_help_panel=MODEL)
+]
 Model = Annotated[
     str,
     typer.Option(
@@ -166,11 +169,16 @@ Json = Annotated[
 ]
 ProgressKind = Annotated[
     str,
-    typer.Option("--progress", help="auto, json (on stderr) or none.", rich_help_panel=REPORT),
+    typer.Option(
+        "--progress", help="auto, lines, json (on stderr) or none.", rich_help_panel=REPORT
+    ),
 ]
 Quiet = Annotated[
     bool,
     typer.Option("-q", "--quiet", help="Errors only, and paths.", rich_help_panel=REPORT),
+]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="More about each song.", rich_help_panel=REPORT)
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show where errors come from.", rich_help_panel=REPORT)
@@ -196,9 +204,11 @@ def split(
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
     overlap: Overlap = None,
+    jobs: Jobs = 1,
     json_: Json = False,
     progress: ProgressKind = "auto",
     quiet: Quiet = False,
+    verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
     """Split songs into vocals and instrumental, which add up to the song.
@@ -226,15 +236,17 @@ def split(
         pipe_song(found, wanted, load, format_.lower(), track, console)
         return
     facts = {"model": model, "device": str(chosen_device)}
-    reporter = Reporter(console, as_json=json_, facts=facts, progress=progress, debug=debug)
+    # Two bars cannot share a terminal's last line.
+    progress = "lines" if progress == "auto" and jobs > 1 else progress
+    reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug)
     settings = Settings(
         *(model, chosen.extension, chosen.bit_depth, chosen.bitrate, overlap, track)
     )
-    options = Options(overwrite, skip_existing, dry_run, fail_fast, strict)
+    options = Options(overwrite, skip_existing, dry_run, fail_fast, strict, jobs)
     with ExitStack() as spools:
         ready = [song_from_standard_input(song, spools) for song in found]
-        jobs = plan(ready, out, wanted, chosen.extension, template=name, model=model)
-        run(jobs, load, chosen, settings, options, reporter)
+        planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
+        run(planned, load, chosen, settings, options, reporter)
 
 
 def model_loader(
@@ -275,9 +287,12 @@ def run(
 
     alone = len(jobs) == 1
     error: KaraokeError | None = None
-    for outcome in run_batch(*(jobs, load, chosen, settings, options), reporter.progress_display):
-        reporter.report(outcome, alone)
-        error = error or outcome.error
+    display = reporter.progress_display
+    # Closed at once when interrupted, or the songs that are under way would be waited for.
+    with closing(run_batch(jobs, load, chosen, settings, options, display)) as outcomes:
+        for outcome in outcomes:
+            reporter.report(outcome, alone)
+            error = error or outcome.error
     if error is not None and not alone:
         failures = reporter.counts["failed"]
         error = BatchError(f"{failures} of {len(jobs)} songs failed", hint="See above.")

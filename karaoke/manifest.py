@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from karaoke.errors import LockedError
+from karaoke.errors import LockedError, PermissionDeniedError
 from karaoke.planning import Job
 
 FORMAT = 1
@@ -118,10 +118,14 @@ def locked(paths: Iterable[Path]) -> Iterator[None]:
     ------
     LockedError
         Another process is at it.
+    PermissionDeniedError
+        The folder of the locks belongs to somebody else.
     """
-    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    owner = os.getuid() if hasattr(os, "getuid") else None
     folder = Path(tempfile.gettempdir(), f"karaoke-locks-{owner}")
     folder.mkdir(mode=0o700, exist_ok=True)
+    if owner is not None and folder.lstat().st_uid != owner:
+        raise PermissionDeniedError(f'"{folder}": is not yours', hint="Set TMPDIR to your own.")
     with ExitStack() as held:
         for path in sorted(os.path.realpath(path) for path in paths):
             name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]

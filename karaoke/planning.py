@@ -84,7 +84,7 @@ def find_songs(inputs: Sequence[Path], *, recursive: bool = False) -> list[Song]
     """
     songs: dict[str, Song] = {}
     for path in inputs:
-        if path.is_dir():
+        if os.path.isdir(path):  # Path.is_dir raises where a name is too long
             found = list(_songs_in(path, recursive))
             if not found:
                 hint = "" if recursive else "Add --recursive to look into its folders."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -164,7 +165,7 @@ def split_song(
     started = time.perf_counter()
     known_trouble = separator.trouble
     check_outputs(job, overwrite)
-    identity = identify(job.source) if job.source.exists() else {}
+    identity = identify(job.source) if os.path.exists(job.source) else {}
     with AudioReader(job.source, track=settings.track) as reader, ExitStack() as files:
         chosen.check_channels(reader.channels)
         prepare(job, files)
@@ -320,6 +321,8 @@ def damage_of(reader: AudioReader) -> str:
             f"its sound ends at {reader.seconds_read:.1f} of {declared:.1f} declared seconds;"
             " the file may be truncated"
         )
+    if reader.missing_bytes:
+        return f"it lacks {reader.missing_bytes} bytes that it declares; the file is truncated"
     return ""
 
 

@@ -57,9 +57,9 @@ class Launch:
         modes = (os.O_RDONLY, os.O_WRONLY | os.O_APPEND, os.O_WRONLY | os.O_APPEND)
         for number, (path, mode) in enumerate(zip(self.streams, modes, strict=True)):
             os.dup2(os.open(path, mode), number)
-        sys.stdin, sys.stdout, sys.stderr = (
-            os.fdopen(n, "r" if n == 0 else "w", closefd=False) for n in range(3)
-        )
+        sys.stdin = os.fdopen(0, "r", closefd=False)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)  # as Python's own
         os.environ.clear()
         os.environ.update(self.env)
         os.chdir(self.cwd)

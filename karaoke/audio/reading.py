@@ -75,6 +75,23 @@ def check_readable(path: Path) -> None:
         raise forbidden
 
 
+def missing_bytes(path: Path) -> int:
+    """Count the bytes that a WAV or AIFF file lacks of the size that its header declares.
+
+    ffmpeg takes such a file for a shorter song. Sizes that a writer to a pipe could not know, zero
+    or close to the largest, declare nothing.
+    """
+    with path.open("rb") as file:
+        start = file.read(28).ljust(28, b"\0")
+    layout = {b"RIFF": ("<I", 4), b"FORM": (">I", 4), b"RF64": ("<Q", 20)}.get(start[:4])
+    if layout is None:
+        return 0
+    (declared,) = struct.unpack_from(layout[0], start, layout[1])
+    if declared == 0 or 0x7FFF0000 <= declared <= 0xFFFFFFFF or declared >= 1 << 62:
+        return 0
+    return max(0, int(declared) + 8 - path.stat().st_size)
+
+
 def can_be_piped(start: bytes) -> bool:
     """Tell from a song's first bytes whether it can be decoded as it comes.
 
@@ -117,6 +134,8 @@ class AudioReader:
         Per channel, so far.
     non_finite
         How many NaN, infinite and absurdly large samples were replaced by zero so far.
+    missing_bytes
+        That a WAV or AIFF file lacks of the size that it declares.
     damage
         What stopped the decoder before the end of the file, or nothing.
 
@@ -140,9 +159,11 @@ class AudioReader:
         self.path = Path(path)
         self.samples_read = 0
         self.non_finite = 0
+        self.missing_bytes = 0
         self.damage = ""
         if stream is None:
             check_readable(self.path)
+            self.missing_bytes = missing_bytes(self.path)
             arguments = decode_arguments(os.fspath(path), track)
             self._process = FfmpegProcess(arguments, stdout=True)
         else:

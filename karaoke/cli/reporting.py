@@ -177,10 +177,11 @@ def write_out(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Nobody reads the paths any more; the songs are wanted all the same.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
+        # What is left in the buffer must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return  # nobody reads the paths any more; the songs are wanted all the same
         raise WriteError(
             f"standard output: {error.strerror}", hint="The files are written."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -362,7 +363,7 @@ def gather(songs: list[Path], from_file: Path | None, recursive: bool) -> list[S
 
     inputs: list[Path] = []
     for song in songs:
-        if str(song).startswith("@") and not song.exists():
+        if str(song).startswith("@") and not os.path.exists(song):
             inputs += read_list(read_bytes(Path(str(song)[1:])))
         else:
             inputs.append(song)

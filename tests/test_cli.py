@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -349,11 +350,11 @@ def test_stopping_leaves_nothing_behind(
     assert files_below(tmp_path) == ["long.wav"]
 
 
-def test_a_terminal_shows_a_bar(song: Path, tiny_model: Path, tmp_path: Path) -> None:
+def shown_on_a_terminal(command: list[object], **environment: str) -> bytes:
+    """Run a command with its standard error on a terminal and give what is shown there."""
     parent, child = pty.openpty()
-    command = [sys.executable, "-m", "karaoke", "split", song, "-n", tiny_model, "-o", tmp_path]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=child, env=environment)
+    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "120", **environment}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=child, env=variables)
     os.close(child)
     shown = b""
     with suppress(OSError):  # a terminal ends with an error, not with an end of file
@@ -361,7 +362,17 @@ def test_a_terminal_shows_a_bar(song: Path, tiny_model: Path, tmp_path: Path) ->
             shown += piece
     os.close(parent)
     assert process.wait(timeout=60) == 0
+    return shown
+
+
+def test_a_terminal_shows_a_bar(song: Path, tiny_model: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "karaoke", "split", song, "-n", tiny_model, "-o", tmp_path]
+    colour = re.compile(rb"\x1b\[[0-9;]*3[0-9][0-9;]*m")
+    shown = shown_on_a_terminal(command)
     assert b"song.mp3" in shown and "━".encode() in shown and b" %" in shown
+    assert colour.search(shown)
+    plain = shown_on_a_terminal([*command, "--overwrite"], NO_COLOR="1")
+    assert "━".encode() in plain and not colour.search(plain)
 
 
 def break_the_catalogue() -> None:
@@ -383,5 +394,6 @@ def test_version_and_help(run_karaoke: Run) -> None:
     shown = run_karaoke("split", "--help", env={**os.environ, "COLUMNS": "100"}).stdout
     for option in ("--out", "--model", "--device", "--format", "--overlap", "--overwrite"):
         assert option in shown
+    assert len(shown.splitlines()) <= 50, "one screen"
     assert run_karaoke().returncode == 2
     assert run_karaoke("split").returncode == 2

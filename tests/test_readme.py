@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from karaoke.audio import load_audio
+from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import ExitCode
 
+STEMS = ("instrumental", "vocals")
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -31,6 +37,67 @@ def test_python_example(song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     mixture, mixture_rate = load_audio("song.mp3")
     assert rate == mixture_rate == names["sample_rate"]
     assert np.abs(vocals + instrumental - mixture).max() < 10 ** (-90 / 20)
+
+
+#: Files that each of the uses writes, in the order of the README.
+WRITTEN = [
+    ["separated/song/instrumental.wav", "separated/song/vocals.wav"],
+    [f"stems/{track}/{stem}.flac" for track in ("a", "live/b") for stem in STEMS],
+    [f"separated/{track}/{stem}.wav" for track in ("other", "song") for stem in STEMS],
+    [f"separated/film/{stem}.mp3" for stem in STEMS],
+    ["separated/song (karaoke).wav"],
+    [f"separated/take/{stem}.wav" for stem in STEMS],
+    [f"separated/{track}/{stem}.m4a" for track in ("one", "two") for stem in STEMS],
+    [f"separated/song/{stem}.wav" for stem in STEMS],
+    ["heard.flac"],
+    [
+        "report.jsonl",
+        *(f"separated/{track}/{stem}.wav" for track in ("other", "song") for stem in STEMS),
+    ],
+]
+
+
+def uses() -> list[str]:
+    """List the commands of the section about using it, a line each."""
+    return code_blocks("sh")[2].strip().splitlines()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> dict[str, str]:
+    """Make a folder with songs and a film, and an environment with the programs of the README."""
+    song = tmp_path / "song.mp3"
+    tone = ["-f", "lavfi", "-i", "sine=440:duration=1"]
+    subprocess.run([find_ffmpeg(), "-nostdin", "-v", "error", *tone, song], check=True)
+    for name in ("other.mp3", "take.wav", "film.mkv", "music/a.mp3", "music/live/b.ogg",
+                 "album/one.mp3", "album/two.flac"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        transcode(song, name)
+    (tmp_path / "songs.txt").write_text("song.mp3\nother.mp3\n")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {
+        "karaoke": f'exec "{sys.executable}" -m karaoke "$@"',
+        "ffmpeg": f'exec "{find_ffmpeg()}" "$@"',
+        "ffplay": "cat > heard.flac",
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "KARAOKE_MODEL": str(tiny_model)}
+
+
+@pytest.mark.parametrize("number", range(len(WRITTEN)))
+def test_uses(number: int, desk: dict[str, str], tmp_path: Path) -> None:
+    assert len(uses()) == len(WRITTEN) == 10
+    before = set(tmp_path.rglob("*"))
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", uses()[number]],
+        cwd=tmp_path, env=desk, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    new = {p for p in tmp_path.rglob("*") if p.is_file() and not p.name.startswith(".")} - before
+    assert sorted(str(p.relative_to(tmp_path)) for p in new) == sorted(WRITTEN[number])
+    assert all(path.stat().st_size > 100 for path in new)
 
 
 def test_the_song_that_ships_is_separated(song: Path) -> None:

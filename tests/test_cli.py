@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -284,6 +285,9 @@ def test_songs_with_the_same_name_are_refused_before_any_work(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["--fromat", "wav"], 2, "No such option"),
+        (["--jobs", "none"], 2, "See karaoke split --help"),
+        (["--overlap"], 2, "requires an argument"),
         (["--format", "wma"], 2, "Choose one of wav"),
         (["--bit-depth", "12"], 2, "Choose 16, 24 or 32f"),
         (["--format", "mp3", "--bit-depth", "16"], 2, "mp3 has no bit depth of 16"),
@@ -310,6 +314,9 @@ def test_bad_options(
     assert (done.returncode, done.stdout) == (code, "")
     assert is_one_line(done.stderr) and words in done.stderr
     assert files_below(tmp_path) == []
+    done = run_karaoke("split", song, "-n", tiny_model, "--json", *arguments)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert json.loads(done.stdout)["error"]["exit"] == code
 
 
 def test_names_that_are_no_words(

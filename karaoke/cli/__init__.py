@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -22,7 +22,7 @@ from karaoke.cli.reporting import error_object, print_json
 from karaoke.cli.settings import read_config
 from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
-from karaoke.errors import ExitCode, KaraokeError
+from karaoke.errors import ExitCode, KaraokeError, UsageError
 
 app = typer.Typer(
     help="Split songs into vocals and instrumental, offline.",
@@ -100,6 +100,27 @@ class SignalHandler:
             raise Stopped(ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED)
 
 
+def fail(error: KaraokeError) -> NoReturn:
+    """Tell of an error and end the process with its code."""
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    if "--json" in sys.argv:
+        print_json({"status": "failed", "error": error_object(error)})
+    else:
+        print(f"karaoke: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def refuse_usage(error: Any) -> NoReturn:
+    """Tell of options that do not exist, in our words; without any options, show the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    told = error.format_message().rstrip(".")
+    command = getattr(getattr(error, "ctx", None), "command_path", "karaoke")
+    fail(UsageError(told, hint=f"See {command} --help."))
+
+
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
     SignalHandler()
@@ -107,24 +128,22 @@ def main() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
-        app(prog_name="karaoke")
+        sys.exit(app(prog_name="karaoke", standalone_mode=False))
     except Stopped as stop:
         print("karaoke: stopped, nothing half-written", file=sys.stderr)
         sys.exit(stop.code)
     except Reported as reported:
         sys.exit(reported.error.exit_code)
+    except typer.Abort:
+        sys.exit(ExitCode.INTERRUPTED)
     except KaraokeError as error:
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        if "--json" in sys.argv:
-            print_json({"status": "failed", "error": error_object(error)})
-        else:
-            print(f"karaoke: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        fail(error)
     except MemoryError:
         print("karaoke: out of memory. Close other programs. [memory]", file=sys.stderr)
         sys.exit(ExitCode.MEMORY)
     except Exception as error:
+        if hasattr(error, "format_message"):  # Click's, whichever Click it is that Typer uses
+            refuse_usage(error)
         if "--debug" in sys.argv:
             traceback.print_exc()
         text = " ".join(f"{type(error).__name__}: {error}".split())

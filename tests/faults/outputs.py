@@ -166,7 +166,7 @@ def a_small_disk_is_found_first(bench: Bench) -> None:
             bench.song(seconds=20.0),
             limits={} if not mounted.returncode else {resource.RLIMIT_FSIZE: 2_000_000},
         )
-        bench.refused(done, 74)
+        bench.refused(done, 74, "" if mounted.returncode else "MB are needed")
     finally:
         subprocess.run(["umount", bench.out], capture_output=True, check=False)
 

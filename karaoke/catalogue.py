@@ -111,6 +111,11 @@ def models_folder() -> Path:
     return Path(chosen).expanduser() if chosen else user_cache_path("karaoke") / "models"
 
 
+def is_offline() -> bool:
+    """Tell whether the user wants no network: ``KARAOKE_OFFLINE`` is neither empty nor 0."""
+    return os.environ.get("KARAOKE_OFFLINE", "0") not in ("", "0")
+
+
 def read_entry(path: Path) -> Entry:
     """Read an entry; fields that it does not know are for others.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from karaoke.checkpoints import Header, build_network, save_checkpoint
-from karaoke.errors import ForeignModelError, UsageError
+from karaoke.errors import ForeignModelError, NoInputError, UsageError
 
 Weights = dict[str, Tensor]
 
@@ -49,11 +49,15 @@ def read_weights(path: Path) -> Weights:
 
     Raises
     ------
+    NoInputError
+        There is no such file.
     ForeignModelError
         It is not such a file, is damaged, or needs code.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise NoInputError(f'"{path}": {error.strerror or error}') from error
     # What a damaged or hostile pickle raises has no common class.
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -119,7 +123,7 @@ def convert_open_unmix(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
         raise ForeignModelError(f"no weights of Open-Unmix ({error})", hint=SAFE) from error
     order = {s: OPEN_UNMIX_STEMS.index(s) if s in OPEN_UNMIX_STEMS else 99 for s in renamed}
     names = tuple(sorted(renamed, key=order.__getitem__))
-    header = Header("open_unmix", config, sample_rate, channels, names, 20.0, 0.1)
+    header = Header("open_unmix", config, sample_rate, channels, names, 10.0, 0.1)
     flat = {f"targets.{s}.{n}": t for s, weights in renamed.items() for n, t in weights.items()}
     return header, flat
 

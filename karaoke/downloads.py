@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from karaoke.catalogue import Download
+from karaoke.catalogue import Download, is_offline
 from karaoke.errors import (
     ChecksumError,
     KaraokeError,
@@ -38,11 +38,6 @@ PASSING = {408, 425, 429, *range(500, 600)}
 AGAIN = "Try again later; what is here is kept."
 #: No file of weights begins like this, whatever type the server declares.
 WEB_PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.IGNORECASE)
-
-
-def is_offline() -> bool:
-    """Tell whether the user wants no network: ``KARAOKE_OFFLINE`` is neither empty nor 0."""
-    return os.environ.get("KARAOKE_OFFLINE", "0") not in ("", "0")
 
 
 def fetch(file: Download, target: Path, *, progress: Progress | None = None) -> None:

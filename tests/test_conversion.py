@@ -14,7 +14,7 @@ import torch
 
 from karaoke.checkpoints import load_checkpoint, read_header
 from karaoke.conversion import convert, read_weights
-from karaoke.errors import ForeignModelError, UsageError
+from karaoke.errors import ForeignModelError, NoInputError, UsageError
 from tests.published import open_unmix_weights, write_open_unmix
 
 TINY = {"bins": 257, "heard": 180, "hidden": 16}
@@ -130,7 +130,7 @@ def test_weights_of_another_kind_are_refused(
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "w.pth"
-    with pytest.raises(ForeignModelError):
+    with pytest.raises(NoInputError, match="No such file"):
         read_weights(path)
     path.write_bytes(content)
     with pytest.raises(ForeignModelError):

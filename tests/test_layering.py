@@ -74,7 +74,7 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno < 60, node.name
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["split", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["split", "--help"], ["--version"], ["models"]])
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (
         "import sys, karaoke.cli as c\n"

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import pty
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -160,6 +162,9 @@ def test_a_pulled_model_is_verified_and_removed(shop: Shop) -> None:
     done = shop.run("models", "verify")
     assert done.returncode == 76
     assert "small: damaged" in done.stdout and "open-v1: whole" in done.stdout
+    assert shop.json("info", "small")["where"] == "downloaded"
+    path.write_bytes(content[:100])
+    assert shop.json("info", "small")["where"] == "damaged"
     done = shop.run("doctor")
     assert done.returncode == 0 and "warning  model small" in done.stdout, done.stdout
     assert shop.json("remove", "small")["removed"][0]["name"] == "small"
@@ -202,16 +207,36 @@ def test_weights_that_need_code_are_refused(shop: Shop) -> None:
     assert not list(shop.models.glob("*.safetensors"))
 
 
-@pytest.mark.parametrize("chunk", [0, 1])
-def test_a_killed_pull_goes_on(shop: Shop, chunk: int) -> None:
+def test_a_full_disk_is_told_of_and_heals(shop: Shop) -> None:
+    shop.offer("small", ("vocals", "drums"))
+    pull = ("models", "pull", "small", "-q")
+    for most in (10_000, len(shop.server.files["/small/vocals.pth"]) + 100):
+        limits = {resource.RLIMIT_FSIZE: most}  # the second has room for each, not for both in one
+        done = run_karaoke(*pull, env=shop.env, limits=limits)
+        assert done.returncode == 74, done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert not list(shop.models.glob("*.safetensors"))
+    assert shop.run(*pull).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("chunk", "number", "code"),
+    [
+        (0, signal.SIGKILL, -9),
+        (1, signal.SIGKILL, -9),
+        (0, signal.SIGINT, 130),
+        (1, signal.SIGTERM, 143),
+    ],
+)
+def test_a_killed_pull_goes_on(shop: Shop, chunk: int, number: int, code: int) -> None:
     shop.offer("small", ("vocals", "drums"), shape={**TINY, "hidden": 128})
     shop.server.faults.extend([*[""] * chunk, "stall"])
     stem = ("vocals", "drums")[chunk]
     running = Running("models", "pull", "small", env=shop.env)
     part = shop.models / ".downloads" / "small" / f"{stem}.pth.part"
     wait_for(lambda: part.is_file() and part.stat().st_size > 0)
-    running.kill()
-    assert running.wait().returncode == -9
+    running.kill(number)
+    assert running.wait().returncode == code
     kept = part.stat().st_size
     assert not list(shop.models.glob("*.safetensors"))
     shop.json("pull", "small")
@@ -252,11 +277,16 @@ def test_split_downloads_nothing_without_being_told(shop: Shop, song: Path) -> N
     done = shop.run(*split)
     assert done.returncode == 69
     assert "Run karaoke models pull small." in done.stderr
+    shop.env["KARAOKE_OFFLINE"] = "1"
+    code, shown = at_terminal(shop, "y\n", *split)
+    assert code == 69 and "Download it" not in shown
+    shop.env["KARAOKE_OFFLINE"] = "0"
     code, shown = at_terminal(shop, "n\n", *split)
     assert code == 69 and "Download it" in shown
     assert not shop.server.log
     code, shown = at_terminal(shop, "y\n", *split)
     assert code == 0, shown
+    assert "vocals.pth" in shown and "/s" in shown  # a bar with its speed
     assert len(shop.server.log) == 1
     assert (shop.root / "out" / "song" / "instrumental.wav").is_file()
 

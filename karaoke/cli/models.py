@@ -157,10 +157,10 @@ def offer_to_pull(name: str) -> None:
     """Ask at a terminal whether to download a model of the catalogue that is not here."""
     from rich.console import Console
 
-    if name in catalogue.available_models() or os.path.exists(name) or not at_terminal():
+    if name in catalogue.available_models() or os.path.exists(name):
         return
     entry = catalogue.catalogue().get(name)
-    if entry is None or not entry.downloads:
+    if entry is None or not entry.downloads or not at_terminal() or catalogue.is_offline():
         return
     question = f"{name} is not here. Download it ({megabytes(entry.download_bytes)})?"
     if typer.confirm(question, err=True):

@@ -25,6 +25,8 @@ DEFAULT_MODEL = "open-v1"
 #: In an installed package and in a checkout of the repository.
 FOLDERS = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+#: A checksum, or its beginning; one that is shorter would tell too little.
+SHA256 = re.compile(r"[0-9a-f]{8,64}")
 #: The largest header that safetensors writes.
 MOST_HEADER_BYTES = 100_000_000
 
@@ -132,13 +134,16 @@ def read_entry(path: Path) -> Entry:
             Download(**{**file, "urls": tuple(file["urls"])}) for file in known.get("downloads", ())
         )
         entry = Entry(**known)
-        whole = NAME.fullmatch(entry.name) and all(file.urls for file in entry.downloads)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        whole = NAME.fullmatch(entry.name) and all(
+            file.urls and file.stem.isidentifier() and SHA256.fullmatch(file.sha256)
+            for file in entry.downloads
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
             f'"{path}": no entry of a catalogue ({error})', hint="Correct it."
         ) from error
     if not whole:
-        raise ModelError(f'"{path}": a name or an address is missing', hint="Correct it.")
+        raise ModelError(f'"{path}": no name, address, stem or checksum', hint="Correct it.")
     return entry
 
 

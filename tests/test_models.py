@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pty
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,7 @@ import soundfile
 
 from karaoke.catalogue import look_into
 from karaoke.checkpoints import load_checkpoint
-from tests.launching import Running, run_karaoke
+from tests.launching import Running, at_terminal, run_karaoke
 from tests.loopback import Loopback, serving
 from tests.published import write_open_unmix
 
@@ -70,6 +67,10 @@ class Shop:
         """Run the command line."""
         return run_karaoke(*arguments, env=self.env)
 
+    def at_terminal(self, typed: str, *arguments: object) -> tuple[int, str]:
+        """Run the command line at a terminal."""
+        return at_terminal(typed, *arguments, env=self.env)
+
     def json(self, *arguments: object) -> Any:
         """Run ``karaoke models`` to a good end, for its object."""
         done = self.run("models", *arguments, "--json")
@@ -102,24 +103,41 @@ def test_umxhq_is_pulled_and_splits_a_song(shop: Shop, song: Path) -> None:
         *(".downloads", "umxhq.json", "umxhq.safetensors"),
     ]
     assert not list((shop.models / ".downloads").iterdir())
-    _, header = load_checkpoint(checkpoint)
-    assert header.stems == STEMS
-    out = shop.root / "out"
-    done = shop.run("split", song, "-n", "umxhq", "-o", out, "--bit-depth", "32f", "-q")
-    assert done.returncode == 0, done.stderr
-    written = {path.stem: soundfile.read(path)[0] for path in (out / "song").glob("*.wav")}
-    assert written.keys() == {*STEMS, "instrumental"}
-    done = shop.run(
-        *("split", song, "-n", "umxhq", "-o", out / "two", "--bit-depth", "32f", "-q"),
-        *("--stems", "vocals,instrumental", "--json"),
+    assert sum(tensor.numel() for tensor in load_checkpoint(checkpoint)[0].parameters()) == (
+        4 * 8_893_348
     )
-    report = json.loads(done.stdout)
-    assert report["outputs"].keys() == {"vocals", "instrumental"}
+    report, stems = split(shop, song, "umxhq")
+    assert stems.keys() == {*STEMS, "instrumental"}
     assert report["residual_dbfs"] is None or report["residual_dbfs"] < -120
-    two = {p.stem: soundfile.read(p)[0] for p in (out / "two" / "song").glob("*.wav")}
-    for stem in ("vocals", "instrumental"):
-        assert np.abs(two[stem] - written[stem]).max() < 1e-6
-        assert np.abs(two[stem]).max() > 1e-3
+    assert np.abs(stems["vocals"] + stems["instrumental"] - soundfile.read(song)[0]).max() < 1e-3
+
+
+def test_any_stems_of_four_are_given(
+    shop: Shop, wav: Callable[..., Path], noise: Callable[..., Any]
+) -> None:
+    shop.offer("small", STEMS)
+    song = wav(noise(2, 50_000))
+    assert shop.run("models", "pull", "small").returncode == 0
+    _, all_of_them = split(shop, song, "small")
+    _, two = split(shop, song, "small", "--stems", "vocals,instrumental", "--overwrite")
+    assert all_of_them.keys() == {*STEMS, "instrumental"}
+    assert two.keys() == {"vocals", "instrumental"}
+    for stem, samples in two.items():
+        assert np.abs(samples - all_of_them[stem]).max() < 1e-6
+        assert np.abs(samples).max() > 1e-3
+    _, one = split(shop, song, "small", "--stems", "drums", "--overwrite")
+    assert one.keys() == {"drums"}
+
+
+def split(shop: Shop, song: Path, model: str, *options: str) -> tuple[dict[str, Any], Any]:
+    """Split a song; give the report and the samples of the stems."""
+    more = ("-o", shop.root / "out", "--bit-depth", "32f", "--json", *options)
+    done = shop.run("split", song, "-n", model, *more)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    return report, {
+        stem: soundfile.read(output["path"])[0] for stem, output in report["outputs"].items()
+    }
 
 
 def test_the_list_tells_where_models_are(shop: Shop) -> None:
@@ -265,9 +283,9 @@ def test_terms_of_use_must_be_agreed_to(shop: Shop) -> None:
     assert shop.run("models", "pull", "theirs", "--accept-licence").returncode == 0
     assert shop.run("models", "pull", "theirs").returncode == 0  # it is here
     shop.json("remove", "theirs")
-    code, shown = at_terminal(shop, "n\n", "models", "pull", "theirs")
+    code, shown = shop.at_terminal("n\n", "models", "pull", "theirs")
     assert code == 2 and "Do you agree?" in shown and len(shop.server.log) == 1
-    code, shown = at_terminal(shop, "y\n", "models", "pull", "theirs")
+    code, shown = shop.at_terminal("y\n", "models", "pull", "theirs")
     assert code == 0 and len(shop.server.log) == 2, shown
 
 
@@ -278,13 +296,13 @@ def test_split_downloads_nothing_without_being_told(shop: Shop, song: Path) -> N
     assert done.returncode == 69
     assert "Run karaoke models pull small." in done.stderr
     shop.env["KARAOKE_OFFLINE"] = "1"
-    code, shown = at_terminal(shop, "y\n", *split)
+    code, shown = shop.at_terminal("y\n", *split)
     assert code == 69 and "Download it" not in shown
     shop.env["KARAOKE_OFFLINE"] = "0"
-    code, shown = at_terminal(shop, "n\n", *split)
+    code, shown = shop.at_terminal("n\n", *split)
     assert code == 69 and "Download it" in shown
     assert not shop.server.log
-    code, shown = at_terminal(shop, "y\n", *split)
+    code, shown = shop.at_terminal("y\n", *split)
     assert code == 0, shown
     assert "vocals.pth" in shown and "/s" in shown  # a bar with its speed
     assert len(shop.server.log) == 1
@@ -317,7 +335,11 @@ def test_names_that_there_are_not(shop: Shop) -> None:
     done = shop.run("models", "path", "umxhq")
     assert done.returncode == 69 and "karaoke models pull umxhq" in done.stderr
     (shop.root / "catalogue").mkdir(exist_ok=True)
-    for text in ("nonsense", "[]", '{"name": "../x"}', '{"name": "x", "downloads": [{}]}'):
+    download = {"stem": "vocals", "urls": ["http://127.0.0.1/x"], "sha256": 8 * "0"}
+    wrong = ({"stem": "../x"}, {"sha256": ""}, {"sha256": "0z" * 4}, {"urls": []}, {"stem": 3})
+    entries = [{"name": "x", "downloads": [{**download, **change}]} for change in wrong]
+    entries += [[], {"name": "../x"}, {"name": "x", "downloads": [{}]}]
+    for text in ("nonsense", *map(json.dumps, entries)):
         (shop.root / "catalogue" / "bad.json").write_text(text, encoding="utf-8")
         done = shop.run("models")
         assert done.returncode == 69 and "bad.json" in done.stderr, text
@@ -329,19 +351,3 @@ def wait_for(ready: Callable[[], bool], seconds: float = 30) -> None:
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def at_terminal(shop: Shop, typed: str, *arguments: object) -> tuple[int, str]:
-    """Run the command line at a terminal at which somebody types."""
-    parent, child = pty.openpty()
-    command = [sys.executable, "-m", "karaoke", *map(str, arguments)]
-    env = {**shop.env, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=env)
-    os.close(child)
-    os.write(parent, typed.encode())
-    shown = b""
-    with suppress(OSError):  # a terminal ends with an error, not with an end of file
-        while piece := os.read(parent, 4096):
-            shown += piece
-    os.close(parent)
-    return process.wait(timeout=60), shown.decode(errors="replace")

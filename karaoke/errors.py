@@ -9,10 +9,14 @@
     +-- NoInputError          66  no-input
     +-- ToolMissingError      69  ffmpeg
     +-- ModelError            69  model              (unknown, unreadable or unfit model)
+    |   +-- ForeignModelError 65  foreign-model      (weights that cannot be taken over)
+    +-- UnavailableError      69  unavailable        (offline, or not at its address)
     +-- DeviceMemoryError     71  memory
     +-- OutputExistsError     73  exists
     +-- WriteError            74  write              (also a full disk)
     +-- LockedError           75  locked             (another process writes the same)
+    +-- NetworkError          75  network            (no connection, or a broken one)
+    +-- ChecksumError         76  checksum           (not the file that was published)
     +-- PermissionDeniedError 77  permission
 """
 
@@ -110,6 +114,20 @@ class ModelError(KaraokeError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class ForeignModelError(ModelError):
+    """A file with weights is damaged, of another kind, or would have to run code to be read."""
+
+    code = "foreign-model"
+    exit_code = ExitCode.BAD_DATA
+
+
+class UnavailableError(KaraokeError):
+    """A file is not to be had: it is not at its address, or no network is wanted."""
+
+    code = "unavailable"
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class DeviceMemoryError(KaraokeError):
     """The memory of the machine or of its GPU is used up."""
 
@@ -136,6 +154,20 @@ class LockedError(KaraokeError):
 
     code = "locked"
     exit_code = ExitCode.TRY_AGAIN
+
+
+class NetworkError(KaraokeError):
+    """A server cannot be reached, stalls, or breaks off."""
+
+    code = "network"
+    exit_code = ExitCode.TRY_AGAIN
+
+
+class ChecksumError(KaraokeError):
+    """A file is not, byte for byte, the one that was published."""
+
+    code = "checksum"
+    exit_code = ExitCode.CHECKSUM
 
 
 class PermissionDeniedError(KaraokeError):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pty
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -116,3 +118,22 @@ class Running:
 def run_karaoke(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end; options are those of :class:`Launch`, and ``stdin``."""
     return Running(*arguments, **options).wait()  # type: ignore[arg-type]
+
+
+def at_terminal(typed: str, *arguments: object, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run the command line at a terminal at which somebody types; give code and what is shown."""
+    parent, child = pty.openpty()
+    name = os.ttyname(child)
+    words = {**env, "TERM": "xterm", "COLUMNS": "120"}
+    launch = Launch([str(argument) for argument in arguments], (name, name, name), env=words)
+    process = _context.Process(target=launch)
+    process.start()
+    os.write(parent, typed.encode())
+    shown = b""
+    while process.is_alive() or select.select([parent], [], [], 0.1)[0]:
+        if select.select([parent], [], [], 0.1)[0]:
+            shown += os.read(parent, 4096)
+    os.close(child)
+    os.close(parent)
+    process.join()
+    return process.exitcode or 0, shown.decode(errors="replace")

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from karaoke.catalogue import DEFAULT_MODEL, available_models, find_model
+from karaoke.catalogue import (
+    DEFAULT_MODEL,
+    available_models,
+    catalogue,
+    find_model,
+    shipped_models,
+)
 from karaoke.checkpoints import load_checkpoint
+from karaoke.conversion import CONVERTERS
 from karaoke.errors import ModelError
 
 
@@ -22,8 +29,37 @@ def test_models_are_found_by_name_and_path(tiny_model: Path) -> None:
             find_model(name)
 
 
+def test_entries_say_what_to_fetch_and_what_is_allowed() -> None:
+    known = catalogue()
+    assert known.keys() >= {DEFAULT_MODEL, "umx", "umxhq", "umxhq-vocals", "umxl", "umxl-vocals"}
+    for entry in known.values():
+        assert entry.notice.endswith(".")
+        assert entry.downloads or entry.name in shipped_models()
+        assert entry.commercial_use is ("NC" not in entry.license)
+        if entry.downloads:
+            assert tuple(file.stem for file in entry.downloads) == entry.stems
+            assert entry.citation and entry.metrics["source"] and entry.unverified
+            assert entry.architecture in CONVERTERS
+        for file in entry.downloads:
+            assert all(url.startswith("https://") for url in file.urls)
+            assert all(f"/{file.name}" in url for url in file.urls)
+            # The publisher's names carry the first digits.
+            assert file.name == f"{file.stem}-{file.sha256[:8]}.pth"
+            assert len(file.sha256) == 64 or "8 digits" in entry.unverified
+
+
+def test_the_published_umxhq_is_pinned_whole() -> None:
+    vocals = catalogue()["umxhq-vocals"].downloads[0]
+    assert vocals.urls[0] == "https://zenodo.org/records/3370489/files/vocals-b62c91ce.pth"
+    assert vocals.size_bytes == 35_637_796
+    assert vocals.sha256 == "b62c91cedbc7a066f1778ead5b5cecb377aa3a46a31af1cce7c5c8769339d083"
+    four = catalogue()["umxhq"].downloads
+    assert four[0] == vocals
+    assert all(len(f.sha256) == 64 and f.size_bytes == 35_637_796 for f in four)
+
+
 def test_every_model_that_ships_is_whole_and_documented() -> None:
-    for name in available_models():
+    for name in shipped_models():
         path = find_model(name)
         _, header = load_checkpoint(path)
         assert "vocals" in header.stems

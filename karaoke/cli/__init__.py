@@ -18,6 +18,7 @@ import typer
 from karaoke import __version__
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
+from karaoke.cli.models import app as models
 from karaoke.cli.reporting import error_object, print_json
 from karaoke.cli.settings import read_config
 from karaoke.cli.split import Reported, split
@@ -65,6 +66,7 @@ def options(
 
 for command in COMMANDS.values():
     app.command()(command)
+app.add_typer(models, name="models")
 
 
 class Stopped(BaseException):

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from karaoke import __version__
-from karaoke.catalogue import shipped_models
+from karaoke.catalogue import downloaded_models, shipped_models, verify
 from karaoke.errors import ExitCode, KaraokeError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -127,6 +127,18 @@ def look_at_models() -> Iterator[Finding]:
         yield Finding(f"model {name}", "ok", facts)
 
 
+def look_at_downloads() -> Iterator[Finding]:
+    """Whether the models that were downloaded or imported are as they came."""
+    for name, path in sorted(downloaded_models().items()):
+        try:
+            known = verify(name)
+        except KaraokeError as error:
+            yield Finding(f"model {name}", "warning", error.message, error.hint)
+            continue
+        facts = f"{path.stat().st_size / 1e6:.1f} MB, downloaded to {path}"
+        yield Finding(f"model {name}", "ok", facts if known else f"{facts}, no checksum known")
+
+
 def look_at_disk() -> Iterator[Finding]:
     """How much space there is for results and for temporary files."""
     for name, folder in (("here", "."), ("temporary files", tempfile.gettempdir())):
@@ -143,5 +155,6 @@ LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     look_at_torch,
     look_at_ffmpeg,
     look_at_models,
+    look_at_downloads,
     look_at_disk,
 )

@@ -6,17 +6,27 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from karaoke.catalogue import Download
     from karaoke.splitting import SongProgress
     from karaoke.training.loop import Trainer
     from karaoke.training.validation import Figures
@@ -111,3 +121,31 @@ class TrainingDisplay:
     def on_end(self) -> None:
         """Take the bar away."""
         self.bar.stop()
+
+
+@contextmanager
+def download_display(console: Console) -> Iterator[Callable[[Download], Callable[..., None]]]:
+    """Give a function that names a download and gives what is told how far it is."""
+    if not console.is_terminal:
+        yield lambda file: say_once(console, file)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+
+        def show(file: Download) -> Callable[..., None]:
+            task = bar.add_task(file.name, total=file.size_bytes)
+            return lambda have, size: bar.update(task, completed=have, total=size)
+
+        yield show
+
+
+def say_once(console: Console, file: Download) -> Callable[..., None]:
+    """Name a download, and say nothing more."""
+    console.print(f"downloading {file.urls[0]}", markup=False)
+    return lambda have, size: None

@@ -326,7 +326,7 @@ def parse_bit_depth(text: str | None) -> int | None:
 
 
 def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
-    """Read the list of stems that are wanted.
+    """Read the list of stems that are wanted, from a model that may have to be fetched first.
 
     Raises
     ------
@@ -337,8 +337,10 @@ def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
     """
     from karaoke.catalogue import find_model
     from karaoke.checkpoints import read_header
+    from karaoke.cli.models import offer_to_pull
     from karaoke.separation import stem_names
 
+    offer_to_pull(model)
     known = stem_names(read_header(find_model(model)).stems)
     if text is None:
         return known

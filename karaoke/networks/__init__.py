@@ -13,7 +13,9 @@ from typing import Any
 from torch import nn
 
 from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
+from karaoke.networks.open_unmix import OpenUnmix, OpenUnmixConfig
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "band_split_bilstm": (BandSplitBiLSTM, BandSplitConfig),
+    "open_unmix": (OpenUnmix, OpenUnmixConfig),
 }

@@ -1,0 +1,328 @@
+"""``karaoke models``: what there is, what is here, and how to get more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from karaoke import catalogue
+from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from karaoke.catalogue import Entry
+
+app = typer.Typer(help="List, download, check and remove models.", invoke_without_command=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the model.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Of the models.")]
+SomeNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help="By default all that are here.")
+]
+Accept = Annotated[
+    bool,
+    typer.Option("--accept-licence", "--accept-license", help="Yes to terms of use."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Use no network; also KARAOKE_OFFLINE=1.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors, and paths.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="[STEM=]FILE...", help="A .pth or .ckpt a stem."),
+]
+Architecture = Annotated[str, typer.Option(help="Of the weights: open_unmix.")]
+NewName = Annotated[str, typer.Option("--name", help="What to call the model.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of this name.")]
+
+
+@app.callback()
+def models(context: typer.Context, json_: AsJson = False) -> None:
+    """List, download, check and remove models.
+
+    Downloads go to the folder that KARAOKE_MODELS names; entries in the folder that
+    KARAOKE_CATALOGUE names come before those that ship.
+    """
+    if context.invoked_subcommand is None:
+        list_models(json_)
+
+
+@app.command("list")
+def list_models(json_: AsJson = False) -> None:
+    """List all models: those that ship, those that are here, those that can be pulled."""
+    names = {**catalogue.catalogue(), **dict.fromkeys(catalogue.available_models())}
+    found = [describe(name) for name in sorted(names)]
+    if json_:
+        print_object({"models": found})
+    else:
+        print_table(found)
+
+
+@app.command()
+def info(name: Name, json_: AsJson = False) -> None:
+    """Tell all that is known of a model."""
+    facts = describe(name)
+    entry = catalogue.find_entry(name)
+    facts.update(
+        notice=entry.notice,
+        commercial_use=entry.commercial_use,
+        citation=entry.citation,
+        unverified=entry.unverified,
+        sha256=entry.sha256,
+        downloads=[asdict(file) for file in entry.downloads],
+    )
+    if json_:
+        print_object(facts)
+        return
+    for key, value in facts.items():
+        if key == "downloads":
+            for file in value:
+                typer.echo(f"download: {file['urls'][0]} (SHA-256 {file['sha256']})")
+        elif value not in ("", None, [], {}):
+            text = ", ".join(value) if isinstance(value, list) else value
+            typer.echo(f"{key}: {figures(value) if key == 'metrics' else text}")
+
+
+@app.command()
+def pull(
+    names: Names,
+    accept: Accept = False,
+    offline: Offline = False,
+    quiet: Quiet = False,
+    json_: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Download models, verify and convert them; go on with what was broken off."""
+    from rich.console import Console
+
+    if offline:
+        os.environ["KARAOKE_OFFLINE"] = "1"
+    console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
+    wanted = dict.fromkeys(names)
+    for name in wanted:
+        agree(catalogue.find_entry(name), accept, console)
+    pulled = []
+    for name in wanted:
+        path, new = pull_model(name, console)
+        pulled.append({"name": name, "path": str(path), "status": "downloaded" if new else "here"})
+        if not json_:
+            typer.echo(path)
+    if json_:
+        print_object({"pulled": pulled})
+
+
+def pull_model(name: str, console: Console) -> tuple[Path, bool]:
+    """Download a model whose licence was agreed to, showing the progress."""
+    from karaoke.cli.progress import download_display
+    from karaoke.installing import pull as pull_files
+
+    with download_display(console) as display:
+        return pull_files(name, display=display)
+
+
+def agree(entry: Entry, accept: bool, console: Console) -> None:
+    """Show the licence of a model that is not here, and ask where there is something to agree to.
+
+    Raises
+    ------
+    UsageError
+        There is, and nobody said yes.
+    """
+    if entry.name in catalogue.available_models():
+        return
+    console.print(f"{entry.name}: licence {entry.license}. {entry.notice}", markup=False)
+    if entry.unverified:
+        console.print(f"{entry.name}: {entry.unverified}", markup=False)
+    if entry.commercial_use or accept:
+        return
+    if not at_terminal() or not typer.confirm("Do you agree?", err=True):
+        raise UsageError(
+            f"{entry.name}: {entry.license} was not agreed to. {entry.notice.rstrip('.')}",
+            hint="Say --accept-licence to agree.",
+        )
+
+
+def at_terminal() -> bool:
+    """Tell whether there is somebody to ask."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def offer_to_pull(name: str) -> None:
+    """Ask at a terminal whether to download a model of the catalogue that is not here."""
+    from rich.console import Console
+
+    if name in catalogue.available_models() or os.path.exists(name):
+        return
+    entry = catalogue.catalogue().get(name)
+    if entry is None or not entry.downloads or not at_terminal() or catalogue.is_offline():
+        return
+    question = f"{name} is not here. Download it ({megabytes(entry.download_bytes)})?"
+    if typer.confirm(question, err=True):
+        console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        agree(entry, False, console)
+        pull_model(name, console)
+
+
+@app.command()
+def verify(names: SomeNames = None, json_: AsJson = False) -> None:
+    """Compare models with their checksums; ends with 76 if one is damaged."""
+    results = []
+    for name in names or catalogue.available_models():
+        try:
+            status = "whole" if catalogue.verify(name) else "no checksum known"
+        except ChecksumError:
+            status = "damaged"
+        results.append({"name": name, "status": status, "path": str(catalogue.find_model(name))})
+        if not json_:
+            typer.echo(f"{name}: {status}")
+    if json_:
+        print_object({"models": results})
+    if any(result["status"] == "damaged" for result in results):
+        raise typer.Exit(int(ExitCode.CHECKSUM))
+
+
+@app.command()
+def remove(names: Names, json_: AsJson = False) -> None:
+    """Delete models that were downloaded or imported, and what broken downloads left."""
+    from karaoke.installing import remove as remove_files
+
+    removed = [{"name": name, "path": str(remove_files(name))} for name in names]
+    if json_:
+        print_object({"removed": removed})
+
+
+@app.command()
+def path(name: Name, json_: AsJson = False) -> None:
+    """Print where the checkpoint of a model is."""
+    found = str(catalogue.find_model(name))
+    if json_:
+        print_object({"name": name, "path": found})
+    else:
+        typer.echo(found)
+
+
+@app.command("import")
+def import_(
+    files: Files,
+    architecture: Architecture,
+    name: NewName,
+    overwrite: Overwrite = False,
+    json_: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Convert weights from elsewhere, a file a stem, to a model; no code in them is run.
+
+    The stem is what stands before the file's name as STEM=, or what the name begins with.
+    """
+    from karaoke.installing import take_over
+
+    target = take_over(stems_of(files), architecture, name, overwrite=overwrite)
+    if json_:
+        print_object({"name": name, "path": str(target)})
+    else:
+        typer.echo(target)
+
+
+def stems_of(files: list[str]) -> dict[str, Path]:
+    """Find out which stem each file separates.
+
+    Raises
+    ------
+    UsageError
+        It cannot be told, or two separate the same.
+    """
+    known = ("vocals", "drums", "bass", "other")
+    found: dict[str, Path] = {}
+    for file in files:
+        stem, equals, rest = file.partition("=")
+        if not equals:
+            begins = [name for name in known if Path(file).name.startswith(name)]
+            stem, rest = (begins or [""])[0], file
+        if not stem.isidentifier() or stem in found:
+            raise UsageError(f'"{file}": which stem is it?', hint=f"Write vocals={rest}.")
+        found[stem] = Path(rest)
+    return found
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Collect what a list tells of a model.
+
+    Raises
+    ------
+    ModelError
+        There is no such model.
+    """
+    entry = catalogue.find_entry(name)
+    stems, parameters, size = entry.stems, entry.parameters, entry.download_bytes
+    where = "available"
+    if name in catalogue.available_models():
+        where = "embedded" if name in catalogue.shipped_models() else "downloaded"
+        file = catalogue.find_model(name)
+        size = file.stat().st_size
+        try:
+            inside, count = catalogue.look_into(file)
+            stems, parameters = inside, parameters or count
+        except ModelError:
+            where = "damaged"
+    return {
+        "name": name,
+        "where": where,
+        "stems": list(stems),
+        "parameters": parameters,
+        "size_bytes": size,
+        "license": entry.license,
+        "metrics": entry.metrics,
+    }
+
+
+def figures(metrics: dict[str, Any]) -> str:
+    """Write figures in a line."""
+    numbers = {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
+    line = ", ".join(
+        f"{k.removesuffix('_db').replace('_', ' ')} {v} dB" for k, v in numbers.items()
+    )
+    rest = "; ".join(str(metrics[key]) for key in ("data", "source") if key in metrics)
+    return f"{line} ({rest})" if rest else line
+
+
+def megabytes(size: int | None) -> str:
+    """Write a size for people."""
+    return "size unknown" if size is None else f"{size / 1e6:.1f} MB"
+
+
+def print_table(found: list[dict[str, Any]]) -> None:
+    """Print a model a line."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="")
+    for title in ("model", "where", "stems", "weights", "size", "licence", "published"):
+        table.add_column(title, no_wrap=title != "published")
+    for facts in found:
+        vocals = {k: v for k, v in facts["metrics"].items() if k.startswith("vocals")}
+        table.add_row(
+            facts["name"],
+            facts["where"],
+            "4" if len(facts["stems"]) == 4 else ",".join(facts["stems"]),
+            f"{facts['parameters'] / 1e6:.1f} M" if facts["parameters"] else "",
+            megabytes(facts["size_bytes"]),
+            facts["license"],
+            figures(vocals),
+        )
+    console = Console(highlight=False)
+    # In a pipe nobody sees a width, and a script wants whole lines.
+    console.width = console.width if console.is_terminal else 1000
+    console.print(table)
+
+
+def print_object(facts: dict[str, Any]) -> None:
+    """Print a JSON object."""
+    from karaoke.cli.reporting import print_json
+
+    print_json(facts)

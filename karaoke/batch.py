@@ -124,61 +124,72 @@ def run_batch(
     """
     probes = look_at(jobs, chosen, settings, options)
     check_space(jobs, probes, options.jobs)
-    separator: Separator | None = None
-    if not options.dry_run and any(probe.outcome is None for probe in probes):
-        separator = load()
-    stop = threading.Event()
-    failed = threading.Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise Cancelled
-
-    def work(job: Job, probe: Probe) -> Outcome:
-        if failed.is_set() and options.fail_fast:
-            return Outcome(job, "not tried")
-        outcome = probe.outcome
-        if outcome is None and separator is not None:
-            outcome = attempt(*(job, separator, chosen, settings, options, display), check)
-        outcome = outcome or Outcome(job, "planned")
-        if outcome.status == "failed":
-            failed.set()
-        return outcome
-
+    needed = not options.dry_run and any(probe.outcome is None for probe in probes)
+    worker = Worker(load() if needed else None, chosen, settings, options, display)
     if options.jobs == 1:
-        yield from map(work, jobs, probes)
+        yield from map(worker.work, jobs, probes)
         return
     pool = ThreadPoolExecutor(options.jobs)
     try:
-        yield from pool.map(work, jobs, probes)
+        yield from pool.map(worker.work, jobs, probes)
     finally:
         # Also when we are interrupted: nothing half-written may be left by any of them.
-        stop.set()
+        worker.stopped.set()
         pool.shutdown(cancel_futures=True)
 
 
-def attempt(
-    job: Job,
-    separator: Separator,
-    chosen: OutputFormat,
-    settings: Settings,
-    options: Options,
-    display: Display,
-    check: Callable[[], None],
-) -> Outcome:
-    """Split one song; any error is its outcome, but those that ``check`` raises."""
-    try:
-        with display(job) as progress:
-            result = split_song(
-                *(job, separator, chosen, settings),
-                overwrite=options.overwrite,
-                strict=options.strict,
-                progress=progress,
-                check=check,
-            )
-    except Exception as error:
-        return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
-    return Outcome(job, "done", result)
+class Worker:
+    """Works on songs, one or several at a time; the parameters are those of :func:`run_batch`.
+
+    Attributes
+    ----------
+    stopped
+        Set to end the work on all songs.
+    """
+
+    def __init__(
+        self,
+        separator: Separator | None,
+        chosen: OutputFormat,
+        settings: Settings,
+        options: Options,
+        display: Display,
+    ) -> None:
+        self.separator, self.chosen, self.settings = separator, chosen, settings
+        self.options, self.display = options, display
+        self.stopped = threading.Event()
+        self._failed = threading.Event()
+
+    def work(self, job: Job, probe: Probe) -> Outcome:
+        """Do what is left to do about a song."""
+        if self._failed.is_set() and self.options.fail_fast:
+            return Outcome(job, "not tried")
+        outcome = probe.outcome
+        if outcome is None and self.separator is not None:
+            outcome = self._attempt(job, self.separator)
+        if outcome is not None and outcome.status == "failed":
+            self._failed.set()
+        return outcome or Outcome(job, "planned")
+
+    def _check(self) -> None:
+        """Raise :class:`Cancelled` when told to stop."""
+        if self.stopped.is_set():
+            raise Cancelled
+
+    def _attempt(self, job: Job, separator: Separator) -> Outcome:
+        """Split one song; any error is its outcome, but that of being told to stop."""
+        try:
+            with self.display(job) as progress:
+                result = split_song(
+                    *(job, separator, self.chosen, self.settings),
+                    overwrite=self.options.overwrite,
+                    strict=self.options.strict,
+                    progress=progress,
+                    check=self._check,
+                )
+        except Exception as error:
+            return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
+        return Outcome(job, "done", result)
 
 
 def look_at(

@@ -104,8 +104,6 @@ class Separator:
         Names of what comes out: the network's, and ``instrumental``, all that is not vocals.
     sample_rate
         That the network hears, in Hz; also the default of :meth:`separate`.
-    trouble
-        What went otherwise than planned, as a sentence without a full stop; else empty.
     """
 
     def __init__(
@@ -127,7 +125,7 @@ class Separator:
         self.network_channels = header.channels
         self.network_stems = header.stems
         self.stems = stem_names(header.stems)
-        self.trouble = ""
+        self._trouble = ""
         self._halvings = 0
         self._one_at_a_time = Lock()
         self._move_to(torch.device(device))
@@ -147,16 +145,21 @@ class Separator:
                 self._at_a_time, "separator", initializer=lambda: torch.set_num_threads(1)
             )
 
+    def take_trouble(self) -> str:
+        """Say, once, what went otherwise than planned: a sentence without a full stop, or none."""
+        trouble, self._trouble = self._trouble, ""
+        return trouble
+
     def _use_less(self) -> bool:
         """Go on with half the segments at a time, at last on the CPU; tell whether that is less."""
         short = f"the memory of {self.device} ran short; went on with"
         if self._at_a_time > 1 and self._halvings < MOST_HALVINGS:
             self._halvings += 1
             self._at_a_time //= 2
-            self.trouble = f"{short} smaller batches"
+            self._trouble = f"{short} smaller batches"
         elif self.device.type != "cpu":
             self._move_to(torch.device("cpu"))
-            self.trouble = f"{short} the CPU"
+            self._trouble = f"{short} the CPU"
         else:
             return False
         if torch.cuda.is_available():

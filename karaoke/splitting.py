@@ -163,7 +163,6 @@ def split_song(
         Any of its kinds; nothing was written then.
     """
     started = time.perf_counter()
-    known_trouble = separator.trouble
     check_outputs(job, overwrite)
     identity = identify(job.source) if os.path.exists(job.source) else {}
     with AudioReader(job.source, track=settings.track) as reader, ExitStack() as files:
@@ -178,19 +177,11 @@ def split_song(
         write_stems(parts, spools, gain, reader, chosen, check)
         residual = residual_dbfs(parts, spools, gain, chosen, separator)
         facts = publish(job, settings, parts, identity)
-        warnings = warnings_about(reader, gain, chosen)
-        if separator.trouble != known_trouble:
-            warnings.append(separator.trouble)
+        warnings = warnings_about(reader, gain, chosen, separator.take_trouble())
+        elapsed = time.perf_counter() - started
         return SplitResult(
-            outputs=job.outputs,
-            manifest=facts,
-            sample_rate=reader.sample_rate,
-            channels=reader.channels,
-            seconds=reader.seconds_read,
-            elapsed_seconds=time.perf_counter() - started,
-            gain=gain,
-            warnings=warnings,
-            residual_dbfs=residual,
+            *(job.outputs, facts, reader.sample_rate, reader.channels, reader.seconds_read),
+            *(elapsed, gain, warnings, residual),
         )
 
 
@@ -326,10 +317,11 @@ def damage_of(reader: AudioReader) -> str:
     return ""
 
 
-def warnings_about(reader: AudioReader, gain: float, chosen: OutputFormat) -> list[str]:
+def warnings_about(
+    reader: AudioReader, gain: float, chosen: OutputFormat, trouble: str
+) -> list[str]:
     """Tell what a listener might otherwise wonder about."""
-    damage = damage_of(reader)
-    found = [damage] if damage else []
+    found = [said for said in (damage_of(reader), trouble) if said]
     rate = chosen.rate_for(reader.sample_rate)
     if rate != reader.sample_rate:
         found.append(

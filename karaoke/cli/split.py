@@ -6,11 +6,10 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from karaoke.catalogue import DEFAULT_MODEL
+from karaoke.cli import parameters
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
 from karaoke.errors import BatchError, KaraokeError, NoInputError, UsageError
 from karaoke.planning import DEFAULT_TEMPLATE, Song
@@ -18,7 +17,6 @@ from karaoke.planning import DEFAULT_TEMPLATE, Song
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from rich.console import Console
 
     from karaoke.audio import OutputFormat
@@ -28,189 +26,35 @@ if TYPE_CHECKING:
     from karaoke.planning import Job
     from karaoke.separation import Separator
 
-INPUT, OUTPUT, MODEL, REPORT = "Songs", "Results", "Model", "Reports"
 #: What people know the stems as from elsewhere.
 STEM_ALIASES = {"no_vocals": "instrumental", "accompaniment": "instrumental", "vocal": "vocals"}
 
-Songs = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="[SONG...]",
-        help="Sound or video files, folders, @LIST, - for stdin.",
-        readable=False,
-    ),
-]
-Recursive = Annotated[
-    bool, typer.Option("-r", "--recursive", help="Folders of folders.", rich_help_panel=INPUT)
-]
-FromFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--from-file", metavar="LIST", help="Names, one a line or NUL-ended.", rich_help_panel=INPUT
-    ),
-]
-Track = Annotated[
-    int, typer.Option("--stream", min=1, help="Audio stream of a film.", rich_help_panel=INPUT)
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Damaged songs are failures.", rich_help_panel=INPUT)
-]
-Out = Annotated[
-    Path,
-    typer.Option(
-        *("-o", "--out"),
-        metavar="DIR",
-        help="Folder; - is stdout.",
-        readable=False,
-        rich_help_panel=OUTPUT,
-        envvar="KARAOKE_OUT",
-        show_envvar=False,
-    ),
-]
-Stems = Annotated[
-    str | None,
-    typer.Option(
-        metavar="A,B",
-        help="Which to write.",
-        show_default="all",
-        rich_help_panel=OUTPUT,
-        envvar="KARAOKE_STEMS",
-        show_envvar=False,
-    ),
-]
-Name = Annotated[
-    str,
-    typer.Option(
-        *("--name", "--filename"),
-        metavar="TEMPLATE",
-        help="With {parent}, {track}, {stem}, {ext}, {model}.",
-        rich_help_panel=OUTPUT,
-        envvar="KARAOKE_NAME",
-        show_envvar=False,
-    ),
-]
-Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        help="wav, flac, mp3, m4a, ogg or opus.",
-        rich_help_panel=OUTPUT,
-        envvar="KARAOKE_FORMAT",
-        show_envvar=False,
-    ),
-]
-BitDepth = Annotated[
-    str | None,
-    typer.Option(
-        help="16, 24 or, for WAV, 32f.",
-        show_default="24 for WAV, FLAC",
-        rich_help_panel=OUTPUT,
-        envvar="KARAOKE_BIT_DEPTH",
-        show_envvar=False,
-    ),
-]
-Bitrate = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RATE", help="Of lossy formats, as 192k.", show_default="high",
-        rich_help_panel=OUTPUT, envvar="KARAOKE_BITRATE", show_envvar=False,
-    ),
-]  # fmt: skip
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUT)
-]
-SkipExisting = Annotated[
-    bool,
-    typer.Option("--skip-existing", help="Skip songs that are complete.", rich_help_panel=OUTPUT),
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check, print, split nothing.", rich_help_panel=OUTPUT)
-]
-FailFast = Annotated[
-    bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=OUTPUT)
-]
-Jobs = Annotated[
-    int, typer.Option("-j", "--jobs", min=1, help="Songs side by side.", rich_help_panel=MODEL)
-]
-Model = Annotated[
-    str,
-    typer.Option(
-        "-n",
-        "--model",
-        metavar="NAME|PATH",
-        help="Model.",
-        rich_help_panel=MODEL,
-        envvar="KARAOKE_MODEL",
-        show_envvar=False,
-    ),
-]
-Device = Annotated[
-    str,
-    typer.Option(
-        "-d",
-        "--device",
-        help="auto, cpu, cuda or mps.",
-        rich_help_panel=MODEL,
-        envvar="KARAOKE_DEVICE",
-        show_envvar=False,
-    ),
-]
-Overlap = Annotated[
-    float | None,
-    typer.Option(
-        help="Of segments, in [0, 1).",
-        show_default="the model's",
-        rich_help_panel=MODEL,
-        envvar="KARAOKE_OVERLAP",
-        show_envvar=False,
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="An object a song on stdout.", rich_help_panel=REPORT)
-]
-ProgressKind = Annotated[
-    str,
-    typer.Option(
-        "--progress", help="auto, lines, json (on stderr) or none.", rich_help_panel=REPORT
-    ),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option("-q", "--quiet", help="Errors only, and paths.", rich_help_panel=REPORT),
-]
-Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="More about each song.", rich_help_panel=REPORT)
-]
-Debug = Annotated[
-    bool, typer.Option("--debug", help="Show where errors come from.", rich_help_panel=REPORT)
-]
-
 
 def split(
-    songs: Songs = None,
-    recursive: Recursive = False,
-    from_file: FromFile = None,
-    track: Track = 1,
-    strict: Strict = False,
-    out: Out = Path("separated"),
-    stems: Stems = None,
-    name: Name = DEFAULT_TEMPLATE,
-    format_: Format = "wav",
-    bit_depth: BitDepth = None,
-    bitrate: Bitrate = None,
-    overwrite: Overwrite = False,
-    skip_existing: SkipExisting = False,
-    dry_run: DryRun = False,
-    fail_fast: FailFast = False,
-    model: Model = DEFAULT_MODEL,
-    device: Device = "auto",
-    overlap: Overlap = None,
-    jobs: Jobs = 1,
-    json_: Json = False,
-    progress: ProgressKind = "auto",
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
+    songs: parameters.Songs = None,
+    recursive: parameters.Recursive = False,
+    from_file: parameters.FromFile = None,
+    track: parameters.Track = 1,
+    strict: parameters.Strict = False,
+    out: parameters.Out = Path("separated"),
+    stems: parameters.Stems = None,
+    name: parameters.Name = DEFAULT_TEMPLATE,
+    format_: parameters.Format = "wav",
+    bit_depth: parameters.BitDepth = None,
+    bitrate: parameters.Bitrate = None,
+    overwrite: parameters.Overwrite = False,
+    skip_existing: parameters.SkipExisting = False,
+    dry_run: parameters.DryRun = False,
+    fail_fast: parameters.FailFast = False,
+    model: parameters.Model = DEFAULT_MODEL,
+    device: parameters.Device = "auto",
+    overlap: parameters.Overlap = None,
+    jobs: parameters.Jobs = 1,
+    json_: parameters.Json = False,
+    progress: parameters.ProgressKind = "auto",
+    quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
+    debug: parameters.Debug = False,
 ) -> None:
     """Split songs into vocals and instrumental, which add up to the song.
 
@@ -223,20 +67,17 @@ def split(
     from karaoke.cli.reporting import Reporter
     from karaoke.manifest import Settings
     from karaoke.planning import plan
-    from karaoke.separation import choose_device
 
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
     raw = out == STANDARD and format_.lower() == "raw"
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
     wanted = choose_stems(stems, model)
     found = gather(songs or [], from_file, recursive)
-    chosen_device, reason = choose_device(device)
-
-    load = model_loader(model, chosen_device, overlap, f"{chosen_device} ({reason})", console)
+    load, used_device = model_loader(model, device, overlap, console)
     if out == STANDARD:
         pipe_song(found, wanted, load, format_.lower(), track, console)
         return
-    facts = {"model": model, "device": str(chosen_device)}
+    facts = {"model": model, "device": used_device}
     # Two bars cannot share a terminal's last line.
     progress = "lines" if progress == "auto" and jobs > 1 else progress
     reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug)
@@ -251,17 +92,19 @@ def split(
 
 
 def model_loader(
-    model: str, device: torch.device, overlap: float | None, where: str, console: Console
-) -> Callable[[], Separator]:
-    """Make what loads the model when the first song needs it, and says so."""
-    from karaoke.separation import load_model
+    model: str, device: str, overlap: float | None, console: Console
+) -> tuple[Callable[[], Separator], str]:
+    """Make what loads the model when the first song needs it, and says so; name its device."""
+    from karaoke.separation import choose_device, load_model
+
+    chosen, reason = choose_device(device)
 
     def load() -> Separator:
-        separator = load_model(model, device=str(device), overlap=overlap)
-        console.print(f"model {model} on {where}", markup=False)
+        separator = load_model(model, device=str(chosen), overlap=overlap)
+        console.print(f"model {model} on {chosen} ({reason})", markup=False)
         return separator
 
-    return load
+    return load, str(chosen)
 
 
 def song_from_standard_input(song: Song, spools: ExitStack) -> Song:

@@ -1,4 +1,4 @@
-"""The U-Nets, the LSTM and the CNN: sizes, masks, lengths; in the engine and on the command line."""
+"""The U-Nets, the LSTM and the CNN: sizes, masks, lengths, in the engine, as a command."""
 
 from __future__ import annotations
 
@@ -94,8 +94,9 @@ def test_a_patch_of_the_ratio_network_is_256_by_256() -> None:
 @pytest.mark.parametrize(("bands", "bins"), [(256, 1025), (64, 257), (1, 9), (9, 9)])
 def test_growing_bands_share_out_all_bins(bands: int, bins: int) -> None:
     widths = growing_band_widths(bands, bins=bins)
-    assert len(widths) == bands and sum(widths) == bins and min(widths) == 1 or bands == 1
-    assert list(widths[:-1]) == sorted(widths[:-1]) or max(np.diff(widths)) <= 1
+    assert len(widths) == bands and sum(widths) == bins and min(widths) >= 1
+    if bands == 256:
+        assert widths[:90] == (1,) * 90 and widths[-1] > 10
     with pytest.raises(ModelError, match="shared out"):
         growing_band_widths(bins + 1, bins=bins)
 

@@ -124,7 +124,7 @@ def test_each_network_learns_a_batch(
     trainer = Trainer(recipe_of(name), with_parts, tmp_path)
     batch = next(iter(trainer.batches(workers=0)))
     assert batch.shape[1] == max(2, len(SMALL[name][1]))
-    history = [trainer.train_step(batch) for _ in range(25)]
+    history = [trainer.train_step(batch) for _ in range(16)]
     assert np.mean(history[-5:]) < 0.95 * np.mean(history[:3])
     trainer.report()
     network, header = load_checkpoint(tmp_path / "best.safetensors")

@@ -68,15 +68,15 @@ class MiddleFrameCNN(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, 32, 3, padding=(1, 0)),
-            nn.LeakyReLU(),
+            nn.LeakyReLU(inplace=True),
             nn.Conv2d(32, 16, 3, padding=(1, 0)),
-            nn.LeakyReLU(),
+            nn.LeakyReLU(inplace=True),
             nn.MaxPool2d(3, stride=(3, 1)),
             nn.Dropout(dropout),
             nn.Conv2d(16, 64, 3, padding=(1, 0), dilation=(1, 2)),
-            nn.LeakyReLU(),
+            nn.LeakyReLU(inplace=True),
             nn.Conv2d(64, 16, 3, padding=(1, 0), dilation=(1, 2)),
-            nn.LeakyReLU(),
+            nn.LeakyReLU(inplace=True),
             nn.MaxPool2d(3, stride=(3, 1), dilation=(1, 2)),
             nn.Dropout(dropout),
         )

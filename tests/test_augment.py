@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from karaoke.training import augment, bus
 from karaoke.training.corpus import SAMPLE_RATE
 
-Together = Callable[[np.random.Generator, augment.Audio, augment.Audio], bus.Parts]
+Together = Callable[[np.random.Generator, bus.Parts], bus.Parts]
 TOGETHER: dict[str, Together] = {
-    "compress": lambda rng, v, a: bus.compress_together(rng, v, a, SAMPLE_RATE),
+    "compress": lambda rng, parts: bus.compress_together(rng, parts, SAMPLE_RATE),
     "limit": bus.limit_together,
-    "code": lambda rng, v, a: bus.code_together(rng, v, a, SAMPLE_RATE),
-    "mono": lambda rng, v, a: bus.to_mono(v, a),
+    "code": lambda rng, parts: bus.code_together(rng, parts, SAMPLE_RATE),
+    "mono": lambda rng, parts: bus.to_mono(parts),
 }
 Effect = Callable[[np.random.Generator, augment.Audio], augment.Audio]
 EFFECTS: dict[str, Effect] = {
@@ -89,16 +89,15 @@ def test_what_is_done_to_a_song_is_done_to_both_parts_alike(name: str, seed: int
     rng = np.random.default_rng(seed)
     vocals, music = (rng.standard_normal((2, 2, 20_000)) * rng.uniform(0.01, 1)).astype(np.float32)
     kept = vocals.copy(), music.copy()
-    parts = TOGETHER[name](np.random.default_rng(seed), vocals, music)
+    parts = TOGETHER[name](np.random.default_rng(seed), (vocals, music))
     np.testing.assert_array_equal((vocals, music), kept)
     assert parts[0].dtype == parts[1].dtype == np.float32
     assert parts[0].shape == parts[1].shape == vocals.shape
     # All but the limiter's and the compressor's, which look at the sum, are the same for any
     # split of one mixture; so the song is the sum of its parts whatever the parts are.
     share = np.float32(0.3)
-    others = TOGETHER[name](np.random.default_rng(seed), share * (vocals + music),
-                            (1 - share) * (vocals + music))  # fmt: skip
     mixture = vocals + music
+    others = TOGETHER[name](np.random.default_rng(seed), (share * mixture, (1 - share) * mixture))
     scale = np.abs(mixture).max()
     np.testing.assert_allclose(sum(parts), sum(others), atol=3e-5 * scale)
     np.testing.assert_allclose(others[0] * (1 - share), others[1] * share, atol=3e-5 * scale)
@@ -107,7 +106,7 @@ def test_what_is_done_to_a_song_is_done_to_both_parts_alike(name: str, seed: int
 def test_limiting_bounds_the_mixture_and_keeps_each_parts_share() -> None:
     rng = np.random.default_rng(0)
     vocals, music = rng.standard_normal((2, 2, 4000)).astype(np.float32)
-    loud, quiet = bus.limit_together(rng, vocals, music)
+    loud, quiet = bus.limit_together(rng, (vocals, music))
     limited, mixture = loud + quiet, vocals + music
     assert np.abs(limited).max() < 0.9 * np.abs(mixture).max()
     np.testing.assert_allclose(loud * mixture, vocals * limited, atol=1e-4)
@@ -117,7 +116,7 @@ def test_coding_cuts_the_treble_and_punches_holes() -> None:
     rng = np.random.default_rng(1)
     vocals, music = rng.standard_normal((2, 2, SAMPLE_RATE)).astype(np.float32)
     song = vocals + music
-    coded = np.sum(bus.code_together(rng, vocals, music, SAMPLE_RATE), axis=0)
+    coded = np.sum(bus.code_together(rng, (vocals, music), SAMPLE_RATE), axis=0)
     before, after = (np.square(np.abs(augment.in_frames(s, 2048))) for s in (song, coded))
     assert after[..., 950:].max() < 1e-4 * before.max()
     lost = 1 - after[..., :400].sum() / before[..., :400].sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -15,6 +16,10 @@ from karaoke.training.corpus import find_rows
 from karaoke.training.styles import STYLES
 
 VOICES = {52, 53, 54, 85, 91}
+NEEDS_FLUIDSYNTH = pytest.mark.skipif(
+    not shutil.which("fluidsynth") or not any(f.exists() for f in music.SOUNDFONT_FOLDERS),
+    reason="FluidSynth with a soundfont is not installed",
+)
 
 
 @pytest.mark.parametrize("name", STYLES)
@@ -43,10 +48,7 @@ def test_rendering_needs_fluidsynth(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         music.write_corpus(tmp_path, pieces=1, seconds=1.0, seed=0)
 
 
-@pytest.mark.skipif(
-    not shutil.which("fluidsynth") or not any(f.exists() for f in music.SOUNDFONT_FOLDERS),
-    reason="FluidSynth with a soundfont is not installed",
-)
+@NEEDS_FLUIDSYNTH
 def test_music_is_rendered_to_a_corpus(tmp_path: Path) -> None:
     music.write_corpus(tmp_path, pieces=2, seconds=4.0, seed=0)
     rows = find_rows(tmp_path)
@@ -57,3 +59,25 @@ def test_music_is_rendered_to_a_corpus(tmp_path: Path) -> None:
         assert 0.5 < np.abs(audio).max() < 0.9  # the coder moves peaks
         assert len(audio) / rate == pytest.approx(float(row["seconds"]), abs=0.06)
         assert row["licence"] and row["attribution"]
+
+
+@NEEDS_FLUIDSYNTH
+def test_a_piece_is_rendered_part_by_part(tmp_path: Path) -> None:
+    music.write_corpus(tmp_path, pieces=1, seconds=4.0, seed=0, parts=True)
+    rows = find_rows(tmp_path)
+    assert [row["role"] for row in rows] == ["song-drums", "song-bass", "song-other"]
+    assert len({row["group"] for row in rows}) == 1
+    parts = np.stack([soundfile.read(tmp_path / row["path"])[0] for row in rows])
+    assert 0.5 < np.abs(parts.sum(axis=0)).max() < 0.9
+    assert (np.abs(parts).max(axis=(1, 2)) > 0.01).sum() >= 2, "a drummer may stay at home"
+
+
+def test_the_parts_of_a_piece_have_all_of_its_notes() -> None:
+    def notes(song: mido.MidiFile) -> list[tuple[int, int]]:
+        return [(m.channel, m.note) for t in song.tracks for m in t if m.type == "note_on"]
+
+    whole, band = (music.Band(np.random.default_rng(4), STYLES["funk"], 10.0) for _ in range(2))
+    drums, bass, other = (notes(part) for part in band.play_parts())
+    assert sorted(drums + bass + other) == sorted(notes(whole.play()))
+    assert {channel for channel, _ in drums} == {music.DRUM_CHANNEL}
+    assert bass and other

@@ -106,6 +106,10 @@ def test_the_recipes_of_the_repository_can_be_read() -> None:
         ("loss.nonsense=1", "unknown loss nonsense"),
         ("time_budget=0", "when the run ends"),
         ("clock=moon", "clock must be"),
+        ("optimizer=hope", "optimizer must be"),
+        ('stems=["drums"]', "stems must be"),
+        ('mask_figures=["beauty"]', "unknown mask figure beauty"),
+        ("loss={error_norm=1.0,magnitude_l1=1.0}", "at once"),
     ],
 )
 def test_wrong_settings_are_usage_errors(setting: str, says: str) -> None:

@@ -219,6 +219,70 @@ def test_aligned_stems_stay_together(recordings: list[Recording]) -> None:
     np.testing.assert_allclose(ratio, whole[0] / whole[1], rtol=0.02)
 
 
+@pytest.fixture(scope="session")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
+    """Decode a song with four stems and two pieces in three, in MUSDB18-HQ's folders."""
+    root = tmp_path_factory.mktemp("parted")
+    values = {"vocals": 0.1, "drums": 0.01, "bass": 0.02, "other": 0.03}
+    for stem, value in values.items():
+        write(root / "train" / "song" / f"{stem}.wav", value, 1.5)
+    rows = ["path\trole\tgroup\tsplit"]
+    rows += [f"train/song/{stem}.wav\tsong-{stem}\tsong\ttrain" for stem in values]
+    for piece, factor in (("a", 4), ("b", 8)):
+        for stem, value in list(values.items())[1:]:
+            write(root / piece / f"{stem}.wav", factor * value, 1.5)
+            rows.append(f"{piece}/{stem}.wav\tsong-{stem}\t{piece}\ttrain")
+    write(root / "loose.wav", 0.9, 1.5)
+    rows.append("loose.wav\taccompaniment\tloose\ttrain")
+    musdb = load_corpus([root / "train"], root / "cache", workers=1)
+    assert [r.role for r in musdb] == [f"song-{stem}" for stem in sorted(values)]
+    (root / "manifest.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return load_corpus([root], root / "cache", workers=1)
+
+
+STILL = {"segment_seconds": 0.3, "song_effects": False, "vocal_chain": False,
+         "vocals_absent_share": 0.0, "accompaniment_absent_share": 0.0}  # fmt: skip
+FOUR = ("vocals", "drums", "bass", "other")
+
+
+def test_four_stems_of_a_song_stay_together(parted: list[Recording]) -> None:
+    config = MixtureConfig(aligned_share=1.0, **STILL)
+    item = MixtureDataset(parted, config, seed=0, length=1, stems=FOUR)[0]
+    assert item.shape == (4, 2, round(0.3 * SAMPLE_RATE))
+    drums, bass, other = item[1:].abs().mean(dim=(1, 2))
+    assert float(bass / drums) == pytest.approx(2, rel=1e-2)
+    assert float(other / drums) == pytest.approx(3, rel=1e-2)
+    two = MixtureDataset(parted, config, seed=0, length=1, stems=("vocals", "instrumental"))[0]
+    torch.testing.assert_close(two[0], item[0], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(two[1], item[1:].sum(dim=0), atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("effects", [False, True])
+def test_four_stems_add_up_to_the_mixture(parted: list[Recording], effects: bool) -> None:
+    config = MixtureConfig(segment_seconds=0.3, aligned_share=0.2, song_share=0.8,
+                           song_effects=effects)  # fmt: skip
+    data = MixtureDataset(parted, config, seed=1, length=40, stems=FOUR)
+    items = torch.stack([data[index] for index in range(40)])
+    assert items.isfinite().all()
+    assert items.sum(dim=1).square().mean(dim=(1, 2)).sqrt().allclose(torch.tensor(0.1), rtol=1e-3)
+    levels = items.square().mean(dim=(2, 3))
+    assert 1 <= (levels[:, 1:] == 0).sum() <= 40, "a part is missing now and then"
+    ratio = (levels[:, 2] / levels[:, 1])[(levels[:, 1] > 0) & (levels[:, 2] > 0)]
+    assert ratio.max() > 4 * ratio.min(), "parts play at levels of their own"
+
+
+def test_only_music_in_parts_is_good_for_four_stems(parted: list[Recording]) -> None:
+    four = MixtureDataset(parted, SHORT, seed=0, length=1, stems=FOUR)
+    assert {*four.pools["accompaniment"].groups} == {"a", "b"}
+    assert {*four.pools["song-accompaniment"].groups} == {"song"}
+    two = MixtureDataset(parted, SHORT, seed=0, length=1)
+    assert {*two.pools["accompaniment"].groups} == {"a", "b", "loose"}
+    without = [r for r in parted if r.role != "song-bass"]
+    with pytest.raises(NoInputError, match="drums, bass, other") as caught:
+        MixtureDataset(without, SHORT, seed=0, length=1, stems=FOUR)
+    assert "--parts" in caught.value.hint
+
+
 def test_voices_without_a_chain_are_dry_and_central(recordings: list[Recording]) -> None:
     pools = {role: Pool([r for r in recordings if r.role == role]) for role in ("vocals", "speech")}
     dry = Singers(pools, SAMPLE_RATE, speech_share=0.5, chain=False)

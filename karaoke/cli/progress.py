@@ -112,10 +112,11 @@ class TrainingDisplay:
 
     def on_validation(self, trainer: Trainer, figures: Figures) -> None:
         """Print what was measured."""
+        from karaoke.training.validation import describe
+
         line = f"step {trainer.state.step} ({trainer.state.seconds:.0f} s)"
         if figures:
-            values = (f"{name} {value:+.2f}" for name, value in figures["all"].items())
-            line += f": {', '.join(values)} dB"
+            line += f": {describe(figures['all'])}"
         self.console.print(line, markup=False)
 
     def on_end(self) -> None:

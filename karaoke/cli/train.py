@@ -41,6 +41,10 @@ StopAfter = Annotated[
 StartFrom = Annotated[
     Path | None, typer.Option(metavar="CHECKPOINT", help="Weights to begin with.")
 ]
+InitEncoder = Annotated[
+    Path | None, typer.Option(metavar="CHECKPOINT", help="Take the encoder of another network.")
+]
+FreezeEncoder = Annotated[bool, typer.Option("--freeze-encoder", help="Hold the encoder as it is.")]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -67,6 +71,8 @@ def train(
     time_budget: TimeBudget = None,
     stop_after: StopAfter = math.inf,
     start_from: StartFrom = None,
+    init_encoder: InitEncoder = None,
+    freeze_encoder: FreezeEncoder = False,
     cache: Cache = None,
     device: Device = "auto",
     workers: Workers = None,
@@ -92,14 +98,13 @@ def train(
 
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
     budget = [] if time_budget is None else [f"time_budget={time_budget}"]
-    chosen = read_recipe(recipe, [*(settings or ()), *budget])
+    freeze = ["freeze_encoder=true"] if freeze_encoder else []
+    chosen = read_recipe(recipe, [*(settings or ()), *budget, *freeze])
     chosen_device, reason = choose_device(device)
     options = Options(
-        corpora=corpora,
-        run=run,
-        cache=cache or run / "cache",
-        device=str(chosen_device),
+        *(corpora, run, cache or run / "cache", str(chosen_device)),
         start_from=start_from,
+        init_encoder=init_encoder,
         workers=workers,
         stop_after=stop_after,
     )

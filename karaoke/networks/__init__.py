@@ -13,9 +13,17 @@ from typing import Any
 from torch import nn
 
 from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
+from karaoke.networks.cnn_binary_mask import CNNBinaryMask, CNNBinaryMaskConfig
+from karaoke.networks.lstm_mask import LSTMMask, LSTMMaskConfig
 from karaoke.networks.open_unmix import OpenUnmix, OpenUnmixConfig
+from karaoke.networks.unet_ratio_mask import UNetRatioMask, UNetRatioMaskConfig
+from karaoke.networks.unet_soft_mask import UNetSoftMask, UNetSoftMaskConfig
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "band_split_bilstm": (BandSplitBiLSTM, BandSplitConfig),
+    "cnn_binary_mask": (CNNBinaryMask, CNNBinaryMaskConfig),
+    "lstm_mask": (LSTMMask, LSTMMaskConfig),
     "open_unmix": (OpenUnmix, OpenUnmixConfig),
+    "unet_ratio_mask": (UNetRatioMask, UNetRatioMaskConfig),
+    "unet_soft_mask": (UNetSoftMask, UNetSoftMaskConfig),
 }

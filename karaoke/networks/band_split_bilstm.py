@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from karaoke.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
+from karaoke.networks.masking import MaskingNetwork
 from karaoke.spectral import Stft
-
-#: Added under roots and quotients; 80 dB below the level that the mixture is normalised to.
-EPSILON = 1e-4
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class ResidualBiLSTM(nn.Module):
         return rows + residual
 
 
-class BandSplitBiLSTM(nn.Module):
+class BandSplitBiLSTM(MaskingNetwork):
     """Estimate a soft mask per stem from band-wise features of a stereo spectrogram.
 
     The magnitudes of the left channel, the right one and their difference, compressed and
@@ -98,22 +96,19 @@ class BandSplitBiLSTM(nn.Module):
     (arXiv 2209.15174); there the mask is complex and channels are separated one by one.
     """
 
-    input_mean: Tensor
-    input_scale: Tensor
-
     def __init__(
         self, config: BandSplitConfig, *, sample_rate: int, channels: int, stems: tuple[str, ...]
     ) -> None:
-        super().__init__()
+        super().__init__(
+            Stft(config.n_fft, config.hop_length),
+            channels=channels,
+            stems=stems,
+            magnitude_exponent=config.magnitude_exponent,
+            views=channels + 1 if channels == 2 and config.stereo_difference else channels,
+        )
         self.config = config
-        self.channels, self.stems = channels, len(stems)
-        self.views = channels + 1 if channels == 2 and config.stereo_difference else channels
-        self.stft = Stft(config.n_fft, config.hop_length)
         self.widths = band_widths(config.band_edges_hz, sample_rate=sample_rate, n_fft=config.n_fft)
         bands, features = len(self.widths), config.features
-        # Persistent: statistics of the training data, needed to run the weights.
-        self.register_buffer("input_mean", torch.zeros(self.views, self.stft.bins))
-        self.register_buffer("input_scale", torch.ones(self.views, self.stft.bins))
         self.embed = nn.ModuleList(nn.Linear(self.views * w, features) for w in self.widths)
         self.over_time = nn.ModuleList(
             ResidualBiLSTM(features, config.hidden, config.dropout) for _ in range(config.layers)
@@ -133,25 +128,13 @@ class BandSplitBiLSTM(nn.Module):
             for width in self.widths
         )
 
-    def compress(self, spectrogram: Tensor) -> Tensor:
-        """Give the compressed magnitudes of all views, level-normalised: ``(B, V, F, T)``."""
+    def power(self, spectrogram: Tensor) -> Tensor:
+        """Give the power of the channels and of their difference: ``(B, V, F, T)``."""
         views = spectrogram
         if self.views > self.channels:
             difference = spectrogram[:, :1] - spectrogram[:, 1:]
             views = torch.cat([spectrogram, difference], dim=1)  # (B, V, F, T)
-        power = views.real.square() + views.imag.square()
-        level = power[:, : self.channels].mean(dim=(1, 2, 3), keepdim=True)
-        # The floor keeps digital silence silent instead of normalising rounding noise to a song.
-        power = power / level.clamp_min(1e-7)
-        magnitudes: Tensor = (power + EPSILON**2) ** (self.config.magnitude_exponent / 2)
-        return magnitudes
-
-    @torch.no_grad()
-    def calibrate(self, mixture: Tensor) -> None:
-        """Set the input statistics, per view and bin, from a batch of mixtures ``(B, C, N)``."""
-        views = self.compress(self.stft(mixture))
-        self.input_mean.copy_(views.mean(dim=(0, 3)))
-        self.input_scale.copy_(views.std(dim=(0, 3)).clamp_min(EPSILON))
+        return super().power(views)
 
     @torch.no_grad()
     def adopt(self, weights: dict[str, Tensor]) -> None:
@@ -177,8 +160,7 @@ class BandSplitBiLSTM(nn.Module):
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""
-        views = self.compress(spectrogram)
-        views = (views - self.input_mean[..., None]) / self.input_scale[..., None]
+        views = self.standardise(spectrogram)
         batch, frames = views.shape[0], views.shape[-1]
         views = views.permute(0, 3, 1, 2)  # (B, T, V, F)
         split = zip(self.embed, torch.split(views, list(self.widths), dim=-1), strict=True)
@@ -197,9 +179,3 @@ class BandSplitBiLSTM(nn.Module):
         return (
             torch.cat(estimated, dim=-1).float().sigmoid().permute(0, 2, 3, 4, 1)
         )  # (B, S, C, F, T)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixtures ``(B, C, N)`` into stems ``(B, S, C, N)``."""
-        spectrogram = self.stft(mixture)  # (B, C, F, T)
-        stems = self.masks(spectrogram) * spectrogram[:, None]  # (B, S, C, F, T)
-        return self.stft.inverse(stems, mixture.shape[-1])

@@ -56,3 +56,27 @@ def band_widths(edges_hz: Sequence[float], *, sample_rate: int, n_fft: int) -> t
             hint="Use wider bands or a larger n_fft.",
         )
     return widths
+
+
+def growing_band_widths(bands: int, *, bins: int, growth: float = 30.0) -> tuple[int, ...]:
+    """Share out bins among a number of bands: one each at first, then more and more.
+
+    Above the single bins, the edges lie on an exponential curve whose slope at the top is
+    ``growth`` times that at the bottom.
+
+    Returns
+    -------
+    tuple of int
+        Bins per band, lowest band first; each at least 1, in sum ``bins``.
+
+    Raises
+    ------
+    ModelError
+        There are more bands than bins.
+    """
+    if not 1 <= bands <= bins:
+        raise ModelError(f"{bins} bins cannot be shared out among {bands} bands")
+    curve = (bins * (growth ** (band / bands) - 1) / (growth - 1) for band in range(bands + 1))
+    # Where the curve is flatter than a bin a band it lies below its index.
+    edges = [max(band, round(edge)) for band, edge in enumerate(curve)]
+    return tuple(high - low for low, high in itertools.pairwise(edges))

@@ -1,11 +1,14 @@
-"""What is done to a whole song: mix bus, coder, playback; given to both of its parts alike.
+"""What is done to a whole song: mix bus, coder, playback; given to all of its parts alike.
 
-Each function takes vocals and accompaniment ``(channels, samples)`` and returns both. A gain that
-depends on the mixture, over time or over time and frequency, is computed from the mixture and
-applied to the parts, so that ``mixture = vocals + accompaniment`` still holds.
+Each function takes the parts of a song, ``(channels, samples)`` each, and returns as many. A gain
+that depends on the mixture, over time or over time and frequency, is computed from the mixture and
+applied to the parts, so that they still add up to it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,34 +24,34 @@ from karaoke.training.augment import (
     rms,
 )
 
-Parts = tuple[Audio, Audio]
+Parts = Sequence[Audio]
 
 
-def compress_together(rng: Rng, vocals: Audio, accompaniment: Audio, sample_rate: int) -> Parts:
+def compress_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
     """Let a bus compressor turn the song down whenever it is loud: voice and music pump alike."""
-    gain = compressor_gain(rng, vocals + accompaniment, sample_rate)
-    return vocals * gain, accompaniment * gain
+    gain = compressor_gain(rng, reduce(np.add, parts), sample_rate)
+    return [part * gain for part in parts]
 
 
-def limit_together(rng: Rng, vocals: Audio, accompaniment: Audio) -> Parts:
-    """Drive the sum into a soft limiter and give both parts the gain that it had."""
-    mixture = vocals + accompaniment
+def limit_together(rng: Rng, parts: Parts) -> Parts:
+    """Drive the sum into a soft limiter and give all parts the gain that it had."""
+    mixture = reduce(np.add, parts)
     drive = np.float32(rng.uniform(0.1, 0.5) / rms(mixture))
     driven = np.abs(mixture) * drive
     gain = np.where(driven > 1e-4, np.tanh(driven) / np.maximum(driven, 1e-4), 1.0)
-    return (vocals * gain).astype(np.float32), (accompaniment * gain).astype(np.float32)
+    return [(part * gain).astype(np.float32) for part in parts]
 
 
-def code_together(rng: Rng, vocals: Audio, accompaniment: Audio, sample_rate: int) -> Parts:
+def code_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
     """Punch the holes of a lossy coder: a low-pass, and no bins far below their neighbours.
 
-    Which bins fall silent is read off the mixture, as a coder does; both parts lose the same.
+    Which bins fall silent is read off the mixture, as a coder does; all parts lose the same.
     """
+    length = parts[0].shape[1]
     cutoff_hz = rng.uniform(10000, 19000)
-    parts = [low_pass(part, cutoff_hz, sample_rate) for part in (vocals, accompaniment)]
     frame = 2048
-    spectra = [in_frames(part, frame) for part in parts]
-    power = np.square(np.abs(spectra[0] + spectra[1])).mean(axis=0)  # (frames, bins)
+    spectra = [in_frames(low_pass(part, cutoff_hz, sample_rate), frame) for part in parts]
+    power = np.square(np.abs(reduce(np.add, spectra))).mean(axis=0)  # (frames, bins)
     # Masking reaches about a third of an octave: compare with the mean over so many bins.
     bins = np.arange(power.shape[1])
     low, high = ((bins * 2**octaves).astype(int).clip(0, bins[-1]) for octaves in (-1 / 6, 1 / 6))
@@ -57,13 +60,9 @@ def code_together(rng: Rng, vocals: Audio, accompaniment: Audio, sample_rate: in
     kept: NDArray[np.float32] = (power > masker * db_to_gain(rng.uniform(-26, -10)) ** 2).astype(
         np.float32
     )
-    length = vocals.shape[1]
-    vocals, accompaniment = (from_frames(part * kept, length) for part in spectra)
-    return vocals, accompaniment
+    return [from_frames(spectrum * kept, length) for spectrum in spectra]
 
 
-def to_mono(vocals: Audio, accompaniment: Audio) -> Parts:
+def to_mono(parts: Parts) -> Parts:
     """Give both channels their mean."""
-    parts = (vocals, accompaniment)
-    mono = [np.repeat(p.mean(axis=0, keepdims=True), len(p), axis=0) for p in parts]
-    return mono[0], mono[1]
+    return [np.repeat(p.mean(axis=0, keepdims=True), len(p), axis=0) for p in parts]

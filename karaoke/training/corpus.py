@@ -197,6 +197,55 @@ class Pool:
         return group[rng.choice(len(group), p=lengths / lengths.sum())]
 
 
+def make_pools(recordings: Sequence[Recording], apart: Sequence[str] = ()) -> dict[str, Pool]:
+    """Sort what there is to train on by what it is good for.
+
+    Parameters
+    ----------
+    recordings
+        All; those of the split ``train`` are used.
+    apart
+        Stems that music must come in, besides vocals; none for any music.
+
+    Returns
+    -------
+    dict
+        Pools of ``vocals``, ``speech``, ``song-vocals``, ``song-accompaniment`` (the other stems of
+        songs with vocals) and ``accompaniment`` (other music, and the stems of songs without
+        vocals); those that are not empty.
+
+    Raises
+    ------
+    NoInputError
+        There are no voices or no music among the recordings.
+    """
+    train = [recording for recording in recordings if recording.split == "train"]
+    roles = {role: [r for r in train if r.role == role]
+             for role in ("vocals", "speech", "song-vocals", "accompaniment")}  # fmt: skip
+    others = [r for r in train if r.role.startswith("song-") and r.role != "song-vocals"]
+    if apart:
+        stems: dict[str, set[str]] = {}
+        for recording in others:
+            stems.setdefault(recording.group, set()).add(recording.role)
+        wanted = {f"song-{stem}" for stem in apart}
+        others = [r for r in others if r.role in wanted and stems[r.group] >= wanted]
+        roles["accompaniment"] = []
+    sung = {recording.group for recording in roles["song-vocals"]}
+    roles["song-accompaniment"] = [r for r in others if r.group in sung]
+    roles["accompaniment"] += [r for r in others if r.group not in sung]
+    pools = {role: Pool(chosen) for role, chosen in roles.items() if chosen}
+    if not pools.keys() & {"vocals", "speech", "song-vocals"}:
+        raise NoInputError("no voice among the recordings to train on")
+    if not pools.keys() & {"accompaniment", "song-accompaniment"}:
+        if apart:
+            raise NoInputError(
+                f"no music with the stems {', '.join(apart)} among the recordings to train on",
+                hint="python -m karaoke.training.music FOLDER --parts renders some.",
+            )
+        raise NoInputError("no music among the recordings to train on")
+    return pools
+
+
 def read_together(parts: Sequence[Recording], start: int, length: int) -> NDArray[np.float32]:
     """Read the sum of aligned recordings, the stems of one song: ``(channels, length)``."""
     total: NDArray[np.float32] = np.sum([part.read(start, length) for part in parts], axis=0)

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from karaoke.errors import NoInputError
 from karaoke.training import augment, bus
 from karaoke.training.augment import Audio, Rng
-from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording, read_together
+from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
 from karaoke.training.voices import Singers
 
 #: Below this RMS a stretch of a vocal stem counts as a rest, not as singing.
 SINGING_RMS = 0.01
+#: What networks can be trained to give.
+STEMS = (("vocals",), ("vocals", "instrumental"), ("vocals", "drums", "bass", "other"))
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class MixtureConfig:
         One part is missing, or next to.
     vocals_level_db
         Lowest and highest level of the vocals over the accompaniment.
+    shuffled_share, part_absent_share, part_level_db
+        Where music comes in drums, bass and other: each of them from another piece; one of them
+        missing, each by itself; and lowest and highest change of its level.
     vocal_chain, song_effects
         Whether voices are produced, and whether mixtures go through bus, coder and noise.
     """
@@ -61,27 +65,34 @@ class MixtureConfig:
     vocals_absent_share: float = 0.08
     accompaniment_absent_share: float = 0.03
     vocals_level_db: tuple[float, float] = (-9.0, 7.0)
+    shuffled_share: float = 0.5
+    part_absent_share: float = 0.1
+    part_level_db: tuple[float, float] = (-6.0, 6.0)
     vocal_chain: bool = True
     song_effects: bool = True
 
 
 class MixtureDataset(Dataset[Tensor]):
-    """Random mixtures: item ``i`` is a tensor ``(2, C, N)`` of vocals and accompaniment.
+    """Random mixtures: item ``i`` is a tensor ``(parts, C, N)`` of vocals and accompaniment.
 
-    The mixture is their sum. An item depends on the seed and its index alone, so a training run
-    that stops goes on with the very mixtures that it would have seen.
+    The accompaniment is one part, or drums, bass and other; the mixture is the sum of all. An item
+    depends on the seed and its index alone, so a training run that stops goes on with the very
+    mixtures that it would have seen.
 
     Parameters
     ----------
     recordings
         Of the roles ``vocals``, ``speech``, ``accompaniment``, and for songs ``song-vocals`` and
-        ``song-...`` of any other stems; only those of the split ``train`` are used.
+        ``song-...`` of any other stems; only those of the split ``train`` are used. What is needed
+        of them is told by :func:`karaoke.training.corpus.make_pools`.
     config
         How to mix.
     seed
         Of everything random.
     length
         Number of items.
+    stems
+        One of :data:`STEMS`; with four of them, they are the parts of an item.
 
     Raises
     ------
@@ -90,21 +101,16 @@ class MixtureDataset(Dataset[Tensor]):
     """
 
     def __init__(
-        self, recordings: Sequence[Recording], config: MixtureConfig, *, seed: int, length: int
+        self,
+        recordings: Sequence[Recording],
+        config: MixtureConfig,
+        *,
+        seed: int,
+        length: int,
+        stems: tuple[str, ...] = STEMS[0],
     ) -> None:
-        train = [recording for recording in recordings if recording.split == "train"]
-        songs = [r for r in train if r.role.startswith("song-") and r.role != "song-vocals"]
-        roles = {
-            role: [r for r in train if r.role == role]
-            for role in ("vocals", "speech", "accompaniment", "song-vocals")
-        }
-        self.pools = {role: Pool(chosen) for role, chosen in roles.items() if chosen}
-        if songs:
-            self.pools["song-accompaniment"] = Pool(songs)
-        if not self.pools.keys() & {"vocals", "speech", "song-vocals"}:
-            raise NoInputError("no voice among the recordings to train on")
-        if not self.pools.keys() & {"accompaniment", "song-accompaniment"}:
-            raise NoInputError("no music among the recordings to train on")
+        self.apart = stems[1:] if len(stems) > 2 else ()
+        self.pools = make_pools(recordings, self.apart)
         self.config = config
         self.segment_length = round(config.segment_seconds * SAMPLE_RATE)
         self.seed, self.length = seed, length
@@ -126,42 +132,46 @@ class MixtureDataset(Dataset[Tensor]):
         voices = self.pools.keys() & {"vocals", "speech"}
         songs = "song-vocals" in self.pools
         if songs and "song-accompaniment" in self.pools and kind < self.config.aligned_share:
-            vocals, accompaniment = self._aligned(rng)
+            vocals, music = self._aligned(rng)
         elif songs and (kind < self.config.aligned_share + self.config.song_share or not voices):
-            vocals, accompaniment = self._song_vocals(rng), self._accompaniment(rng)
+            vocals, music = self._song_vocals(rng), self._music(rng)
         else:
-            vocals, accompaniment = self.sing(rng), self._accompaniment(rng)
-        return torch.from_numpy(np.stack(self._mix(rng, vocals, accompaniment)))
+            vocals, music = self.sing(rng), self._music(rng)
+        return torch.from_numpy(np.stack(self._mix(rng, vocals, music)))
 
-    def _segment(self, rng: Rng, parts: Sequence[Recording], *, singing: bool = False) -> Audio:
-        """Read a random stretch of aligned parts; with ``singing``, try to avoid rests."""
-        length = min(part.length for part in parts) - self.segment_length
-        for _ in range(4 if singing else 1):
-            start = int(rng.integers(0, max(1, length)))
-            audio = read_together(parts, start, self.segment_length)
-            if augment.rms(audio) > SINGING_RMS:
-                break
-        return to_stereo(audio)
+    def _read(self, rng: Rng, parts: Sequence[Sequence[Recording]]) -> Audio:
+        """Read a random stretch of aligned parts: ``(parts, 2, N)``."""
+        longest = min(r.length for part in parts for r in part) - self.segment_length
+        start = int(rng.integers(0, max(1, longest)))
+        return np.stack(
+            [to_stereo(read_together(part, start, self.segment_length)) for part in parts]
+        )
+
+    def _sort(self, recordings: Sequence[Recording]) -> list[Sequence[Recording]]:
+        """Sort what accompanies a song by the parts of an item."""
+        if not self.apart:
+            return [recordings]
+        return [[r for r in recordings if r.role == f"song-{stem}"] for stem in self.apart]
 
     def _aligned(self, rng: Rng) -> tuple[Audio, Audio]:
-        """Take both stems of a real song at the same place."""
+        """Take all stems of a real song at the same place."""
         vocals = self.pools["song-vocals"].draw(rng)
         others = self.pools["song-accompaniment"].groups[vocals.group]
-        shortest = min(part.length for part in (vocals, *others)) - self.segment_length
-        start = int(rng.integers(0, max(1, shortest)))
+        parts = self._read(rng, [[vocals], *self._sort(others)])
         ratio = np.full(self.segment_length, 2.0 ** (rng.normal(0, 1.5) / 12))
-        bent = [
-            augment.bend(to_stereo(read_together(part, start, self.segment_length)), ratio)
-            for part in ([vocals], others)
-        ]
-        return bent[0], bent[1]
+        bent = augment.bend(parts.reshape(-1, self.segment_length), ratio).reshape(parts.shape)
+        return bent[0], bent[1:]
 
     def _song_vocals(self, rng: Rng) -> Audio:
         """Take the vocals of a real song, as another singer and another engineer might have them.
 
         There are few songs; without changes a network learns these by heart.
         """
-        audio = self._segment(rng, [self.pools["song-vocals"].draw(rng)], singing=True)
+        recording = self.pools["song-vocals"].draw(rng)
+        for _ in range(4):  # to avoid rests
+            audio = self._read(rng, [[recording]])[0]
+            if augment.rms(audio) > SINGING_RMS:
+                break
         semitones = self.config.song_pitch_spread
         ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, semitones) / 12))
         audio = augment.bend(audio, ratio)
@@ -173,61 +183,77 @@ class MixtureDataset(Dataset[Tensor]):
             return self.sing.produce(rng, audio, tilt_db=rng.normal(0, 5))
         return augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=4)
 
-    def _accompaniment(self, rng: Rng) -> Audio:
-        """Take instrumental music, sometimes two pieces at once, through a random filter."""
-        parts = []
+    def _music(self, rng: Rng) -> Audio:
+        """Take music, sometimes two pieces at once, through a random filter: ``(parts, 2, N)``."""
+        pieces = []
         roles = [r for r in ("song-accompaniment", "accompaniment") if r in self.pools]
         for _ in range(2 if rng.random() < self.config.layered_share else 1):
             role = roles[0] if rng.random() < self.config.own_music_share else roles[-1]
-            drawn = self.pools[role].draw(rng)
-            aligned = self.pools[role].groups[drawn.group] if role != "accompaniment" else [drawn]
-            audio = self._segment(rng, aligned)
+            piece = self._arrangement(rng, role) if self.apart else self._piece(rng, role)
+            rows = piece.reshape(-1, self.segment_length)
             if rng.random() < 0.5:
-                ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, 2) / 12))
-                audio = augment.bend(audio, ratio)
-            audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(1, 4), depth_db=3)
+                ratio = np.full(self.segment_length, 2.0 ** (rng.normal(0, 2) / 12))
+                rows = augment.bend(rows, ratio)
+            rows = augment.equalise(rng, rows, SAMPLE_RATE, tilt_db=rng.normal(1, 4), depth_db=3)
             if rng.random() < 0.1:
-                audio = augment.saturate(rng, audio)
-            parts.append(audio / augment.rms(audio) * augment.db_to_gain(rng.uniform(-6, 0)))
-        total: Audio = np.sum(parts, axis=0, dtype=np.float32)
+                rows = augment.saturate(rng, rows)
+            piece = rows.reshape(piece.shape)
+            level = augment.rms(piece.sum(axis=0))
+            pieces.append(piece / level * augment.db_to_gain(rng.uniform(-6, 0)))
+        total: Audio = np.sum(pieces, axis=0, dtype=np.float32)
         return total
 
-    def _mix(self, rng: Rng, vocals: Audio, accompaniment: Audio) -> tuple[Audio, Audio]:
-        """Set the levels, and do to both what a mix bus, a coder or a listener does to a song."""
+    def _piece(self, rng: Rng, role: str) -> Audio:
+        """Read a stretch of some music of a pool: ``(parts, 2, N)``."""
+        drawn = self.pools[role].draw(rng)
+        alone = drawn.role == "accompaniment"
+        return self._read(
+            rng, self._sort([drawn] if alone else self.pools[role].groups[drawn.group])
+        )
+
+    def _arrangement(self, rng: Rng, role: str) -> Audio:
+        """Let parts of one piece, or of several, play at new levels: ``(parts, 2, N)``."""
+        audio = self._piece(rng, role)
+        if rng.random() < self.config.shuffled_share:
+            audio = np.stack([self._piece(rng, role)[part] for part in range(len(audio))])
+        for part in audio:
+            part *= augment.db_to_gain(rng.uniform(*self.config.part_level_db))
+            part *= rng.random() >= self.config.part_absent_share
+        return audio
+
+    def _mix(self, rng: Rng, vocals: Audio, music: Audio) -> list[Audio]:
+        """Set the levels, and do to all parts what a mix bus, a coder or a listener does."""
         vocals = vocals / max(augment.rms(vocals), SINGING_RMS)
-        accompaniment = accompaniment / max(augment.rms(accompaniment), SINGING_RMS)
+        music = music / max(augment.rms(music.sum(axis=0)), SINGING_RMS)
         vocals = vocals * augment.db_to_gain(rng.uniform(*self.config.vocals_level_db))
         absent = rng.random() - self.config.vocals_absent_share
         if absent < 0:
             vocals = np.zeros_like(vocals)
         elif absent < self.config.accompaniment_absent_share:
-            accompaniment = accompaniment * augment.db_to_gain(rng.uniform(-60, -20))
+            music = music * augment.db_to_gain(rng.uniform(-60, -20))
         vocals = vocals[:: rng.choice([-1, 1])] * rng.choice([-1, 1])
-        accompaniment = accompaniment[:: rng.choice([-1, 1])]
+        parts: bus.Parts = [vocals, *music[:, :: rng.choice([-1, 1])]]
         if self.config.song_effects:
-            vocals, accompaniment = self._song_effects(rng, vocals, accompaniment)
-        gain = np.float32(0.1 / augment.rms(vocals + accompaniment))
-        return (
-            np.ascontiguousarray(vocals * gain, dtype=np.float32),
-            np.ascontiguousarray(accompaniment * gain, dtype=np.float32),
-        )
+            parts = self._song_effects(rng, parts)
+        gain = np.float32(0.1 / augment.rms(np.sum(parts, axis=0)))
+        return [np.ascontiguousarray(part * gain, dtype=np.float32) for part in parts]
 
-    def _song_effects(self, rng: Rng, vocals: Audio, accompaniment: Audio) -> bus.Parts:
+    def _song_effects(self, rng: Rng, parts: bus.Parts) -> bus.Parts:
         """Master, code, play back."""
-        parts = vocals, accompaniment
         if rng.random() < 0.1:
-            parts = bus.to_mono(*parts)
+            parts = bus.to_mono(parts)
         if rng.random() < 0.3:
-            parts = bus.compress_together(rng, *parts, SAMPLE_RATE)
+            parts = bus.compress_together(rng, parts, SAMPLE_RATE)
         if rng.random() < 0.4:
-            parts = bus.limit_together(rng, *parts)
+            parts = bus.limit_together(rng, parts)
         if rng.random() < 0.2:
-            parts = bus.code_together(rng, *parts, SAMPLE_RATE)
+            parts = bus.code_together(rng, parts, SAMPLE_RATE)
         if rng.random() < 0.1:
             # Noise is nobody's voice.
-            noise = rng.standard_normal(accompaniment.shape, dtype=np.float32)
-            level = augment.rms(parts[1]) * augment.db_to_gain(rng.uniform(-50, -20))
-            parts = parts[0], parts[1] + noise * np.float32(level)
+            *others, last = parts
+            noise = rng.standard_normal(last.shape, dtype=np.float32)
+            level = augment.rms(last) * augment.db_to_gain(rng.uniform(-50, -20))
+            parts = [*others, last + noise * np.float32(level)]
         return parts
 
 

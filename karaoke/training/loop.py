@@ -18,19 +18,23 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
-from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
-from karaoke.errors import ModelError, UsageError
+from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.errors import UsageError
 from karaoke.networks import NETWORKS
 from karaoke.spectral import Stft
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.data import MixtureDataset
-from karaoke.training.losses import weighted_loss
-from karaoke.training.recipe import Recipe
+from karaoke.training.losses import Objective
+from karaoke.training.masks import require_masks
+from karaoke.training.recipe import OPTIMIZERS, Recipe
 from karaoke.training.summary import summarise
-from karaoke.training.validation import Figures, rank_and_world, validate
+from karaoke.training.transfer import adopt_encoder, adopt_weights, require_encoder
+from karaoke.training.validation import SCORED, Figures, rank_and_world, validate
 
 #: Transform of the losses: 46 ms windows, between consonants and low notes.
 LOSS_STFT = (2048, 512)
+#: Mixtures before they begin again: never.
+LENGTH = 1_000_000_000
 #: Mixtures per step where the recipe does not say: a GPU is fast at many rows.
 BATCH_SIZES = {"cpu": 12, "mps": 24, "cuda": 96}
 
@@ -84,6 +88,8 @@ class Trainer:
         A checkpoint whose weights a new run begins with, instead of random ones.
     listeners
         To tell how it goes; of the first process only.
+    init_encoder
+        A checkpoint, perhaps of another network, whose encoder a new run begins with.
     """
 
     def __init__(
@@ -94,6 +100,7 @@ class Trainer:
         device: str = "cpu",
         start_from: Path | None = None,
         listeners: Sequence[Listener] = (),
+        init_encoder: Path | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         if recipe.batch_size == 0:
@@ -102,16 +109,24 @@ class Trainer:
         # In full: a checkpoint must not change its meaning when a default does.
         config = asdict(NETWORKS[recipe.architecture][1](**recipe.config))
         self.header = Header(
-            *(recipe.architecture, config, SAMPLE_RATE, 2, ("vocals",)),
+            *(recipe.architecture, config, SAMPLE_RATE, 2, recipe.stems),
             *(recipe.segment_seconds, recipe.overlap),
         )
         self.network = build_network(self.header).to(device)
+        if recipe.freeze_encoder:
+            require_encoder(self.network).requires_grad_(False)
+        if recipe.mask_figures:
+            require_masks(self.network)
         self.data = MixtureDataset(
-            recordings, recipe.mixtures, seed=recipe.seed, length=1_000_000_000
+            recordings, recipe.mixtures, seed=recipe.seed, length=LENGTH, stems=recipe.stems
         )
-        self.stft = Stft(*LOSS_STFT).to(device)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        self.objective = Objective(
+            self.network, recipe.loss, len(recipe.stems), Stft(*LOSS_STFT).to(device)
+        )
+        self.optimizer = OPTIMIZERS[recipe.optimizer](
+            [weight for weight in self.network.parameters() if weight.requires_grad],
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
         )
         self.state = State()
         self.listeners = listeners if rank_and_world()[0] == 0 else ()
@@ -123,11 +138,13 @@ class Trainer:
             if start_from is None:
                 self._calibrate()
             else:
-                self._adopt(load_checkpoint(start_from)[0].state_dict(), start_from)
+                adopt_weights(self.network, start_from)
+            if init_encoder is not None:
+                adopt_encoder(self.network, init_encoder)
             self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.parallel: nn.Module = self.network
+        self.parallel: nn.Module = self.objective
         if distributed.is_initialized():
-            self.parallel = DistributedDataParallel(self.network)
+            self.parallel = DistributedDataParallel(self.objective)
 
     def _calibrate(self) -> None:
         """Let the network see the statistics of its input, if it asks for them."""
@@ -136,15 +153,6 @@ class Trainer:
             # Beyond the end: mixtures that training does not see.
             items = torch.stack([self.data[self.data.length + i] for i in range(64)])
             calibrate(items.sum(dim=1).to(self.device))
-
-    def _adopt(self, weights: dict[str, Tensor], path: Path) -> None:
-        """Begin with given weights."""
-        adopt = getattr(self.network, "adopt", self.network.load_state_dict)
-        try:
-            adopt(weights)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ModelError(f'"{path}": {reason}', hint="Give its own config.") from error
 
     def _resume(self) -> None:
         """Go on from ``last.pt``."""
@@ -200,8 +208,10 @@ class Trainer:
         )
 
     def train_step(self, stems: Tensor) -> float:
-        """Learn from a batch ``(B, 2, C, N)`` of vocals and accompaniments; return the loss."""
+        """Learn from a batch ``(B, parts, C, N)`` of mixtures; return the loss."""
         self.network.train()
+        if self.recipe.freeze_encoder:
+            require_encoder(self.network).eval()  # holds the statistics of its norms, too
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.progress)
         self.optimizer.zero_grad()
@@ -209,7 +219,8 @@ class Trainer:
         total = 0.0
         for index, part in enumerate(passes):
             with self._without_exchange(index < len(passes) - 1):
-                loss = self._loss(part.to(self.device, non_blocking=True)) * len(part) / len(stems)
+                loss = self.parallel(part.to(self.device, non_blocking=True))
+                loss = loss * len(part) / len(stems)
                 torch.autograd.backward(loss)
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
@@ -221,13 +232,13 @@ class Trainer:
             torch._foreach_lerp_(
                 list(self.average.parameters()), list(self.network.parameters()), 1 - decay
             )
+            # The statistics of norms belong to the weights that they come from.
+            for averaged, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                if averaged.is_floating_point():
+                    averaged.lerp_(now, 1 - decay)
+                else:
+                    averaged.copy_(now)
         return total
-
-    def _loss(self, stems: Tensor) -> Tensor:
-        """Separate the mixtures of some stems and compare."""
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
-            estimate = self.parallel(stems.sum(dim=1))[:, 0]
-        return weighted_loss(self.recipe.loss, estimate.float(), stems[:, 0], self.stft)
 
     def _without_exchange(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
         """Keep gradients within this process while more of the same step follow."""
@@ -328,11 +339,14 @@ class Trainer:
 
     def report(self) -> None:
         """Validate, log, and write the checkpoints."""
-        figures = validate(self.average, self.recordings, self.device)
+        figures = validate(
+            *(self.average, self.recordings, self.device),
+            *(self.recipe.stems, self.recipe.mask_figures),
+        )
         self._log({"best": round(self.state.best, 3), "figures": figures} if figures else {})
         score = float(self.state.step)  # without songs to validate on, the last is the best
         if figures:
-            score = figures["all"]["vocals"] + figures["all"]["instrumental"]
+            score = sum(figures["all"].get(name, 0.0) for name in SCORED)
         better = score > self.state.best
         self.state = replace(
             self.state,

@@ -1,6 +1,7 @@
 """Training losses: small functions of waveforms, so that they fit every architecture.
 
-Each takes an estimate and a target ``(B, ..., N)`` and a transform, and returns a scalar.
+Each takes an estimate and a target ``(B, ..., N)`` and a transform, and returns a scalar. Losses of
+masks, for networks that are trained by these, are in :mod:`karaoke.training.masks`.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from karaoke.spectral import Stft
+from karaoke.training.masks import MASK_LOSSES, require_masks
 
 #: Windows in samples of the multi-resolution loss, 6 to 93 ms at 44.1 kHz.
 RESOLUTIONS = (256, 1024, 4096)
@@ -78,3 +80,51 @@ def weighted_loss(
         weight * LOSSES[name](estimate, target, stft) for name, weight in weights.items() if weight
     ]
     return torch.stack(terms).sum()
+
+
+class Objective(nn.Module):
+    """A network and what is wanted of it: the parts of mixtures in, the loss out.
+
+    A module of its own, so that processes that train together exchange the gradients of whatever
+    it calls of the network. The network runs in bfloat16 and the loss in float32.
+
+    Parameters
+    ----------
+    network
+        To train.
+    weights
+        Of the losses, all of ``LOSSES`` or all of ``MASK_LOSSES``.
+    stems
+        Number of the network's outputs, which are the first parts.
+    stft
+        Transform of the losses of waveforms; those of masks use the network's own.
+    """
+
+    def __init__(
+        self, network: nn.Module, weights: Mapping[str, float], stems: int, stft: Stft
+    ) -> None:
+        super().__init__()
+        self.network, self.weights, self.stems, self.stft = network, weights, stems, stft
+
+    def forward(self, parts: Tensor) -> Tensor:
+        """Compute the loss for mixtures of parts ``(B, parts, C, N)``."""
+        mixture, targets = parts.sum(dim=1), parts[:, : self.stems]
+        precision = torch.autocast(parts.device.type, dtype=torch.bfloat16)
+        if self.weights.keys() <= LOSSES.keys():
+            with precision:
+                estimates = self.network(mixture)
+            # A stem of a mixture counts as a mixture does.
+            return weighted_loss(
+                *(self.weights, estimates.float().flatten(0, 1), targets.flatten(0, 1), self.stft)
+            )
+        network = require_masks(self.network)
+        spectra = network.stft(torch.cat([mixture[:, None], targets], dim=1))
+        with precision:
+            masks = network.masks(spectra[:, 0])
+        spectra = spectra / network.stft.window.square().sum().sqrt()
+        terms = [
+            weight * MASK_LOSSES[name](masks.float(), spectra[:, 0], spectra[:, 1:])
+            for name, weight in self.weights.items()
+            if weight
+        ]
+        return torch.stack(terms).sum()

@@ -3,7 +3,8 @@
 Live bands are scarce among the openly licensed recordings. This writes a corpus folder of bands
 in many styles, with leads that bend and vibrate as voices do but are none. FluidSynth plays them
 (Debian: ``fluidsynth fluid-soundfont-gm musescore-general-soundfont``); both soundfonts are under
-the MIT licence.
+the MIT licence. With ``--parts`` every piece is a folder of drums, bass and other, which add up to
+it, and every tenth one is to validate on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import mido
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from karaoke.errors import NoInputError
 from karaoke.training.augment import Rng
@@ -30,6 +32,7 @@ STROKES = {"x": 100, "o": 62}
 SCALES = {False: (0, 2, 4, 5, 7, 9, 11), True: (0, 2, 3, 5, 7, 8, 10)}
 SOUNDFONT_FOLDERS = tuple(Path(f"/usr/share/sounds/{kind}") for kind in ("sf2", "sf3"))
 DRUM_CHANNEL = 9
+PARTS = ("drums", "bass", "other")
 ATTRIBUTION = "karaoke project (composition); FluidR3 GM (Frank Wen), MuseScore General (sounds)"
 
 
@@ -188,23 +191,36 @@ class Band:
             wave = depth * swell * np.sin(2 * np.pi * rate_hz * tick / ticks_a_second)
             track.add(at + tick, "pitchwheel", pitch=int(np.clip(into + wave, -8192, 8191)))
 
-    def play(self) -> mido.MidiFile:
-        """Have everybody play; some stay at home."""
-        tracks = [self.bass(), self.chords(1)]
+    def players(self) -> list[tuple[str, Track]]:
+        """Have everybody play, each with the name of a stem; some stay at home."""
+        tracks = [("bass", self.bass()), ("other", self.chords(1))]
         if self.rng.random() < 0.93:
-            tracks.append(self.drums())
+            tracks.append(("drums", self.drums()))
         if self.style.power_chords or self.rng.random() < 0.4:
-            tracks.append(self.chords(2))
+            tracks.append(("other", self.chords(2)))
         if self.style.pads and self.rng.random() < 0.7:
-            tracks.append(self.pad())
+            tracks.append(("other", self.pad()))
         if self.rng.random() < 0.75:
-            tracks.append(self.lead())
+            tracks.append(("other", self.lead()))
+        return tracks
+
+    def score(self, tracks: Sequence[Track]) -> mido.MidiFile:
+        """Write down what some of the players play."""
         conductor = mido.MidiTrack(
             [mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(self.tempo), time=0)]
         )
         song = mido.MidiFile(ticks_per_beat=TICKS)
         song.tracks.extend([conductor, *(track.to_midi() for track in tracks)])
         return song
+
+    def play(self) -> mido.MidiFile:
+        """Have everybody play together."""
+        return self.score([track for _, track in self.players()])
+
+    def play_parts(self) -> list[mido.MidiFile]:
+        """Have everybody play, in a file per stem of :data:`PARTS`; one may be empty."""
+        players = self.players()
+        return [self.score([track for stem, track in players if stem == part]) for part in PARTS]
 
 
 def find_soundfonts() -> list[Path]:
@@ -224,25 +240,47 @@ def find_soundfonts() -> list[Path]:
     return sorted(found)
 
 
-def render(song: mido.MidiFile, soundfont: Path, target: Path, rng: Rng) -> float:
-    """Play a song into an Ogg Vorbis file at 44.1 kHz; return its seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        midi, wave = Path(folder, "song.mid"), Path(folder, "song.wav")
-        song.save(midi)
-        room = ["-o", f"synth.reverb.level={rng.uniform(0, 0.6):.2f}"]
-        command = ["fluidsynth", "-n", "-i", "-q", "-g", "0.5", "-r", str(SAMPLE_RATE), *room]
-        subprocess.run([*command, "-F", str(wave), str(soundfont), str(midi)], check=True)
-        audio, _ = soundfile.read(wave, dtype="float32", always_2d=True)
-    audio = audio * (0.7 / max(0.01, float(np.abs(audio).max())))
+def render(songs: Sequence[mido.MidiFile], soundfont: Path, rng: Rng) -> NDArray[np.float32]:
+    """Play songs in one room: ``(songs, samples, 2)`` at 44.1 kHz, whose sum peaks at 0.7."""
+    room = ["-o", f"synth.reverb.level={rng.uniform(0, 0.6):.2f}"]
+    command = ["fluidsynth", "-n", "-i", "-q", "-g", "0.5", "-r", str(SAMPLE_RATE), *room]
+    played = []
+    for song in songs:
+        with tempfile.TemporaryDirectory() as folder:
+            midi, wave = Path(folder, "song.mid"), Path(folder, "song.wav")
+            song.save(midi)
+            subprocess.run([*command, "-F", str(wave), str(soundfont), str(midi)], check=True)
+            played.append(soundfile.read(wave, dtype="float32", always_2d=True)[0])
+    longest = max(len(audio) for audio in played)
+    audio = np.stack([np.pad(part, ((0, longest - len(part)), (0, 0))) for part in played])
+    return audio * np.float32(0.7 / max(0.01, float(np.abs(audio.sum(axis=0)).max())))
+
+
+def write_ogg(audio: NDArray[np.float32], target: Path) -> None:
+    """Write ``(samples, 2)`` to an Ogg Vorbis file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     with soundfile.SoundFile(target, "w", SAMPLE_RATE, 2, format="OGG", subtype="VORBIS") as file:
         # In seconds: libsndfile's Vorbis encoder overflows its stack at minutes.
         for start in range(0, len(audio), SAMPLE_RATE):
             file.write(audio[start : start + SAMPLE_RATE])
-    return len(audio) / SAMPLE_RATE
 
 
-def write_corpus(root: Path, *, pieces: int, seconds: float, seed: int) -> None:
+def write_corpus(
+    root: Path, *, pieces: int, seconds: float, seed: int, parts: bool = False
+) -> None:
     """Render pieces in all styles in turn, and their ``manifest.tsv``.
+
+    Parameters
+    ----------
+    root
+        Folder to write to.
+    pieces, seconds
+        Their number and the length of each, about.
+    seed
+        Of everything random.
+    parts
+        Whether a piece is a folder of three aligned files, of the roles ``song-drums``,
+        ``song-bass`` and ``song-other``, instead of one file of the role ``accompaniment``.
 
     Raises
     ------
@@ -250,19 +288,27 @@ def write_corpus(root: Path, *, pieces: int, seconds: float, seed: int) -> None:
         FluidSynth or a soundfont is missing.
     """
     soundfonts = find_soundfonts()
-    folder = root / "rendered"
-    folder.mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     columns = ("path", "role", "group", "split", "seconds", "licence", "attribution", "source")
     lines = ["\t".join(columns)]
     names = sorted(STYLES)
     for piece in range(pieces):
         rng = np.random.default_rng((seed, piece))
         name = names[piece % len(names)]
-        path = folder / f"{piece:04}-{name.replace(' ', '-')}.ogg"
+        path = f"rendered/{piece:04}-{name.replace(' ', '-')}"
         soundfont = soundfonts[rng.integers(len(soundfonts))]
-        length = render(Band(rng, STYLES[name], seconds).play(), soundfont, path, rng)
-        facts = (f"rendered-{name}", "train", f"{length:.1f}", "MIT", ATTRIBUTION, "rendered MIDI")
-        lines.append("\t".join((str(path.relative_to(root)), "accompaniment", *facts)))
+        band = Band(rng, STYLES[name], seconds)
+        if parts:
+            files = [(f"{path}/{part}.ogg", f"song-{part}") for part in PARTS]
+            group, split = path, "validation" if piece % 10 == 9 else "train"
+        else:
+            files = [(f"{path}.ogg", "accompaniment")]
+            group, split = f"rendered-{name}", "train"
+        played = render(band.play_parts() if parts else [band.play()], soundfont, rng)
+        facts = (f"{played.shape[1] / SAMPLE_RATE:.1f}", "MIT", ATTRIBUTION, "rendered MIDI")
+        for (file, role), audio in zip(files, played, strict=True):
+            write_ogg(audio, root / file)
+            lines.append("\t".join((file, role, group, split, *facts)))
     (root / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -272,5 +318,7 @@ if __name__ == "__main__":
     parser.add_argument("--pieces", type=int, default=102)
     parser.add_argument("--seconds", type=float, default=45.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parts", action="store_true", help="drums, bass and other, separately")
     options = parser.parse_args()
-    write_corpus(options.folder, pieces=options.pieces, seconds=options.seconds, seed=options.seed)
+    wanted = {name: value for name, value in vars(options).items() if name != "folder"}
+    write_corpus(options.folder, **wanted)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import optim
+
 from karaoke.errors import NoInputError, UsageError
-from karaoke.training.data import MixtureConfig
+from karaoke.training.data import STEMS, MixtureConfig
 from karaoke.training.losses import LOSSES
+from karaoke.training.masks import MASK_FIGURES, MASK_LOSSES
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+#: AdamW decays the weights themselves; Adam adds the decay to the gradients, and so adapts it too.
+OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {"adamw": optim.AdamW, "adam": optim.Adam}
 
 
 @dataclass(frozen=True)
@@ -27,10 +33,14 @@ class Recipe:
     ----------
     architecture, config
         What is trained: a key of ``NETWORKS`` and fields of its config.
+    stems
+        What it gives, one of ``STEMS``.
     mixtures
         How the mixtures are made.
     loss
-        Weights of the loss functions, by their names in ``LOSSES``.
+        Weights of the loss functions, by their names in ``LOSSES`` or all in ``MASK_LOSSES``.
+    mask_figures
+        What validation also measures of the masks, by the names in ``MASK_FIGURES``.
     steps, time_budget
         Length of the whole run, over which the learning rate warms up and falls: optimizer steps,
         or seconds of training over all sessions. Zero leaves one out; the sooner of two counts.
@@ -40,8 +50,10 @@ class Recipe:
     batch_size, accumulate
         Mixtures per step, shared among all processes, zero for what suits the device; and the
         passes that each process' share is cut into, to save memory.
+    optimizer
+        A key of :data:`OPTIMIZERS`.
     learning_rate, weight_decay, clip_norm
-        Of AdamW, at its peak, and of the gradient.
+        Of the optimizer, at its peak, and of the gradient.
     warm_up
         Share of the run until the rate is at its peak.
     ema_decay
@@ -52,6 +64,8 @@ class Recipe:
         Stop after so many validations without a better one. Zero: never.
     segment_seconds, overlap
         Of the segments that the finished model cuts songs into.
+    freeze_encoder
+        Hold what the network's encoder begins with.
     without_licences
         Leave out recordings whose licence contains one of these.
     seed
@@ -60,6 +74,7 @@ class Recipe:
 
     architecture: str = "band_split_bilstm"
     config: dict[str, Any] = field(default_factory=dict)
+    stems: tuple[str, ...] = STEMS[0]
     mixtures: MixtureConfig = field(default_factory=MixtureConfig)
     loss: dict[str, float] = field(
         default_factory=lambda: {
@@ -68,11 +83,13 @@ class Recipe:
             "compressed_magnitude_mse": 1.0,
         }
     )
+    mask_figures: tuple[str, ...] = ()
     steps: int = 0
     time_budget: float = 3600.0
     clock: str = "wall"
     batch_size: int = 0
     accumulate: int = 1
+    optimizer: str = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
@@ -83,6 +100,7 @@ class Recipe:
     patience: int = 0
     segment_seconds: float = 10.0
     overlap: float = 0.25
+    freeze_encoder: bool = False
     without_licences: tuple[str, ...] = ()
     seed: int = 1
 
@@ -131,7 +149,7 @@ def read_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
     NoInputError
         The file cannot be read.
     UsageError
-        It is no TOML, or there is no such field or loss, or a value has the wrong type.
+        It is no TOML, or there is no such field, loss or choice, or a value has the wrong type.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -153,15 +171,39 @@ def read_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
             table = table.setdefault(part, {})
         table[name] = parsed
     recipe: Recipe = fill(Recipe, values, "recipe")
-    unknown = recipe.loss.keys() - LOSSES.keys()
-    if unknown:
-        known = ", ".join(sorted(LOSSES))
-        raise UsageError(f"recipe: unknown loss {', '.join(sorted(unknown))} (known: {known})")
+    check(recipe)
+    return recipe
+
+
+def check(recipe: Recipe) -> None:
+    """Look for values that no field can have.
+
+    Raises
+    ------
+    UsageError
+        There is one.
+    """
+    for kind, names, choices in (
+        ("loss", recipe.loss, {*LOSSES, *MASK_LOSSES}),
+        ("mask figure", recipe.mask_figures, {*MASK_FIGURES}),
+    ):
+        unknown, known = (", ".join(sorted(some)) for some in ({*names} - choices, choices))
+        if unknown:
+            raise UsageError(f"recipe: unknown {kind} {unknown} (known: {known})")
+    if recipe.loss.keys() & LOSSES.keys() and recipe.loss.keys() & MASK_LOSSES.keys():
+        given = ", ".join(recipe.loss)
+        raise UsageError(f"recipe: losses of waveforms and of masks at once: {given}")
+    if recipe.stems not in STEMS:
+        lists = "; or ".join(", ".join(stems) for stems in STEMS)
+        raise UsageError(f"recipe: stems must be {lists}; not {', '.join(recipe.stems)}")
+    if recipe.optimizer not in OPTIMIZERS:
+        raise UsageError(
+            f"recipe: optimizer must be {' or '.join(OPTIMIZERS)}, not {recipe.optimizer}"
+        )
     if recipe.clock not in ("wall", "cpu"):
         raise UsageError(f"recipe: clock must be wall or cpu, not {recipe.clock}")
     if not recipe.steps and not recipe.time_budget:
         raise UsageError("recipe: neither steps nor time_budget says when the run ends")
-    return recipe
 
 
 def fill(kind: type[Any], values: dict[str, Any], name: str) -> Any:

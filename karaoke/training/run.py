@@ -33,6 +33,8 @@ class Options:
         A torch device.
     start_from
         A checkpoint to begin with.
+    init_encoder
+        A checkpoint to take the encoder of.
     workers
         Processes that make mixtures, per training process; None for what suits the device.
     stop_after
@@ -44,6 +46,7 @@ class Options:
     cache: Path
     device: str
     start_from: Path | None = None
+    init_encoder: Path | None = None
     workers: int | None = None
     stop_after: float = math.inf
 
@@ -100,6 +103,7 @@ def train(
         trainer = Trainer(
             *(recipe, recordings, options.run, options.device, options.start_from),
             listeners() if rank == 0 else (),
+            options.init_encoder,
         )
         return trainer, trainer.run(workers, options.stop_after)
     finally:

@@ -1,0 +1,92 @@
+"""Ideal masks, and the losses and the figures that compare masks with them.
+
+All take complex spectrograms: of mixtures ``(B, C, F, T)``, of targets ``(B, S, C, F, T)``; masks
+are real, ``(B, S, C, F, T)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from karaoke.errors import UsageError
+from karaoke.networks.masking import MaskingNetwork
+
+
+def require_masks(network: nn.Module) -> MaskingNetwork:
+    """Give a network that has masks.
+
+    Raises
+    ------
+    UsageError
+        It has none.
+    """
+    if not isinstance(network, MaskingNetwork):
+        raise UsageError(
+            f"{type(network).__name__} has no masks",
+            hint="Choose losses of waveforms, and no mask_figures.",
+        )
+    return network
+
+
+def ideal_ratio_mask(mixture: Tensor, targets: Tensor) -> Tensor:
+    """Compute ``target / (max(target, mixture) + 1e-9)``, of magnitudes; in [0, 1]."""
+    magnitudes = targets.abs()
+    return magnitudes / (torch.maximum(magnitudes, mixture.abs()[:, None]) + 1e-9)
+
+
+def ideal_binary_mask(mixture: Tensor, targets: Tensor) -> Tensor:
+    """Compute where a target is louder than all else together: zeros and ones."""
+    return (targets.abs() > (mixture[:, None] - targets).abs()).float()
+
+
+def magnitude_l1(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+    """Mean absolute error of the masked magnitudes."""
+    return functional.l1_loss(masks * mixture.abs()[:, None], targets.abs())
+
+
+def magnitude_mse(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error of the masked magnitudes."""
+    return functional.mse_loss(masks * mixture.abs()[:, None], targets.abs())
+
+
+def ratio_mask_mse(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared distance from the ideal ratio mask: every bin counts, loud or not."""
+    return functional.mse_loss(masks, ideal_ratio_mask(mixture, targets))
+
+
+def binary_mask_bce(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy against the ideal binary mask: each bin is a decision."""
+    return functional.binary_cross_entropy(masks, ideal_binary_mask(mixture, targets))
+
+
+MASK_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    loss.__name__: loss for loss in (magnitude_l1, magnitude_mse, ratio_mask_mse, binary_mask_bce)
+}
+
+
+def mask_accuracy(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+    """Share of the bins on which masks, above a half or not, agree with the ideal: ``(B, S)``."""
+    agreed = (masks > 0.5).float() == ideal_binary_mask(mixture, targets)
+    return agreed.float().mean(dim=(2, 3, 4))
+
+
+def mask_dice(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+    """Dice coefficient of masks above a half and the ideal binary mask: ``(B, S)``, in [0, 1].
+
+    Twice the bins that both keep over the bins that each keeps; unlike the accuracy it is not high
+    for masks that keep nothing of a target that is rarely heard. Two empty masks agree: 1.
+    """
+    kept, wanted = (masks > 0.5).float(), ideal_binary_mask(mixture, targets)
+    both = (kept * wanted).sum(dim=(2, 3, 4))
+    each = kept.sum(dim=(2, 3, 4)) + wanted.sum(dim=(2, 3, 4))
+    return torch.where(each > 0, 2 * both / each.clamp_min(1), torch.ones_like(each))
+
+
+MASK_FIGURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "accuracy": mask_accuracy,
+    "dice": mask_dice,
+}

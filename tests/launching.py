@@ -69,6 +69,8 @@ class Launch:
             resource.setrlimit(limit, (value, value))
         if resource.RLIMIT_FSIZE in self.limits:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python itself does at its start
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)  # tests that run under nohup ignore them
         if self.before is not None:
             self.before()
         from karaoke.cli import main

@@ -50,14 +50,15 @@ def test_gain_over_the_mixture() -> None:
 
 @pytest.fixture
 def songs(tmp_path: Path, song: Path, noise: Callable[..., Block]) -> Path:
-    """Make a folder with one song of two stems and one of four, of ten seconds."""
-    vocals, rate = soundfile.read(song.with_name("vocals.flac"), frames=round(10.2 * RATE))
+    """Make a folder with a stereo song of two stems and a mono one of four, of ten seconds."""
+    voice, rate = soundfile.read(song.with_name("vocals.flac"), frames=round(10.2 * RATE))
     root = tmp_path / "songs"
     for name, others in (("a", ["accompaniment"]), ("b", ["drums", "bass", "other"])):
         (root / name).mkdir(parents=True)
+        vocals = voice if name == "a" else voice[:, :1]
         soundfile.write(root / name / "vocals.flac", vocals, rate)
         for seed, other in enumerate(others):
-            music = noise(2, len(vocals), seed) / len(others)
+            music = noise(vocals.shape[1], len(vocals), seed) / len(others)
             soundfile.write(root / name / f"{other}.flac", music.T, rate)
     return root
 
@@ -300,7 +301,7 @@ def test_baselines_on_what_they_are_made_for(monkeypatch: pytest.MonkeyPatch) ->
     # A voice moves; an organ holds its notes, a click has none.
     phase = 2 * np.pi * 500 * time + 12 * np.sin(2 * np.pi * 5.5 * time)
     voice = np.repeat(0.2 * np.sin(phase, dtype=np.float32)[None], 2, axis=0)
-    organ = sum(0.1 * np.sin(2 * np.pi * hz * time) for hz in (440, 554, 659))
+    organ = sum(0.1 * np.sin(2 * np.pi * hz * time) for hz in (262, 330, 392))
     clicks = np.zeros_like(organ)
     clicks[:: RATE // 2] = 3.0
     mixture = voice + np.float32(organ + clicks)

@@ -14,6 +14,8 @@ from karaoke.catalogue import DEFAULT_MODEL
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from karaoke.evaluation.methods import Method
+
 
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of the songs.")]
 Songs = Annotated[list[str] | None, typer.Argument(metavar="[SONG...]", help="All by default.")]

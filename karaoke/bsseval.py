@@ -1,4 +1,4 @@
-"""BSSEval, the field's measure of separation, as ``museval`` computes it, but an order faster.
+"""BSSEval, the measure of the field, as ``museval`` computes it, in a quarter of the time.
 
 An estimate is explained by the true stems through filters of 512 taps, found by least squares:
 what its own stem explains is target and spatial distortion, what the others add is interference,

@@ -43,12 +43,12 @@ def mixture_of(stems: Stems) -> Block:
 
 
 def write_musdb18(root: Path, stems: Stems) -> None:
-    """Write a file of five audio streams in AAC, as the data set has them."""
+    """Write a file of an AAC stream for the mixture and each stem, as the data set has them."""
     signals = {"mixture": mixture_of(stems), **stems}
     for name, audio in signals.items():
         write(root / f"{name}.wav", audio)
     inputs = [part for name in signals for part in ("-i", str(root / f"{name}.wav"))]
-    maps = [part for index in range(5) for part in ("-map", f"{index}:a")]
+    maps = [part for index in range(len(signals)) for part in ("-map", f"{index}:a")]
     (root / "test").mkdir()
     target = root / "test" / "Somebody - A Song.stem.mp4"
     command = [find_ffmpeg(), "-nostdin", "-v", "error", *inputs, *maps]
@@ -94,6 +94,13 @@ def test_sets_of_four_stems(
     np.testing.assert_allclose(
         song.mixture[:, middle], mixture_of(stems)[:, middle], atol=5 * error
     )
+
+
+def test_a_stream_is_missing(tmp_path: Path, stems: Stems) -> None:
+    write_musdb18(tmp_path, {name: stems[name] for name in NAMES[:3]})
+    _, (track,) = find_tracks(tmp_path)
+    error = failure(track)
+    assert error.exit_code == ExitCode.BAD_DATA and "five audio streams" in str(error)
 
 
 def test_subsets_and_names(tmp_path: Path, stems: Stems) -> None:

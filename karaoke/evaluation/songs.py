@@ -59,9 +59,14 @@ def read(source: Source) -> tuple[Block, int]:
     NoInputError, PermissionDeniedError, NotAudioError
         As :class:`karaoke.audio.AudioReader`; or the file has no such stream or channel.
     """
-    with AudioReader(source.path, track=source.track) as reader:
-        audio = np.concatenate(list(reader.blocks()), axis=1)
-        rate = reader.sample_rate
+    try:
+        with AudioReader(source.path, track=source.track) as reader:
+            audio = np.concatenate(list(reader.blocks()), axis=1)
+            rate = reader.sample_rate
+    except NotAudioError as error:
+        if source.track == 1:
+            raise
+        raise NotAudioError(error.message, hint="MUSDB18 has five audio streams a file.") from error
     if source.channel is not None:
         if len(audio) <= source.channel:
             raise NotAudioError(

@@ -74,15 +74,15 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 def evaluate(
     dataset: Dataset,
     songs: Songs = None,
-    models: Models = None,
-    baselines: Baselines = None,
+    model: Models = None,
+    baseline: Baselines = None,
     subset: Subset = None,
-    as_mp3: AsMp3 = None,
+    mp3: AsMp3 = None,
     device: Device = "auto",
     overlap: Overlap = None,
-    json_file: JsonFile = None,
-    csv_file: CsvFile = None,
-    plot_file: PlotFile = None,
+    json_: JsonFile = None,
+    csv_: CsvFile = None,
+    plot: PlotFile = None,
     resume: Resume = True,
     quiet: Quiet = False,
 ) -> None:
@@ -106,30 +106,30 @@ def evaluate(
     from karaoke.manifest import locked
     from karaoke.separation import choose_device
 
-    check_outputs(json_file, csv_file, plot_file)
+    check_outputs(json_, csv_, plot)
     layout, tracks = find_tracks(dataset, songs or (), subset)
     chosen = str(choose_device(device)[0])
-    methods = choose_methods(models, baselines, chosen, overlap)
-    lines = json_file and json_file.with_name(f"{json_file.name}.lines")
+    methods = choose_methods(model, baseline, chosen, overlap)
+    lines = json_ and json_.with_name(f"{json_.name}.lines")
     console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
     with locked([lines] if lines else []):
         journal = Journal(lines, resume=resume)
         with progress_display(console, len(tracks) * len(methods)) as progress:
             results = measure(
-                tracks, methods, journal, device=chosen, as_mp3=as_mp3, progress=progress
+                tracks, methods, journal, device=chosen, as_mp3=mp3, progress=progress
             )
-        if json_file is not None:
-            publish(json_file, to_json({"dataset": layout, "mp3": as_mp3}, results, methods))
-        if csv_file is not None:
-            publish(csv_file, to_csv(results))
+        if json_ is not None:
+            publish(json_, to_json({"dataset": layout, "mp3": mp3}, results, methods))
+        if csv_ is not None:
+            publish(csv_, to_csv(results))
     out = Console(width=None if Console().is_terminal else 160)
     for table in tables(results, methods):
         out.print(table)
-    if plot_file is not None:
+    if plot is not None:
         from karaoke.evaluation.plots import draw
         from karaoke.evaluation.songs import load_song
 
-        draw(plot_file, results, methods[0], load_song(tracks[0], as_mp3=as_mp3))
+        draw(plot, results, methods[0], load_song(tracks[0], as_mp3=mp3))
 
 
 def choose_methods(

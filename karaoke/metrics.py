@@ -1,4 +1,4 @@
-"""How good an estimate is, in decibels; every function reduces the last axis of its tensors."""
+"""How good an estimate is: ratios in decibels, which reduce the last axis, and masks."""
 
 from __future__ import annotations
 
@@ -59,6 +59,96 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         target.square().sum(-1, keepdim=True) + EPSILON
     )
     return sdr(estimate, scale * target)
+
+
+def si_snr(estimate: Tensor, target: Tensor, *, centred: bool = True) -> Tensor:
+    """Compute the scale-invariant signal-to-noise ratio, by custom of signals without their mean.
+
+    ``s = target - mean(target)``, ``e = estimate - mean(estimate)``, ``p = <e, s> s / |s|^2``,
+    ``10 log10(|p|^2 / |e - p|^2)``. Not centred, it is :func:`si_sdr`.
+
+    Parameters
+    ----------
+    estimate, target
+        ``(..., N)``.
+    centred
+        Whether to take the means away.
+
+    Returns
+    -------
+    Tensor
+        dB, ``(...)``.
+
+    References
+    ----------
+    Y. Luo and N. Mesgarani, "TasNet", ICASSP 2018 (arXiv 1711.00541).
+    """
+    if centred:
+        estimate, target = (s - s.mean(-1, keepdim=True) for s in (estimate, target))
+    return si_sdr(estimate, target)
+
+
+def magnitude_mse(estimate: Tensor, target: Tensor, full_scale: float = 1.0) -> Tensor:
+    """Compute the mean squared error of magnitude spectrograms.
+
+    ``mean((|E| - |T|)^2)`` over all bins, frames and channels; phase does not count.
+
+    Parameters
+    ----------
+    estimate, target
+        Spectrograms, complex, of one shape.
+    full_scale
+        Magnitude that a sine of full scale has in them; the result is relative to its square.
+    """
+    return ((estimate.abs() - target.abs()) / full_scale).square().mean()
+
+
+def binary_mask(stem: Tensor, rest: Tensor, threshold: float = 0.5) -> Tensor:
+    """Tell the bins in which a stem is louder than the rest of the mixture.
+
+    ``|S| > threshold * (|S| + |R|)``: of true stems, at 0.5, the ideal binary mask; of estimates
+    their soft mask with a threshold.
+
+    Parameters
+    ----------
+    stem, rest
+        Spectrograms, complex, of one shape.
+    threshold
+        In (0, 1).
+
+    Returns
+    -------
+    Tensor
+        bool, of that shape.
+
+    References
+    ----------
+    D. Wang, "On ideal binary mask as the computational goal of auditory scene analysis", in
+    "Speech separation by humans and machines", 2005.
+    """
+    magnitude = stem.abs()
+    return magnitude > threshold * (magnitude + rest.abs())
+
+
+def mask_accuracy(mask: Tensor, ideal: Tensor) -> float:
+    """Compute the share of bins in which two binary masks agree, in [0, 1].
+
+    Silence agrees with silence, so a stem that is mostly silent is easy; see :func:`dice`.
+    """
+    return float((mask == ideal).double().mean())
+
+
+def dice(mask: Tensor, ideal: Tensor) -> float | None:
+    """Compute the overlap of two binary masks: ``2 |A and B| / (|A| + |B|)``, in [0, 1].
+
+    None where both are empty.
+
+    References
+    ----------
+    L. R. Dice, "Measures of the amount of ecologic association between species", Ecology 26, 1945.
+    """
+    sizes = int(mask.sum()) + int(ideal.sum())
+    return 2 * int((mask & ideal).sum()) / sizes if sizes else None
 
 
 def windows(length: int, window_length: int) -> Iterator[slice]:

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from karaoke.audio import AudioReader, load_audio, output_format, save_audio
-from karaoke.evaluation import by_model, evaluate, load_song, load_stems, to_db
+from karaoke.evaluation.datasets import find_tracks
+from karaoke.evaluation.methods import by_model
+from karaoke.evaluation.scoring import PER_WINDOW, Scorer, to_db
+from karaoke.evaluation.songs import load_song
 from karaoke.manifest import Settings
 from karaoke.planning import Song, plan
 from karaoke.separation import load_model
@@ -37,9 +40,10 @@ SONGS = (
 def test_stems_of_an_mp3_add_up_to_it(
     tmp_path: Path, name: str, bit_depth: int, limit_db: float
 ) -> None:
-    true_stems, rate = load_stems(CORPUS / "songs" / name)
+    _, (track,) = find_tracks(CORPUS / "songs", [name])
+    true = load_song(track, as_mp3=False)
     song = tmp_path / f"{name}.mp3"
-    save_audio(song, 0.7 * true_stems.sum(axis=0), rate)
+    save_audio(song, 0.7 * true.mixture, true.sample_rate)
     (job,) = plan([Song(song)], tmp_path, ("vocals", "instrumental"), "wav")
     settings = Settings("default", "wav", bit_depth, "")
     result = split_song(job, load_model(device="cpu"), output_format("wav", bit_depth), settings)
@@ -57,7 +61,9 @@ def test_stems_of_an_mp3_add_up_to_it(
 
 
 def test_default_model_separates_a_real_song() -> None:
-    song = load_song(CORPUS / "songs" / "lithium")
-    figures = evaluate(song, by_model(load_model()), "default")
-    assert np.median(figures.vocals_gain_db) > 3
-    assert np.median(figures.instrumental_gain_db) > 1
+    _, (track,) = find_tracks(CORPUS / "songs", ["lithium"])
+    song = load_song(track)
+    figures = Scorer(song).score("default", by_model(load_model())(song))
+    vocals, instrumental = (np.median(figures.windows[name]) for name in PER_WINDOW[:2])
+    assert vocals > 3
+    assert instrumental > 1

@@ -1,9 +1,11 @@
-"""The measuring command on songs with known stems; figures of the real songs where they are."""
+"""The measuring command on songs with known stems, and what it measures."""
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +13,22 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from matplotlib.image import imread
 
-from karaoke import baselines, evaluation
-from karaoke.audio.reading import Block
+from karaoke import baselines
+from karaoke.audio import Block
+from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.errors import UsageError
+from karaoke.evaluation.datasets import find_tracks
+from karaoke.evaluation.methods import BASELINES, Method, baseline_methods, model_method
+from karaoke.evaluation.running import Journal, evaluate
+from karaoke.evaluation.scoring import METRICS, Figures, Scorer
+from karaoke.evaluation.songs import Song
+from karaoke.evaluation.summary import average, to_json, window_medians
 from karaoke.metrics import Shares, is_rest, is_singing, si_sdr_gain, windows
+
+RATE = 44100
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_windows_singing_and_rests() -> None:
@@ -36,55 +50,218 @@ def test_gain_over_the_mixture() -> None:
 
 @pytest.fixture
 def songs(tmp_path: Path, song: Path, noise: Callable[..., Block]) -> Path:
-    """Make a folder with one song of two stems, one of four, and one that is none."""
-    vocals, rate = soundfile.read(song.with_name("vocals.flac"))
+    """Make a folder with a stereo song of two stems and a mono one of four, of ten seconds."""
+    voice, rate = soundfile.read(song.with_name("vocals.flac"), frames=round(10.2 * RATE))
+    root = tmp_path / "songs"
     for name, others in (("a", ["accompaniment"]), ("b", ["drums", "bass", "other"])):
-        (tmp_path / name).mkdir()
-        soundfile.write(tmp_path / name / "vocals.flac", vocals, rate)
+        (root / name).mkdir(parents=True)
+        vocals = voice if name == "a" else voice[:, :1]
+        soundfile.write(root / name / "vocals.flac", vocals, rate)
         for seed, other in enumerate(others):
-            music = noise(2, len(vocals), seed) / len(others)
-            soundfile.write(tmp_path / name / f"{other}.flac", music.T, rate)
-    (tmp_path / "empty").mkdir()
-    return tmp_path
+            music = noise(vocals.shape[1], len(vocals), seed) / len(others)
+            soundfile.write(root / name / f"{other}.flac", music.T, rate)
+    return root
 
 
-def test_command(
-    run_karaoke: Callable[..., subprocess.CompletedProcess[str]], tiny_model: Path, songs: Path
-) -> None:
-    out = songs / "figures.json"
-    done = run_karaoke("evaluate", songs, "--model", tiny_model, "--baselines", "--json", out)
+@pytest.fixture
+def four_stems(tmp_path: Path, tiny_header: Header) -> Path:
+    """Path of a checkpoint of four stems with random weights."""
+    header = Header(**{**vars(tiny_header), "stems": ("vocals", "drums", "bass", "other")})
+    torch.manual_seed(1)
+    save_checkpoint(tmp_path / "four.safetensors", build_network(header), header)
+    return tmp_path / "four.safetensors"
+
+
+def test_command(run_karaoke: Run, tiny_model: Path, four_stems: Path, songs: Path) -> None:
+    out, table, picture = (songs.parent / f"out.{kind}" for kind in ("json", "csv", "png"))
+    options = ("--model", tiny_model, "--model", four_stems, "--baseline", "all")
+    files = ("--json", out, "--csv", table, "--plot", picture)
+    done = run_karaoke("evaluate", songs, *options, *files)
     assert done.returncode == 0, done.stderr
-    assert "all windows" in done.stdout and "4000+" in done.stdout
-    rows = {(row["method"], row["song"]): row for row in json.loads(out.read_text())}
-    assert {song for _, song in rows} == {"a", "b"}
-    for (method, _), row in rows.items():
-        assert len(row["vocals_gain_db"]) == len(row["instrumental_sdr_db"]) == 2
+    assert "all windows" in done.stdout and "4000+" in done.stdout and "GNSDR" in done.stdout
+    assert "16/16" in done.stderr
+    again = run_karaoke("evaluate", songs, *options, "--json", out)
+    assert again.stdout == done.stdout, "everything is known"
+    facts = json.loads(out.read_text())
+    rows = {(row["method"], row["song"]): row for row in facts["songs"]}
+    assert facts["dataset"] == "songs" and {song for _, song in rows} == {"a", "b"}
+    pair, four = {"vocals", "instrumental"}, {"vocals", "instrumental", "drums", "bass", "other"}
+    for (method, song), row in rows.items():
+        several = song == "b" and method in (str(four_stems), "mixture", *list(BASELINES)[-2:])
+        assert set(row["stems"]) == (four if several else pair), "what both sides know"
+        for figures in row["stems"].values():
+            assert set(figures) == set(METRICS) and None not in figures.values()
+        assert len(row["windows"]["vocals_gain_db"]) == 1
         assert len(row["kept"]) == len(row["leaked"]) == 8
         if method != "mixture":
             assert row["null_dbfs"] < -120
-    assert rows["mixture", "a"]["vocals_gain_db"] == [0, 0]
-    np.testing.assert_allclose(rows["mixture", "a"]["kept"][3], 1, atol=0.01)
-    np.testing.assert_allclose(rows["mixture", "a"]["leaked"][3], 1, atol=0.01)
+    check_baselines(rows)
+    by_name = {one["method"]: one for one in facts["summary"]}
+    assert by_name[str(tiny_model)]["size_bytes"] == tiny_model.stat().st_size
+    assert by_name[str(tiny_model)]["parameters"] > 1000
+    assert by_name["centre"]["parameters"] is None
+    assert all(one["real_time_factor"] > 0 for one in facts["summary"])
+    with table.open(newline="") as file:
+        for line in csv.DictReader(file):
+            figures = rows[line["method"], line["song"]]["stems"][line["stem"]]
+            for metric in METRICS:
+                assert float(line[metric]) == figures[metric]
+    pixels = imread(picture)
+    assert pixels.ndim == 3 and pixels.shape[0] > 1000 and pixels.std() > 0.05
+
+
+def check_baselines(rows: dict[tuple[str, str], dict[str, dict[str, dict[str, float]]]]) -> None:
+    """Check what is known of the methods that learn nothing."""
+    nothing = rows["mixture", "a"]
+    assert nothing["windows"]["vocals_gain_db"] == [0]
+    assert nothing["stems"]["vocals"]["nsdr_db"] == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(nothing["kept"][3], 1, atol=0.01)
+    np.testing.assert_allclose(nothing["leaked"][3], 1, atol=0.01)
     for song in "ab":
-        gains = {method: np.median(rows[method, song]["vocals_gain_db"]) for method, _ in rows}
+        figures = {method: rows[method, song]["stems"]["vocals"] for method in BASELINES}
+        ratio, binary = figures["ideal-ratio-mask"], figures["ideal-binary-mask"]
         # A voice in white noise: every method helps, the truth most of all.
-        assert gains["ideal ratio mask"] > 8
-        assert gains["ideal ratio mask"] > max(gains["centre"], gains["REPET-SIM"]) > 0
-    done = run_karaoke("evaluate", songs, "empty")
-    assert done.returncode == 66 and "holds no vocals" in done.stderr
-    done = run_karaoke("evaluate", songs / "empty")
-    assert done.returncode == 66 and "no song" in done.stderr
+        for metric in ("sdr_db", "song_sdr_db", "si_sdr_db", "si_snr_db", "nsdr_db"):
+            simple = [figures[name][metric] for name in ("centre", "HPSS", "REPET-SIM")]
+            assert ratio[metric] > binary[metric] > max(simple) > figures["mixture"][metric]
+        assert ratio["magnitude_mse"] < figures["mixture"]["magnitude_mse"]
+        assert binary["mask_accuracy"] > 0.95 and binary["dice"] > 0.8
+
+
+def test_a_second_run_does_what_is_missing(
+    tiny_model: Path, four_stems: Path, tmp_path: Path, noise: Callable[..., Block]
+) -> None:
+    for seed, name in enumerate("ab"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for stem in ("vocals", "accompaniment"):
+            audio = noise(1, RATE * 2, seed + len(stem))
+            soundfile.write(tmp_path / "set" / name / f"{stem}.flac", audio.T, RATE)
+    lines = tmp_path / "out.json.lines"
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(tiny_model.read_bytes())
+    name = str(model)
+
+    def measure(*songs: str, resume: bool = True, as_mp3: bool = False) -> dict[str, float]:
+        """Give the time that each method and song took, which differs every time."""
+        _, tracks = find_tracks(tmp_path / "set", songs)
+        methods = [model_method(name, device="cpu"), *baseline_methods(["mixture"])]
+        journal = Journal(lines, resume=resume)
+        results = evaluate(tracks, methods, journal, as_mp3=as_mp3)
+        return {f"{one.method} {one.song}": one.elapsed_seconds for one in results}
+
+    def differ(one: dict[str, float], two: dict[str, float]) -> set[str]:
+        return {key for key in one if one[key] != two[key]}
+
+    first = measure("a")
+    both = measure()
+    assert len(both) == 4 and not differ(first, both)
+    text = lines.read_text(encoding="utf-8")
+    lines.write_text(text[:-200], encoding="utf-8")
+    cut = measure()
+    assert differ(both, cut) == {"mixture b"}, "half a line is none"
+    assert not differ(cut, measure()), "and what comes after it counts"
+    model.write_bytes(four_stems.read_bytes())
+    other = measure()
+    assert differ(cut, other) == {f"{name} a", f"{name} b"}, "other weights, other figures"
+    soundfile.write(tmp_path / "set" / "a" / "vocals.flac", noise(1, RATE * 3).T, RATE)
+    changed = measure()
+    assert differ(other, changed) == {f"{name} a", "mixture a"}, "another song"
+    assert differ(measure("a", as_mp3=True), changed) == {f"{name} a", "mixture a"}
+    assert differ(measure("b", resume=False), changed) == {f"{name} b", "mixture b"}
+    assert len(lines.read_text(encoding="utf-8").split("\n")) == 3
+
+
+def test_refusals(run_karaoke: Run, songs: Path) -> None:
+    def refuse(code: int, said: str, *arguments: object) -> None:
+        done = run_karaoke("evaluate", *arguments)
+        assert done.returncode == code and said in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+    refuse(66, "zenodo.org", songs / "a")
+    refuse(66, "no such folder", songs / "nowhere")
+    refuse(66, "no song", songs, "c")
+    refuse(66, "no subset", songs, "--subset", "train")
+    refuse(2, "ideal-ratio-mask", songs, "--baseline", "magic")
+    refuse(2, ".svg", songs, "--baseline", "mixture", "--plot", songs / "out.txt")
+    refuse(69, "no such model", songs, "--model", "nobody")
+    refuse(74, "no such folder", songs, "--csv", songs / "nowhere" / "out.csv")
+
+
+def test_a_picture_without_matplotlib(tmp_path: Path) -> None:
+    hidden = tmp_path / "matplotlib"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError('there is no matplotlib')\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(hidden.parent)!r})\n"
+        "from karaoke.errors import UsageError\n"
+        "try: import karaoke.evaluation.plots\n"
+        "except UsageError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "there is no matplotlib" in done.stdout and "karaoke[plot]" in done.stdout
+
+
+def test_baselines_by_name() -> None:
+    assert [method.name for method in baseline_methods(["all"])] == list(BASELINES)
+    chosen = baseline_methods(["hpss", "Mixture", "HPSS"])
+    assert [method.name for method in chosen] == ["HPSS", "mixture"]
+    with pytest.raises(UsageError, match="magic"):
+        baseline_methods(["magic"])
 
 
 def test_leaks_are_measured_where_nobody_sings(noise: Callable[..., Block]) -> None:
-    vocals, music = noise(2, 44100 * 30, 0), noise(2, 44100 * 30, 1)
-    vocals[:, 44100 * 10 : 44100 * 20] = 0
-    song = evaluation.Song("x", vocals + music, vocals, music, 44100)
-    leaky = evaluation.evaluate(song, lambda s: (0.1 * s.mixture, 0.9 * s.mixture), "leaky")
-    assert leaky.leak_db == pytest.approx([-20], abs=0.01)
-    assert len(leaky.vocals_gain_db) == 2
-    (whole,) = (row for row in evaluation.summarise([leaky]) if row[1] == "all windows")
-    assert whole[2] == 2 and whole[3][4] == pytest.approx(-20, abs=0.01)
+    vocals, music = noise(2, RATE * 30, 0), noise(2, RATE * 30, 1)
+    vocals[:, RATE * 10 : RATE * 20] = 0
+    song = Song("x", vocals + music, {"vocals": vocals, "instrumental": music}, RATE)
+    estimates = {"vocals": 0.1 * song.mixture, "instrumental": 0.9 * song.mixture}
+    leaky = Scorer(song).score("leaky", estimates)
+    assert leaky.windows["leak_db"] == pytest.approx([-20], abs=0.01)
+    assert len(leaky.windows["vocals_gain_db"]) == 2
+    assert window_medians([leaky])["leak_db"] == pytest.approx(-20, abs=0.01)
+
+
+def test_what_a_model_does_not_give_is_not_scored(noise: Callable[..., Block]) -> None:
+    music = noise(2, RATE * 2, 1)
+    stems = {"vocals": noise(2, RATE * 2, 0), "instrumental": music, "drums": 0.5 * music}
+    song = Song("x", stems["vocals"] + music, stems, RATE)
+    figures = Scorer(song).score("drummer", {"drums": stems["drums"], "piano": music})
+    assert set(figures.stems) == {"drums"} and not figures.windows and figures.null_dbfs is None
+    assert figures.stems["drums"]["song_sdr_db"] > 60
+
+
+@pytest.mark.parametrize("silent", ["vocals", "instrumental", "both", "estimate"])
+def test_silence_is_none(noise: Callable[..., Block], silent: str) -> None:
+    vocals, music = noise(2, RATE * 12, 0), noise(2, RATE * 12, 1)
+    stems = {"vocals": vocals, "instrumental": music}
+    for name in stems:
+        if silent in (name, "both"):
+            stems[name] = np.zeros_like(vocals)
+    mixture = stems["vocals"] + stems["instrumental"]
+    song = Song("x", mixture, stems, RATE)
+    level = 0.0 if silent == "estimate" else 0.3
+    estimates = {"vocals": level * mixture, "instrumental": (1 - level) * mixture}
+    figures = Scorer(song).score("x", estimates)
+    text = to_json({}, [figures], [Method("x", lambda song: estimates, "1")])
+    assert "NaN" not in text and "Infinity" not in text
+    for name, values in figures.stems.items():
+        assert values.get("sdr_db") is None, "no frame is left"
+        if silent in (name, "both"):
+            assert values["si_sdr_db"] is None and values["dice"] is None
+        else:
+            assert values["song_sdr_db"] is not None
+    if silent != "estimate":
+        assert average([figures], "vocals", "sdr_db").median is None
+
+
+def test_medians_and_the_weighted_mean() -> None:
+    results = [
+        Figures("m", name, seconds, stems={"vocals": {"nsdr_db": value, "dice": value}})
+        for name, seconds, value in (("a", 10, 1.0), ("b", 30, 5.0), ("c", 10, None))
+    ]
+    found = average(results, "vocals", "nsdr_db")
+    assert (found.median, found.mean, found.songs) == (3, 4, 2), "weighted by length"
+    assert average(results, "vocals", "dice").mean == 3
+    assert average(results, "drums", "dice").songs == 0
 
 
 def test_shares_per_octave() -> None:
@@ -98,17 +275,34 @@ def test_shares_per_octave() -> None:
     np.testing.assert_allclose(leaked, [0.3] * 5 + [0] * 3, atol=0.02)
 
 
-def test_baselines_on_what_they_are_made_for() -> None:
+def gain_of(estimate: Block, voice: Block, mixture: Block) -> float:
+    return si_sdr_gain(*(torch.from_numpy(a) for a in (estimate, voice, mixture)))
+
+
+def test_baselines_on_what_they_are_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    voice = np.zeros((2, 44100 * 12), np.float32)
-    voice[:, 44100 * 5 : 44100 * 6] = 0.3 * np.sin(2 * np.pi * 700 * np.arange(44100) / 44100)
-    bar = 0.1 * rng.standard_normal((2, 44100 * 3 // 2)).astype(np.float32)
+    time = np.arange(RATE * 12) / RATE
+    voice = np.zeros((2, RATE * 12), np.float32)
+    voice[:, RATE * 5 : RATE * 6] = 0.3 * np.sin(2 * np.pi * 700 * time[:RATE])
+    bar = 0.1 * rng.standard_normal((2, RATE * 3 // 2)).astype(np.float32)
     loop = np.tile(bar, 8)
-    found = baselines.repet_sim(voice + loop, 44100)
-    gain = si_sdr_gain(*(torch.from_numpy(a) for a in (found, voice, voice + loop)))
-    assert gain > 5, "what repeats is the music"
+    found = baselines.repet_sim(voice + loop, RATE)
+    assert gain_of(found, voice, voice + loop) > 5, "what repeats is the music"
+    monkeypatch.setattr(baselines, "PART_SECONDS", 6.0)
+    found = baselines.repet_sim(voice + loop, RATE)
+    assert found.shape == voice.shape
+    assert gain_of(found, voice, voice + loop) > 5, "in each part of a long song"
+    short = voice[:, :3000]
+    np.testing.assert_array_equal(baselines.repet_sim(short, RATE), short)
     sides = loop.copy()
     sides[1] = -sides[0]
-    found = baselines.centre(voice + sides, 44100)
-    gain = si_sdr_gain(*(torch.from_numpy(a) for a in (found, voice, voice + sides)))
-    assert gain > 5, "what is in the middle is the voice"
+    found = baselines.centre(voice + sides, RATE)
+    assert gain_of(found, voice, voice + sides) > 5, "what is in the middle is the voice"
+    # A voice moves; an organ holds its notes, a click has none.
+    phase = 2 * np.pi * 500 * time + 12 * np.sin(2 * np.pi * 5.5 * time)
+    voice = np.repeat(0.2 * np.sin(phase, dtype=np.float32)[None], 2, axis=0)
+    organ = sum(0.1 * np.sin(2 * np.pi * hz * time) for hz in (262, 330, 392))
+    clicks = np.zeros_like(organ)
+    clicks[:: RATE // 2] = 3.0
+    mixture = voice + np.float32(organ + clicks)
+    assert gain_of(baselines.hpss(mixture, RATE), voice, mixture) > 5

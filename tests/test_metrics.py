@@ -10,7 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karaoke.metrics import sdr, si_sdr
+from karaoke.metrics import (
+    binary_mask,
+    dice,
+    magnitude_mse,
+    mask_accuracy,
+    sdr,
+    si_sdr,
+    si_snr,
+)
 
 
 @given(gain=st.floats(0.1, 10), noise_db=st.floats(-40, 20))
@@ -35,3 +43,41 @@ def test_batches_and_silence() -> None:
     assert sdr(torch.zeros(100), torch.zeros(100)).isfinite()
     assert si_sdr(torch.zeros(100), torch.randn(100)).isfinite()
     assert si_sdr(torch.randn(100), torch.zeros(100)).isfinite()
+
+
+def test_centred_si_snr_does_not_hear_an_offset() -> None:
+    rng = np.random.default_rng(1)
+    target = torch.from_numpy(rng.standard_normal((2, 4000)))
+    estimate = target + 0.1 * torch.from_numpy(rng.standard_normal((2, 4000)))
+    torch.testing.assert_close(si_snr(estimate + 3, target - 2), si_snr(estimate, target))
+    torch.testing.assert_close(si_snr(estimate, target, centred=False), si_sdr(estimate, target))
+    assert (si_snr(estimate + 3, target, centred=False) < 0).all()
+
+
+def test_ratios_as_torchmetrics() -> None:
+    audio = pytest.importorskip("torchmetrics.functional.audio")
+    rng = np.random.default_rng(2)
+    target = torch.from_numpy(0.3 + rng.standard_normal((3, 4000)))
+    estimate = 0.5 * target + 0.2 * torch.from_numpy(rng.standard_normal((3, 4000)))
+    for found, expected in (
+        (sdr(estimate, target), audio.signal_noise_ratio(estimate, target)),
+        (si_sdr(estimate, target), audio.scale_invariant_signal_distortion_ratio(estimate, target)),
+        (si_snr(estimate, target), audio.scale_invariant_signal_noise_ratio(estimate, target)),
+    ):
+        torch.testing.assert_close(found, expected, atol=0.01, rtol=0)
+
+
+def test_masks_and_magnitudes() -> None:
+    stem = torch.tensor([3, 1, 2j, 0, -4])
+    rest = torch.tensor([1, 3, 1, 0, -4j])
+    mask = binary_mask(stem, rest)
+    assert mask.tolist() == [True, False, True, False, False]
+    assert binary_mask(stem, rest, 0.3).tolist() == [True, False, True, False, True]
+    ideal = torch.tensor([True, True, True, False, False])
+    assert mask_accuracy(mask, ideal) == pytest.approx(0.8)
+    assert dice(mask, ideal) == pytest.approx(2 * 2 / (2 + 3))
+    nothing = torch.zeros(5, dtype=torch.bool)
+    assert dice(mask, nothing) == 0 and dice(nothing, nothing) is None
+    # Magnitudes 3 1 2 0 4 against 1 3 1 0 4; the phase does not matter.
+    assert float(magnitude_mse(stem, rest)) == pytest.approx(9 / 5)
+    assert float(magnitude_mse(stem, rest, 2.0)) == pytest.approx(9 / 20)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,88 +12,187 @@ import typer
 from karaoke.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
 
-    from karaoke.evaluation import SongFigures
+    from karaoke.evaluation.methods import Method
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Holds a folder per song.")]
-Songs = Annotated[
-    list[str] | None, typer.Argument(metavar="[SONG...]", help="Folders; all by default.")
+
+Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of the songs.")]
+Songs = Annotated[list[str] | None, typer.Argument(metavar="[SONG...]", help="All by default.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-n",
+        "--model",
+        metavar="NAME|PATH",
+        help="Model to measure; may be repeated.",
+        show_default=f"{DEFAULT_MODEL}, if no baseline is named",
+    ),
 ]
-Model = Annotated[str, typer.Option("-n", "--model", metavar="NAME|PATH", help="Model to use.")]
+Baselines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        metavar="NAME",
+        help="mixture, centre, HPSS, REPET-SIM, ideal-ratio-mask, ideal-binary-mask, or all;"
+        " may be repeated.",
+    ),
+]
+Subset = Annotated[
+    str | None,
+    typer.Option(help="train, test or all.", show_default="test, where there is one"),
+]
+AsMp3 = Annotated[
+    bool | None,
+    typer.Option(
+        "--mp3/--no-mp3",
+        help="Separate mixtures as MP3.",
+        show_default="if the songs come without a mixture",
+    ),
+]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
 Overlap = Annotated[
     float | None,
     typer.Option(help="Share of a segment in common with the next.", show_default="the model's"),
 ]
-WithBaselines = Annotated[
-    bool, typer.Option("--baselines", help="Compare with methods that learn nothing.")
-]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write every figure to a file.")
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write every figure; FILE.lines keeps them."),
 ]
+CsvFile = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write a row per song and stem.")
+]
+PlotFile = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw a picture: PNG, PDF or SVG.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Use what FILE.lines of --json holds.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 
 
 def evaluate(
-    folder: Folder,
+    dataset: Dataset,
     songs: Songs = None,
-    model: Model = DEFAULT_MODEL,
+    model: Models = None,
+    baseline: Baselines = None,
+    subset: Subset = None,
+    mp3: AsMp3 = None,
     device: Device = "auto",
     overlap: Overlap = None,
-    with_baselines: WithBaselines = False,
-    json_file: JsonFile = None,
+    json_: JsonFile = None,
+    csv_: CsvFile = None,
+    plot: PlotFile = None,
+    resume: Resume = True,
+    quiet: Quiet = False,
 ) -> None:
-    """Measure a model on songs whose stems are known.
+    """Measure models on songs whose stems are known.
 
-    FOLDER/SONG holds vocals.* and accompaniment.* (or instrumental.*, or drums.*, bass.* and
-    other.*). They are mixed to an MP3 and separated again. Printed are medians over windows of
-    10 s with singing: SI-SDR above the mixture's and SDR of both stems; the level of the vocals
-    file relative to the song where nobody sings; and for each octave how much of the voice was
-    kept and how much of the music leaked.
+    DATASET is MUSDB18, MUSDB18-HQ, DSD100, MIR-1K, or a folder with a folder per SONG that holds
+    vocals.* and accompaniment.* (or instrumental.*, or drums.*, bass.* and other.*), and
+    mixture.*, which else is made of them. Printed are, for each stem, BSSEval v4's ratios, SDR,
+    SI-SDR, SI-SNR and NSDR of the whole song, and what masks and magnitudes are worth; over
+    windows of 10 s with singing, SI-SDR above the mixture's; the level of the vocals where nobody
+    sings; and for each octave how much of the voice was kept and how much of the music leaked.
+    With --json, a run that was stopped goes on where it was.
     """
     from rich.console import Console
 
-    from karaoke import evaluation
-    from karaoke.separation import choose_device, load_model
+    from karaoke.cli.figures import tables
+    from karaoke.evaluation.datasets import find_tracks
+    from karaoke.evaluation.running import Journal
+    from karaoke.evaluation.running import evaluate as measure
+    from karaoke.evaluation.summary import publish, to_csv, to_json
+    from karaoke.manifest import locked
+    from karaoke.separation import choose_device
 
-    separator = load_model(model, device=str(choose_device(device)[0]), overlap=overlap)
-    methods = {model: evaluation.by_model(separator)}
-    if with_baselines:
-        methods.update(evaluation.BASELINES)
-    chosen = songs or evaluation.find_songs(folder)
-    results = list(evaluation.evaluate_songs(folder, chosen, methods))
-    console = Console(width=None if Console().is_terminal else 120)
-    console.print(figure_table(results))
-    console.print(share_table(results))
-    if json_file:
-        rows = [asdict(result) for result in results]
-        json_file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    check_outputs(json_, csv_, plot)
+    layout, tracks = find_tracks(dataset, songs or (), subset)
+    chosen = str(choose_device(device)[0])
+    methods = choose_methods(model, baseline, chosen, overlap)
+    lines = json_ and json_.with_name(f"{json_.name}.lines")
+    console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
+    with locked([lines] if lines else []):
+        journal = Journal(lines, resume=resume)
+        with progress_display(console, len(tracks) * len(methods)) as progress:
+            results = measure(
+                tracks, methods, journal, device=chosen, as_mp3=mp3, progress=progress
+            )
+        if json_ is not None:
+            publish(json_, to_json({"dataset": layout, "mp3": mp3}, results, methods))
+        if csv_ is not None:
+            publish(csv_, to_csv(results))
+    out = Console(width=None if Console().is_terminal else 160)
+    for table in tables(results, methods):
+        out.print(table)
+    if plot is not None:
+        from karaoke.evaluation.plots import draw
+        from karaoke.evaluation.songs import load_song
+
+        draw(plot, results, methods[0], load_song(tracks[0], as_mp3=mp3))
 
 
-def figure_table(results: list[SongFigures]) -> Table:
-    """Lay out the medians."""
-    from rich.table import Table
+def choose_methods(
+    models: list[str] | None, baselines: list[str] | None, device: str, overlap: float | None
+) -> list[Method]:
+    """Load what was asked for; if nothing was, the default model."""
+    from karaoke.evaluation.methods import baseline_methods, model_method
 
-    from karaoke.evaluation import summarise
-
-    names = ("vocals gain", "instr. gain", "vocals SDR", "instr. SDR", "leak")
-    shown = Table("method", "song", "windows", *names, title="dB")
-    for method, song, count, medians in summarise(results):
-        cells = ["-" if value is None else f"{value:.2f}" for value in medians]
-        shown.add_row(method, song, str(count), *cells)
-    return shown
+    found = baseline_methods(baselines or ())
+    names = models or ([] if found else [DEFAULT_MODEL])
+    loaded = [model_method(name, device=device, overlap=overlap) for name in dict.fromkeys(names)]
+    return [*loaded, *found]
 
 
-def share_table(results: list[SongFigures]) -> Table:
-    """Lay out kept and leaked shares per octave."""
-    from rich.table import Table
+def check_outputs(json_file: Path | None, csv_file: Path | None, plot_file: Path | None) -> None:
+    """Refuse before hours of work what could not be written after them.
 
-    from karaoke.metrics import OCTAVES_HZ
+    Raises
+    ------
+    UsageError
+        The picture is of no known kind, or matplotlib is missing.
+    WriteError, PermissionDeniedError
+        A folder is not there or may not be written.
+    """
+    from karaoke.audio import check_writable
 
-    bands = [f"{low}+" for low in OCTAVES_HZ[:-1]]
-    shown = Table("method", "song", *bands, title="kept / leaked, by octave from ... Hz")
-    for result in results:
-        pairs = zip(result.kept, result.leaked, strict=True)
-        cells = [f"{kept:.2f} / {leaked:.2f}" for kept, leaked in pairs]
-        shown.add_row(result.method, result.song, *cells)
-    return shown
+    for path in (json_file, csv_file, plot_file):
+        if path is not None:
+            check_writable(path.parent)
+    if plot_file is not None:
+        from karaoke.evaluation.plots import check_plot
+
+        check_plot(plot_file)
+
+
+@contextmanager
+def progress_display(console: Console, total: int) -> Iterator[Callable[[str, str], None]]:
+    """Give a function to call with the song and the method that are next: a bar, or lines."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=total)
+        done = 0
+
+        def show(song: str, method: str) -> None:
+            nonlocal done
+            bar.update(task, completed=done, description=f"{song}: {method}")
+            if not console.is_terminal:
+                console.print(f"{done + 1}/{total} {song}: {method}", markup=False, soft_wrap=True)
+            done += 1
+
+        yield show

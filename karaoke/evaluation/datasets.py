@@ -1,0 +1,255 @@
+"""Data sets of songs with true stems, told apart by how their files lie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from karaoke.errors import NoInputError, UsageError
+
+#: What the instrumental is the sum of, where it has no file of its own.
+PARTS = ("drums", "bass", "other")
+WHOLE = ("accompaniment", "instrumental")
+#: Audio streams of a MUSDB18 file, from 1.
+STREAMS = ("mixture", "drums", "bass", "other", "vocals")
+SUBSETS = ("train", "test", "all")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a signal is: a file, the audio stream in it from 1, and the channel, if only one."""
+
+    path: Path
+    track: int = 1
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class Track:
+    """A song of a data set, not read yet.
+
+    Parameters
+    ----------
+    name
+        Unique in the data set; with the subset before it, if there are subsets.
+    stems
+        By name; ``instrumental`` only where it has a file of its own.
+    mixture
+        None where it is to be the sum of the stems.
+    made
+        Whether the mixture is one that the data set does not know.
+    """
+
+    name: str
+    stems: dict[str, Source]
+    mixture: Source | None = None
+    made: bool = False
+
+    @property
+    def subset(self) -> str:
+        """``train``, ``test``, or nothing."""
+        return self.name.rpartition("/")[0]
+
+    def fingerprint(self) -> str:
+        """Name the files by their names and sizes, without reading them.
+
+        Raises
+        ------
+        NoInputError
+            One is not there.
+        """
+        sources = [*self.stems.values(), *([self.mixture] if self.mixture else [])]
+        paths = sorted({source.path for source in sources})
+        try:
+            facts = [(path.name, path.stat().st_size) for path in paths]
+        except OSError as error:
+            raise NoInputError(
+                f'"{error.filename}": no such file', hint="Is the data set complete?"
+            ) from error
+        return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way that data sets lie in a folder.
+
+    Parameters
+    ----------
+    name
+        Of the data set.
+    pattern
+        For people: the files that it is known by.
+    where
+        To get it from.
+    find
+        Lists the tracks under a folder; none if it lies otherwise.
+    """
+
+    name: str
+    pattern: str
+    where: str
+    find: Callable[[Path], list[Track]]
+
+
+def find_musdb18(root: Path) -> list[Track]:
+    """List files with an audio stream for the mixture and each stem."""
+    return [
+        Track(
+            f"{subset}/{path.name.removesuffix('.stem.mp4')}",
+            {stem: Source(path, track) for track, stem in enumerate(STREAMS, 1) if track > 1},
+            Source(path),
+        )
+        for subset in ("train", "test")
+        for path in sorted((root / subset).glob("*.stem.mp4"))
+    ]
+
+
+def find_dsd100(root: Path) -> list[Track]:
+    """List mixtures that have their stems in another folder."""
+    return [
+        Track(
+            f"{subset}/{mixture.parent.name}",
+            {
+                stem: Source(root / "Sources" / folder / mixture.parent.name / f"{stem}.wav")
+                for stem in ("vocals", *PARTS)
+            },
+            Source(mixture),
+        )
+        for subset, folder in (("train", "Dev"), ("test", "Test"))
+        for mixture in sorted((root / "Mixtures" / folder).glob("*/mixture.wav"))
+    ]
+
+
+def find_mir1k(root: Path) -> list[Track]:
+    """List files with the music on the left and the voice on the right; the mixture is the sum."""
+    return [
+        Track(
+            path.stem, {"vocals": Source(path, channel=1), "instrumental": Source(path, channel=0)}
+        )
+        for path in sorted((root / "Wavfile").glob("*.wav"))
+    ]
+
+
+def find_musdb18_hq(root: Path) -> list[Track]:
+    """List folders of stems in subsets."""
+    return [
+        song_folder(path.parent, f"{subset}/{path.parent.name}")
+        for subset in ("train", "test")
+        for path in sorted((root / subset).glob("*/vocals.*"))
+    ]
+
+
+def find_folders(root: Path) -> list[Track]:
+    """List folders of stems."""
+    return [song_folder(path.parent, path.parent.name) for path in sorted(root.glob("*/vocals.*"))]
+
+
+def song_folder(folder: Path, name: str) -> Track:
+    """List the stems in a folder, whatever their format.
+
+    Raises
+    ------
+    NoInputError
+        There is nothing beside the vocals.
+    """
+    found = {path.stem: Source(path) for path in sorted(folder.glob("*.*"), reverse=True)}
+    stems = {stem: found[stem] for stem in ("vocals", *PARTS) if stem in found}
+    for stem in WHOLE:
+        if stem in found:
+            stems["instrumental"] = found[stem]
+    if len(stems) == 1:
+        raise NoInputError(
+            f'"{folder}": holds no accompaniment',
+            hint="Expected accompaniment.*, or drums.*, bass.* and other.*, beside vocals.*.",
+        )
+    return Track(name, stems, found.get("mixture"), made="mixture" not in found)
+
+
+LAYOUTS = (
+    Layout("MUSDB18", "train|test/*.stem.mp4", "https://zenodo.org/records/1117372", find_musdb18),
+    Layout(
+        "DSD100",
+        "Mixtures|Sources/Dev|Test/SONG/*.wav",
+        "https://sigsep.github.io/datasets/dsd100.html",
+        find_dsd100,
+    ),
+    Layout("MIR-1K", "Wavfile/*.wav", "https://zenodo.org/records/3532216", find_mir1k),
+    Layout(
+        "MUSDB18-HQ",
+        "train|test/SONG/*.wav",
+        "https://zenodo.org/records/3338373",
+        find_musdb18_hq,
+    ),
+    Layout(
+        "songs",
+        "SONG/{mixture,vocals,accompaniment|drums,bass,other}.*",
+        "any songs whose stems you have; mixture.* may be missing",
+        find_folders,
+    ),
+)
+
+
+def find_tracks(
+    root: Path, songs: Sequence[str] = (), subset: str | None = None
+) -> tuple[str, list[Track]]:
+    """Find the songs of a data set, whichever it is.
+
+    Parameters
+    ----------
+    root
+        Its folder.
+    songs
+        Names of those that are wanted, with or without their subset; all if none.
+    subset
+        ``train``, ``test`` or ``all``; by default ``test`` where the data set has it, and no song
+        is named.
+
+    Returns
+    -------
+    tuple
+        Name of the layout, and the tracks.
+
+    Raises
+    ------
+    NoInputError
+        There is no such folder, data set, subset or song.
+    UsageError
+        There is no such kind of subset.
+    """
+    if subset not in (None, *SUBSETS):
+        raise UsageError(f"--subset {subset}", hint=f"Choose {', '.join(SUBSETS)}.")
+    known = "; ".join(f"{one.name}: {one.pattern} ({one.where})" for one in LAYOUTS)
+    if not root.is_dir():
+        raise NoInputError(f'"{root}": no such folder', hint=f"Known data sets: {known}.")
+    for layout in LAYOUTS:
+        tracks = layout.find(root)
+        if tracks:
+            return layout.name, choose(root, tracks, songs, subset)
+    raise NoInputError(f'"{root}": no data set that is known lies here', hint=f"Known: {known}.")
+
+
+def choose(
+    root: Path, tracks: list[Track], songs: Sequence[str], subset: str | None
+) -> list[Track]:
+    """Choose tracks by subset and name, in the order of the names."""
+    subsets = {track.subset for track in tracks}
+    if subset is None:
+        subset = "test" if "test" in subsets and not songs else "all"
+    if subset != "all":
+        tracks = [track for track in tracks if track.subset == subset]
+        if not tracks:
+            raise NoInputError(f'"{root}": has no subset {subset}', hint="Try --subset all.")
+    if not songs:
+        return tracks
+    found = []
+    for song in songs:
+        matching = [track for track in tracks if song in (track.name, track.name.split("/")[-1])]
+        if not matching:
+            some = ", ".join(track.name for track in tracks[:3])
+            raise NoInputError(
+                f'"{root}": has no song "{song}" with its vocals', hint=f"It has {some}, ..."
+            )
+        found += matching
+    return list({track.name: track for track in found}.values())

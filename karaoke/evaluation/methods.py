@@ -1,0 +1,133 @@
+"""What separates: models, and baselines to compare them with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from karaoke import baselines
+from karaoke.audio import Block
+from karaoke.catalogue import find_model
+from karaoke.errors import UsageError
+from karaoke.evaluation.songs import Song
+from karaoke.manifest import checksum
+from karaoke.separation import Separator, load_model
+
+#: Gives stems of a song by name, each of the mixture's shape.
+Separate = Callable[[Song], dict[str, Block]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to separate a song.
+
+    Parameters
+    ----------
+    name
+        As it was asked for.
+    separate
+        The way.
+    identity
+        Another one means that the figures of before do not hold any more.
+    parameters
+        Numbers that were learned; None for a baseline.
+    size_bytes
+        Of its weights' file.
+    """
+
+    name: str
+    separate: Separate
+    identity: str
+    parameters: int | None = None
+    size_bytes: int | None = None
+
+
+def by_model(separator: Separator) -> Separate:
+    """Separate with a model."""
+
+    def separate(song: Song) -> dict[str, Block]:
+        return separator.separate(song.mixture, song.sample_rate)
+
+    return separate
+
+
+def model_method(name: str, *, device: str = "auto", overlap: float | None = None) -> Method:
+    """Load a model as a method; its weights' hash and its overlap are its identity.
+
+    Raises
+    ------
+    ModelError, UsageError
+        As :func:`karaoke.separation.load_model`.
+    """
+    path = find_model(name)
+    separator = load_model(path, device=device, overlap=overlap)
+    return Method(
+        name,
+        by_model(separator),
+        f"{checksum(path)} overlap {separator.overlap:g}",
+        sum(parameter.numel() for parameter in separator.network.parameters()),
+        path.stat().st_size,
+    )
+
+
+def mixture(song: Song) -> dict[str, Block]:
+    """Give the mixture as every stem: what doing nothing is worth."""
+    return dict.fromkeys(song.stems, song.mixture)
+
+
+def by_hand(estimate: Callable[[Block, int], Block]) -> Separate:
+    """Separate with a function that gives the vocals; the rest is the instrumental."""
+
+    def separate(song: Song) -> dict[str, Block]:
+        vocals = estimate(song.mixture, song.sample_rate)
+        return {"vocals": vocals, "instrumental": song.mixture - vocals}
+
+    return separate
+
+
+def by_truth(estimate: Callable[[Block, Block, Block], Block]) -> Separate:
+    """Separate with a function that is told a true stem and all the rest."""
+
+    def separate(song: Song) -> dict[str, Block]:
+        whole = song.stems["vocals"] + song.stems["instrumental"]
+        stems = {
+            name: estimate(song.mixture, stem, whole - stem)
+            for name, stem in song.stems.items()
+            if name != "instrumental"
+        }
+        return {**stems, "instrumental": song.mixture - stems["vocals"]}
+
+    return separate
+
+
+#: Method by name. Their identity is a number here, raised when one of them changes what it does.
+BASELINES: dict[str, tuple[Separate, int]] = {
+    "mixture": (mixture, 1),
+    "centre": (by_hand(baselines.centre), 1),
+    "HPSS": (by_hand(baselines.hpss), 1),
+    "REPET-SIM": (by_hand(baselines.repet_sim), 1),
+    "ideal-ratio-mask": (by_truth(baselines.ideal_ratio_mask), 1),
+    "ideal-binary-mask": (by_truth(baselines.ideal_binary_mask), 1),
+}
+
+
+def baseline_methods(names: Sequence[str]) -> list[Method]:
+    """Give baselines by name, in any case; ``all`` is all of them.
+
+    Raises
+    ------
+    UsageError
+        There is none of this name.
+    """
+    by_name = {name.lower(): name for name in BASELINES}
+    wanted = [name for asked in names for name in (by_name if asked == "all" else [asked.lower()])]
+    for name in wanted:
+        if name not in by_name:
+            raise UsageError(
+                f"--baseline {name}", hint=f"Choose all, or of {', '.join(BASELINES)}."
+            )
+    methods = []
+    for name in dict.fromkeys(wanted):
+        separate, version = BASELINES[by_name[name]]
+        methods.append(Method(by_name[name], separate, str(version)))
+    return methods

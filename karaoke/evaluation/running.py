@@ -1,0 +1,134 @@
+"""Measure methods on the songs of a data set, keeping what is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from karaoke.audio import writing_to
+from karaoke.evaluation.datasets import Track
+from karaoke.evaluation.methods import Method
+from karaoke.evaluation.scoring import Figures, Scorer
+from karaoke.evaluation.songs import load_song
+
+#: Raised when figures come to mean something else.
+FORMAT = 1
+#: Called with the names of the song and the method that are next.
+Progress = Callable[[str, str], None]
+
+
+class Journal:
+    """Figures, a line of JSON for each song and method, kept as soon as they are known.
+
+    Parameters
+    ----------
+    path
+        Of the file; None to keep nothing.
+    resume
+        Whether what is there already counts.
+    """
+
+    def __init__(self, path: Path | None, *, resume: bool = True) -> None:
+        self.path = path
+        self._known: dict[str, Figures] = {}
+        if path is not None and not resume:
+            with writing_to(path):
+                path.unlink(missing_ok=True)
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                # The last line may be half of one; such figures are measured again.
+                with suppress(ValueError, KeyError, TypeError):
+                    entry = json.loads(line)
+                    self._known[as_line(entry["key"])] = Figures(**entry["figures"])
+
+    def find(self, key: dict[str, Any]) -> Figures | None:
+        """Give the figures that were kept under a key."""
+        return self._known.get(as_line(key))
+
+    def add(self, key: dict[str, Any], figures: Figures) -> None:
+        """Keep figures.
+
+        Raises
+        ------
+        WriteError, PermissionDeniedError
+            The file cannot be written.
+        """
+        self._known[as_line(key)] = figures
+        if self.path is not None:
+            line = as_line({"key": key, "figures": asdict(figures)})
+            # Begins with a line break, should the last line be half of one.
+            with writing_to(self.path), self.path.open("a", encoding="utf-8") as file:
+                file.write(f"\n{line}")
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def as_line(entry: dict[str, Any]) -> str:
+    """Give an object as a line that is always the same."""
+    return json.dumps(entry, sort_keys=True, allow_nan=False)
+
+
+def evaluate(
+    tracks: Sequence[Track],
+    methods: Sequence[Method],
+    journal: Journal,
+    *,
+    device: str = "cpu",
+    as_mp3: bool | None = None,
+    progress: Progress = lambda song, method: None,
+) -> list[Figures]:
+    """Measure every method on every song, one song in memory at a time.
+
+    What the journal knows of the same files, the same way to mix them and the same weights is not
+    measured again.
+
+    Parameters
+    ----------
+    tracks, methods
+        From :func:`karaoke.evaluation.datasets.find_tracks` and
+        :mod:`karaoke.evaluation.methods`.
+    journal
+        Of what was measured before, and from now on.
+    device
+        That models run on; for the figures.
+    as_mp3
+        See :func:`karaoke.evaluation.datasets.load_song`.
+    progress
+        Called before each song and method.
+
+    Returns
+    -------
+    list
+        In the order of the songs, and for each in that of the methods.
+    """
+    results = []
+    warm: set[str] = set()
+    for track in tracks:
+        made = track.made if as_mp3 is None else as_mp3
+        common = {"format": FORMAT, "song": track.name, "files": track.fingerprint(), "mp3": made}
+        scorer = None
+        for method in methods:
+            progress(track.name, method.name)
+            key = {**common, "method": method.name, "identity": method.identity}
+            figures = journal.find(key)
+            if figures is None:
+                scorer = scorer or Scorer(load_song(track, as_mp3=as_mp3))
+                if method.name not in warm:
+                    # What a first call loads and compiles is not the price of a song.
+                    method.separate(scorer.song.excerpt(0, 2 * scorer.song.sample_rate))
+                    warm.add(method.name)
+                started = time.perf_counter()
+                estimates = method.separate(scorer.song)
+                elapsed = time.perf_counter() - started
+                figures = scorer.score(method.name, estimates)
+                figures.elapsed_seconds = elapsed
+                figures.device = device if method.parameters else "cpu"
+                journal.add(key, figures)
+            results.append(figures)
+    return results

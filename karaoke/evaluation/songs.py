@@ -1,0 +1,162 @@
+"""Read the songs of data sets: mixture and true stems, as arrays that fit each other."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from karaoke.audio import AudioReader, Block, load_audio, save_audio
+from karaoke.errors import NotAudioError
+from karaoke.evaluation.datasets import PARTS, Source, Track
+
+#: Peak of mixtures that are made here.
+PEAK = 0.9
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song to separate and the truth about it.
+
+    Parameters
+    ----------
+    name
+        Of the track.
+    mixture
+        float32 ``(C, N)``.
+    stems
+        All ``(C, N)``: ``vocals``, ``instrumental``, which is all the rest, and what else is known
+        of ``drums``, ``bass`` and ``other``.
+    sample_rate
+        In Hz.
+    """
+
+    name: str
+    mixture: Block
+    stems: dict[str, Block]
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Its duration."""
+        return float(self.mixture.shape[1] / self.sample_rate)
+
+    def excerpt(self, start: int, length: int) -> Song:
+        """Cut out some samples, from ``start`` on, as a song."""
+        part = slice(start, start + length)
+        stems = {name: stem[:, part] for name, stem in self.stems.items()}
+        return Song(self.name, self.mixture[:, part], stems, self.sample_rate)
+
+
+def read(source: Source) -> tuple[Block, int]:
+    """Read a signal ``(channels, samples)`` and its sample rate in Hz.
+
+    Raises
+    ------
+    NoInputError, PermissionDeniedError, NotAudioError
+        As :class:`karaoke.audio.AudioReader`; or the file has no such stream or channel.
+    """
+    try:
+        with AudioReader(source.path, track=source.track) as reader:
+            audio = np.concatenate(list(reader.blocks()), axis=1)
+            rate = reader.sample_rate
+    except NotAudioError as error:
+        if source.track == 1:
+            raise
+        raise NotAudioError(error.message, hint="MUSDB18 has five audio streams a file.") from error
+    if source.channel is not None:
+        if len(audio) <= source.channel:
+            raise NotAudioError(
+                f'"{source.path}": has one channel', hint="MIR-1K has music left, the voice right."
+            )
+        audio = audio[source.channel : source.channel + 1]
+    return audio, rate
+
+
+def load_stems(track: Track) -> tuple[dict[str, Block], int]:
+    """Read the stems of a track and sum up its instrumental.
+
+    Stems of other lengths are cut to the shortest; with stereo ones, a mono one is on both sides.
+
+    Returns
+    -------
+    tuple
+        Name to float32 ``(C, N)``, and the sample rate in Hz.
+
+    Raises
+    ------
+    NoInputError, PermissionDeniedError, NotAudioError
+        As :func:`read`; or the stems have different sample rates.
+    """
+    read_stems = {stem: read(source) for stem, source in track.stems.items()}
+    rates = {rate for _, rate in read_stems.values()}
+    if len(rates) > 1:
+        raise NotAudioError(
+            f'"{track.name}": its stems have sample rates of {sorted(rates)} Hz',
+            hint="Convert them to one.",
+        )
+    length = min(audio.shape[1] for audio, _ in read_stems.values())
+    channels = max(len(audio) for audio, _ in read_stems.values())
+    stems = {stem: fit(audio, channels, length) for stem, (audio, _) in read_stems.items()}
+    if "instrumental" not in stems:
+        others = [stems[stem] for stem in PARTS if stem in stems]
+        stems["instrumental"] = np.sum(others, axis=0, dtype=np.float32)
+    return stems, rates.pop()
+
+
+def fit(audio: Block, channels: int, length: int) -> Block:
+    """Give audio a number of channels and a length: mono is doubled, what is missing is silence."""
+    audio = audio[:, :length]
+    if len(audio) < channels:
+        audio = np.repeat(audio[:1], channels, axis=0)
+    return np.pad(audio, ((0, 0), (0, length - audio.shape[1])))
+
+
+def load_song(track: Track, *, as_mp3: bool | None = None) -> Song:
+    """Read a song; of a MUSDB18 song that is six signals in memory, 21 MB a minute each.
+
+    Parameters
+    ----------
+    track
+        From :func:`find_tracks`.
+    as_mp3
+        Whether the mixture is to have the sound of an MP3; by default it has, if it is made here.
+        That are mixtures that a folder of stems lacks: their sum, with all of them at the level
+        at which it peaks at 0.9.
+
+    Raises
+    ------
+    NoInputError, PermissionDeniedError, NotAudioError
+        As :func:`load_stems`; or the mixture has another sample rate than the stems.
+    """
+    stems, rate = load_stems(track)
+    if track.mixture is None:
+        mixture = stems["vocals"] + stems["instrumental"]
+        if track.made:
+            gain = np.float32(PEAK / max(np.abs(mixture).max(), 1e-9))
+            mixture *= gain
+            stems = {stem: gain * audio for stem, audio in stems.items()}
+    else:
+        mixture, mixture_rate = read(track.mixture)
+        if mixture_rate != rate:
+            raise NotAudioError(
+                f'"{track.mixture.path}": its sample rate is not that of its stems, {rate} Hz',
+                hint="Convert it.",
+            )
+    if track.made if as_mp3 is None else as_mp3:
+        mixture = through_mp3(mixture, rate)
+    channels = max(len(mixture), len(stems["vocals"]))
+    length = stems["vocals"].shape[1]
+    fitted = {stem: fit(audio, channels, length) for stem, audio in stems.items()}
+    return Song(track.name, fit(mixture, channels, length), fitted, rate)
+
+
+def through_mp3(mixture: Block, sample_rate: int) -> Block:
+    """Give a song the sound that it has as an MP3."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(os.path.join(folder, "song.mp3"))
+        save_audio(path, mixture, sample_rate)
+        return load_audio(path)[0]

@@ -20,7 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Everything that a command imports while it runs.
-PRELOADED = ["tests.launching", "karaoke.cli", "karaoke.batch", "karaoke.evaluation"]
+PRELOADED = [
+    *("tests.launching", "karaoke.cli", "karaoke.batch", "karaoke.installing"),
+    "karaoke.evaluation.running",
+]
 SECONDS_ALLOWED = 300.0
 #: What a process that did not end in time is reported to have ended with, as by `timeout`.
 TIMED_OUT = 124

@@ -106,7 +106,8 @@ def fail(error: KaraokeError) -> NoReturn:
     """Tell of an error and end the process with its code."""
     if "--debug" in sys.argv:
         traceback.print_exc()
-    if "--json" in sys.argv:
+    # Of `evaluate` it names a file.
+    if "--json" in sys.argv and "evaluate" not in sys.argv:
         print_json({"status": "failed", "error": error_object(error)})
     else:
         print(f"karaoke: {error}", file=sys.stderr)

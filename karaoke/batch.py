@@ -123,7 +123,7 @@ def run_batch(
         The disk has too little space for all of it; nothing was done.
     """
     probes = look_at(jobs, chosen, settings, options)
-    check_space(jobs, probes, options.jobs)
+    probes = check_space(jobs, probes, options.jobs)
     needed = not options.dry_run and any(probe.outcome is None for probe in probes)
     worker = Worker(load() if needed else None, chosen, settings, options, display)
     if options.jobs == 1:
@@ -258,30 +258,58 @@ def measure(job: Job, chosen: OutputFormat, track: int) -> Probe:
     return Probe(None, working_bytes=4 * samples * stems, output_bytes=each * stems)
 
 
-def check_space(jobs: Sequence[Job], probes: Sequence[Probe], at_a_time: int) -> None:
-    """Refuse a batch that the disk cannot hold, worked on so many songs at a time.
+def check_space(jobs: Sequence[Job], probes: Sequence[Probe], at_a_time: int) -> list[Probe]:
+    """Refuse what the disk cannot hold.
+
+    A song that is too large by itself fails alone: it may be damaged, and declare an absurd length.
+
+    Parameters
+    ----------
+    jobs, probes
+        Of all songs.
+    at_a_time
+        Songs that are worked on side by side.
+
+    Returns
+    -------
+    list
+        The probes, those of songs that are too large with their failure.
 
     Raises
     ------
     WriteError
-        So it is.
+        The others are too much together.
     """
+    found = []
     needed: dict[int, tuple[Path, float, float]] = {}
     for job, probe in zip(jobs, probes, strict=True):
         if probe.outcome is None:
             folder = job.manifest.parent
             there = next(p for p in (folder, *folder.parents) if p.exists())
-            device = os.stat(there).st_dev
-            _, working, kept = needed.get(device, (there, 0.0, 0.0))
-            most = max(working, at_a_time * probe.working_bytes)
-            needed[device] = (there, most, kept + probe.output_bytes)
+            error = lack_of_space(there, probe.working_bytes + probe.output_bytes)
+            if error is not None:
+                probe = Probe(Outcome(job, "failed", error=error))
+            else:
+                device = os.stat(there).st_dev
+                _, working, kept = needed.get(device, (there, 0.0, 0.0))
+                most = max(working, at_a_time * probe.working_bytes)
+                needed[device] = (there, most, kept + probe.output_bytes)
+        found.append(probe)
     for folder, working, kept in needed.values():
-        free = shutil.disk_usage(folder).free
-        if free < working + kept:
-            raise WriteError(
-                f'"{folder}": {(working + kept) / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} free',
-                hint="Free some space, choose another folder with --out, or --format flac.",
-            )
+        if error := lack_of_space(folder, working + kept):
+            raise error
+    return found
+
+
+def lack_of_space(folder: Path, needed_bytes: float) -> WriteError | None:
+    """Give an error if a folder's disk has too little space."""
+    free = shutil.disk_usage(folder).free
+    if needed_bytes <= free:
+        return None
+    return WriteError(
+        f'"{folder}": {needed_bytes / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} free',
+        hint="Free some space, choose another folder with --out, or --format flac.",
+    )
 
 
 def as_karaoke_error(error: Exception, source: Path) -> KaraokeError:

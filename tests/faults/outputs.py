@@ -324,3 +324,14 @@ def twenty_songs_of_which_three_are_poisoned(bench: Bench) -> None:
     assert again.returncode == 0, again.stderr
     assert [n for n, status in enumerate(done_now) if status == "done"] == list(poisoned)
     assert done_now.count("skipped") == 17
+
+
+@fault("disk full")
+def a_song_that_declares_too_much_fails_alone(bench: Bench) -> None:
+    good = bench.song("good.wav")
+    content = bytearray(bench.song("whole.flac", channels=8).read_bytes())
+    content[21] |= 0x0F  # the 36 bits of the number of samples
+    content[22:26] = b"\xff" * 4
+    done = bench.split(bench.put("liar.flac", bytes(content)), good, "--json")
+    codes = [json.loads(line).get("error", {}).get("exit", 0) for line in done.stdout.splitlines()]
+    assert (done.returncode, codes) == (3, [74, 0]), done.stdout

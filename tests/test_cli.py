@@ -279,7 +279,13 @@ def test_stopping_leaves_nothing_behind(
     soundfile.write(tmp_path / "long.wav", long_song.T, 44100)
     command = [sys.executable, "-m", "karaoke", "split", "long.wav", "-n", str(tiny_model)]
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run under nohup ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     folder = tmp_path / "separated" / "long"
     deadline = time.monotonic() + 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import string
@@ -60,6 +61,7 @@ class Job:
 
 def read_list(data: bytes) -> list[Path]:
     """Read names of songs, separated by NUL if there is any, or else one a line."""
+    data = data.removeprefix(codecs.BOM_UTF8)  # Windows' editors write it
     names = data.split(b"\0") if b"\0" in data else data.splitlines()
     return [Path(os.fsdecode(name)) for name in names if name.strip()]
 

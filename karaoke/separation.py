@@ -79,6 +79,20 @@ def stem_names(network_stems: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*network_stems, "instrumental")))
 
 
+def check_overlap(overlap: float | None) -> None:
+    """Refuse an overlap that is impossible; None is the model's.
+
+    Raises
+    ------
+    UsageError
+        It is not in [0, 1).
+    """
+    if overlap is not None and not 0 <= overlap < 1:
+        raise UsageError(
+            f"overlap {overlap} is not in [0, 1)", hint="The default is a good choice."
+        )
+
+
 def usable_cores() -> int:
     """Count the processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -117,10 +131,7 @@ class Separator:
         self.network = network.eval()
         self.sample_rate = header.sample_rate
         self.overlap = header.overlap if overlap is None else overlap
-        if not 0 <= self.overlap < 1:
-            raise UsageError(
-                f"overlap {self.overlap} is not in [0, 1)", hint="The default is a good choice."
-            )
+        check_overlap(self.overlap)
         self.segment_length = round(header.segment_seconds * header.sample_rate)
         self.network_channels = header.channels
         self.network_stems = header.stems

@@ -63,6 +63,7 @@ def test_what_was_written_by_karaoke_is_no_song(tmp_path: Path) -> None:
 def test_lists_are_lines_or_zero_terminated() -> None:
     assert read_list(b"a.mp3\nb c.mp3\r\n\n") == [Path("a.mp3"), Path("b c.mp3")]
     assert read_list(b"a\nb.mp3\0c.mp3\0") == [Path("a\nb.mp3"), Path("c.mp3")]
+    assert read_list(b"\xef\xbb\xbfa.mp3\r\n") == [Path("a.mp3")], "as Windows' editors write it"
     assert read_list(b"\xff.mp3") == [Path("\udcff.mp3")]
 
 

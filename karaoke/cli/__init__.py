@@ -119,7 +119,7 @@ def refuse_usage(error: Any) -> NoReturn:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         sys.exit(ExitCode.USAGE)
-    told = error.format_message().rstrip(".")
+    told = error.format_message().rstrip(".?")
     command = getattr(getattr(error, "ctx", None), "command_path", "karaoke")
     fail(UsageError(told, hint=f"See {command} --help."))
 

@@ -9,13 +9,10 @@ import typer
 
 #: Panels of the help.
 INPUT, OUTPUT, MODEL, REPORT = "Songs", "Results", "Model", "Reports"
+# As text: a path of "", a script's unset variable, would be the current folder.
 Songs = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="[SONG...]",
-        help="Sound or video files, folders, @LIST, - for stdin.",
-        readable=False,
-    ),
+    list[str] | None,
+    typer.Argument(metavar="[SONG...]", help="Sound or video files, folders, @LIST, - for stdin."),
 ]
 Recursive = Annotated[
     bool, typer.Option("-r", "--recursive", help="Folders of folders.", rich_help_panel=INPUT)

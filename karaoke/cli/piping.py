@@ -52,7 +52,8 @@ def pipe_song(
     from karaoke.audio import can_be_piped
 
     if len(songs) != 1 or len(stems) != 1:
-        raise UsageError("-o -: one song and one stem only", hint="Add --stems instrumental.")
+        said = f"-o -: one song and one stem only, not {len(songs)} and {len(stems)}"
+        raise UsageError(said, hint="Name one song, and --stems instrumental.")
     if sys.stdout.isatty():
         raise UsageError("-o -: standard output is a terminal", hint="Send it to a program.")
     path, stdin = songs[0].path, cast(BufferedReader, sys.stdin.buffer)

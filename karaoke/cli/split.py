@@ -95,8 +95,9 @@ def model_loader(
     model: str, device: str, overlap: float | None, console: Console
 ) -> tuple[Callable[[], Separator], str]:
     """Make what loads the model when the first song needs it, and says so; name its device."""
-    from karaoke.separation import choose_device, load_model
+    from karaoke.separation import check_overlap, choose_device, load_model
 
+    check_overlap(overlap)
     chosen, reason = choose_device(device)
 
     def load() -> Separator:
@@ -194,13 +195,13 @@ def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def gather(songs: list[Path], from_file: Path | None, recursive: bool) -> list[Song]:
+def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[Song]:
     """Collect the songs from the arguments, their folders and lists.
 
     Raises
     ------
     UsageError
-        None were named.
+        None were named, or one has an empty name.
     NoInputError
         A list cannot be read, or a folder holds none.
     """
@@ -208,10 +209,12 @@ def gather(songs: list[Path], from_file: Path | None, recursive: bool) -> list[S
 
     inputs: list[Path] = []
     for song in songs:
-        if str(song).startswith("@") and not os.path.exists(song):
-            inputs += read_list(read_bytes(Path(str(song)[1:])))
+        if not song:
+            raise UsageError('"" names no song', hint="Is a variable empty?")
+        if song.startswith("@") and not os.path.exists(song):
+            inputs += read_list(read_bytes(Path(song[1:])))
         else:
-            inputs.append(song)
+            inputs.append(Path(song))
     if from_file is not None:
         inputs += read_list(read_bytes(from_file))
     if not inputs:

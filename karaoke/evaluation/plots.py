@@ -24,7 +24,7 @@ try:
     from matplotlib.figure import Figure as Picture
     from matplotlib.figure import SubFigure
 except ImportError as error:
-    raise UsageError(f"--plot: {error}", hint="Run pip install 'karaoke[plot]'.") from error
+    raise UsageError(f"--plot: {error}", hint="Run pip install matplotlib.") from error
 
 KINDS = (".png", ".pdf", ".svg")
 #: Length of the part of a song whose spectrograms are shown.

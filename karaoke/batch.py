@@ -215,6 +215,11 @@ def look_at(
         return list(pool.map(look, jobs))
 
 
+def nearest(folder: Path) -> Path:
+    """Give the folder, or what is there already of the way to it."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
 def check_can_be_made(folder: Path) -> None:
     """Refuse a folder that is not there and cannot be made, or may not be written.
 
@@ -223,7 +228,7 @@ def check_can_be_made(folder: Path) -> None:
     OutputExistsError, PermissionDeniedError
         So it is.
     """
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = nearest(folder)
     with writing_to(there):
         if not there.is_dir():
             raise NotADirectoryError
@@ -284,8 +289,7 @@ def check_space(jobs: Sequence[Job], probes: Sequence[Probe], at_a_time: int) ->
     needed: dict[int, tuple[Path, float, float]] = {}
     for job, probe in zip(jobs, probes, strict=True):
         if probe.outcome is None:
-            folder = job.manifest.parent
-            there = next(p for p in (folder, *folder.parents) if p.exists())
+            there = nearest(job.manifest.parent)
             error = lack_of_space(there, probe.working_bytes + probe.output_bytes)
             if error is not None:
                 probe = Probe(Outcome(job, "failed", error=error))

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from karaoke.errors import LockedError, PermissionDeniedError
-from karaoke.planning import Job
+from karaoke.planning import Job, printable
 
 FORMAT = 1
 
@@ -53,11 +53,6 @@ def identify(source: Path) -> dict[str, Any]:
         "size_bytes": status.st_size,
         "modified_ns": status.st_mtime_ns,
     }
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    """Give a path as text that JSON holds; bytes that are no UTF-8 show as question marks."""
-    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def describe(

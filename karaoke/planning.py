@@ -59,6 +59,11 @@ class Job:
     manifest: Path
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    """Give a path as text that every encoding holds; bytes that are no UTF-8 are marked."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
+
+
 def read_list(data: bytes) -> list[Path]:
     """Read names of songs, separated by NUL if there is any, or else one a line."""
     data = data.removeprefix(codecs.BOM_UTF8)  # Windows' editors write it

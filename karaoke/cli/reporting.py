@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from karaoke.errors import KaraokeError, UsageError, WriteError
+from karaoke.planning import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +68,7 @@ class Reporter:
         if self.progress == "none":
             return nullcontext()
         if self.progress == "json":
-            return json_progress(as_text(job.source))
+            return json_progress(printable(job.source))
         return progress_display(self.console, job.source, bar=self.progress == "auto")
 
     def report(self, outcome: Outcome, alone: bool) -> None:
@@ -109,9 +110,9 @@ class Reporter:
     def _print_json(self, outcome: Outcome) -> None:
         """Print one object, on one line."""
         entry: dict[str, Any] = {
-            "song": as_text(outcome.job.source),
+            "song": printable(outcome.job.source),
             "status": outcome.status,
-            "outputs": {stem: {"path": as_text(p)} for stem, p in outcome.job.outputs.items()},
+            "outputs": {stem: {"path": printable(p)} for stem, p in outcome.job.outputs.items()},
             **self.facts,
         }
         result = outcome.result
@@ -150,15 +151,10 @@ def error_object(error: KaraokeError) -> dict[str, Any]:
     """Give an error as JSON has it."""
     return {
         "code": error.code,
-        "message": as_text(error.message),
+        "message": printable(error.message),
         "hint": error.hint,
         "exit": int(error.exit_code),
     }
-
-
-def as_text(path: str | os.PathLike[str]) -> str:
-    """Give a path as text that every encoding holds; bytes that are no UTF-8 are marked."""
-    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def print_json(entry: dict[str, Any]) -> None:

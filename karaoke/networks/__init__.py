@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
+from karaoke.networks.band_split_ensemble import BandSplitEnsemble, BandSplitEnsembleConfig
 from karaoke.networks.cnn_binary_mask import CNNBinaryMask, CNNBinaryMaskConfig
 from karaoke.networks.lstm_mask import LSTMMask, LSTMMaskConfig
 from karaoke.networks.open_unmix import OpenUnmix, OpenUnmixConfig
@@ -21,6 +22,7 @@ from karaoke.networks.unet_soft_mask import UNetSoftMask, UNetSoftMaskConfig
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "band_split_bilstm": (BandSplitBiLSTM, BandSplitConfig),
+    "band_split_ensemble": (BandSplitEnsemble, BandSplitEnsembleConfig),
     "cnn_binary_mask": (CNNBinaryMask, CNNBinaryMaskConfig),
     "lstm_mask": (LSTMMask, LSTMMaskConfig),
     "open_unmix": (OpenUnmix, OpenUnmixConfig),

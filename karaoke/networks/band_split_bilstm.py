@@ -52,6 +52,10 @@ class BandSplitConfig:
     stereo_difference: bool = True
     dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Make a tuple of the list of edges that a checkpoint's header holds."""
+        object.__setattr__(self, "band_edges_hz", tuple(self.band_edges_hz))
+
 
 class ResidualBiLSTM(nn.Module):
     """Norm, BiLSTM, linear layer and residual, along the middle axis of ``(rows, steps, D)``."""

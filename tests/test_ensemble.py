@@ -1,0 +1,72 @@
+"""Networks that vote: the masks are the mean of the members', and one file holds them all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
+from karaoke.errors import ModelError
+from karaoke.networks.band_split_ensemble import BandSplitEnsembleConfig
+from karaoke.training.combine import combine
+from tests.launching import run_karaoke
+
+
+@pytest.fixture
+def members(tmp_path: Path, tiny_header: Header) -> list[Path]:
+    """Write two networks of different sizes and weights."""
+    paths = []
+    for seed, hidden in enumerate((8, 12)):
+        torch.manual_seed(seed)
+        header = replace(tiny_header, config={**tiny_header.config, "hidden": hidden})
+        network = build_network(header)
+        network.calibrate(0.1 * torch.randn(4, 2, 8000))  # type: ignore[operator]
+        paths.append(tmp_path / f"member{seed}.safetensors")
+        save_checkpoint(paths[-1], network, header)
+    return paths
+
+
+def test_the_masks_are_the_mean_of_the_members(members: list[Path], tmp_path: Path) -> None:
+    combine(members, tmp_path / "ensemble.safetensors")
+    ensemble, header = load_checkpoint(tmp_path / "ensemble.safetensors")
+    assert header.architecture == "band_split_ensemble"
+    mixture = torch.randn(2, 2, 7000)
+    with torch.no_grad():
+        first, second = (load_checkpoint(path)[0](mixture) for path in members)
+        voted = ensemble(mixture)
+    assert (first - second).norm() > 0.05 * first.norm()  # else the mean says nothing
+    # Half precision, and no more than that, is lost.
+    assert (voted - (first + second) / 2).norm() < 1e-3 * voted.norm()
+
+
+def test_an_ensemble_may_be_small(members: list[Path], tmp_path: Path) -> None:
+    combine(members, tmp_path / "ensemble.safetensors")
+    apart = sum(path.stat().st_size for path in members)
+    assert (tmp_path / "ensemble.safetensors").stat().st_size < 0.7 * apart
+
+
+def test_an_ensemble_splits_songs(members: list[Path], tmp_path: Path, song: Path) -> None:
+    combine(members, tmp_path / "ensemble.safetensors")
+    done = run_karaoke(
+        *("split", song, "-o", tmp_path / "out", "-n", tmp_path / "ensemble.safetensors", "-q")
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_members_that_cannot_vote_are_refused(members: list[Path], tmp_path: Path) -> None:
+    network, header = load_checkpoint(members[1])
+    save_checkpoint(members[1], network, replace(header, overlap=0.5))
+    with pytest.raises(ModelError, match=r"member1.*cannot vote"):
+        combine(members, tmp_path / "ensemble.safetensors")
+    assert not (tmp_path / "ensemble.safetensors").exists()
+
+
+def test_members_need_one_transform() -> None:
+    with pytest.raises(ModelError, match="one transform"):
+        BandSplitEnsembleConfig(({}, {"n_fft": 2048, "hop_length": 512}))
+    with pytest.raises(ModelError, match="one transform"):
+        BandSplitEnsembleConfig(())

@@ -209,6 +209,12 @@ def test_one_bad_song_does_not_stop_the_others(
     assert not (tmp_path / "separated/bad").exists()
 
 
+def test_a_song_in_the_place_of_a_command(run_karaoke: Run, song: Path) -> None:
+    done = run_karaoke(song)
+    assert done.returncode == 2
+    assert f"To split it: karaoke split {song}" in done.stderr
+
+
 def test_songs_with_the_same_name_are_refused_before_any_work(
     run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

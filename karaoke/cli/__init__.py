@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import signal
 import sys
 import time
@@ -121,7 +122,10 @@ def refuse_usage(error: Any) -> NoReturn:
         sys.exit(ExitCode.USAGE)
     told = error.format_message().rstrip(".?")
     command = getattr(getattr(error, "ctx", None), "command_path", "karaoke")
-    fail(UsageError(told, hint=f"See {command} --help."))
+    hint = f"See {command} --help."
+    if told.startswith("No such command") and os.path.exists(sys.argv[1]):
+        hint = f"To split it: karaoke split {shlex.quote(sys.argv[1])}"
+    fail(UsageError(told, hint=hint))
 
 
 def main() -> None:

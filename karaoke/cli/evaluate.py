@@ -69,6 +69,7 @@ Resume = Annotated[
     bool, typer.Option("--resume/--no-resume", help="Use what FILE.lines of --json holds.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
 
 
 def evaluate(
@@ -85,6 +86,7 @@ def evaluate(
     plot: PlotFile = None,
     resume: Resume = True,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Measure models on songs whose stems are known.
 

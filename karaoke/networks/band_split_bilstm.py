@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from karaoke.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
 from karaoke.networks.masking import MaskingNetwork
@@ -39,6 +42,9 @@ class BandSplitConfig:
         Whether the difference of two channels is a third input: what is in the middle is not in it.
     dropout
         Share of the features that every residual branch loses in training.
+    shared_bands
+        Whether neighbouring bands of the same width in Hz share their layers, so that what is
+        learned of a partial in one of them is known in the others.
     """
 
     n_fft: int = 4096
@@ -51,6 +57,7 @@ class BandSplitConfig:
     magnitude_exponent: float = 0.3
     stereo_difference: bool = True
     dropout: float = 0.0
+    shared_bands: bool = False
 
     def __post_init__(self) -> None:
         """Make a tuple of the list of edges that a checkpoint's header holds."""
@@ -112,8 +119,11 @@ class BandSplitBiLSTM(MaskingNetwork):
         )
         self.config = config
         self.widths = band_widths(config.band_edges_hz, sample_rate=sample_rate, n_fft=config.n_fft)
+        self.groups = equal_bands(config.band_edges_hz, shared=config.shared_bands)
+        # In bins; equal widths in Hz differ by one bin at most.
+        widest = [max(self.widths[group]) for group in self.groups]
         bands, features = len(self.widths), config.features
-        self.embed = nn.ModuleList(nn.Linear(self.views * w, features) for w in self.widths)
+        self.embed = nn.ModuleList(nn.Linear(self.views * w, features) for w in widest)
         self.over_time = nn.ModuleList(
             ResidualBiLSTM(features, config.hidden, config.dropout) for _ in range(config.layers)
         )
@@ -129,7 +139,7 @@ class BandSplitBiLSTM(MaskingNetwork):
                 nn.Tanh(),
                 nn.Linear(config.mask_hidden, masks * width),
             )
-            for width in self.widths
+            for width in widest
         )
 
     def power(self, spectrogram: Tensor) -> Tensor:
@@ -167,8 +177,12 @@ class BandSplitBiLSTM(MaskingNetwork):
         views = self.standardise(spectrogram)
         batch, frames = views.shape[0], views.shape[-1]
         views = views.permute(0, 3, 1, 2)  # (B, T, V, F)
-        split = zip(self.embed, torch.split(views, list(self.widths), dim=-1), strict=True)
-        features = torch.stack([layer(band.flatten(2)) for layer, band in split], dim=1)
+        split = torch.split(views, list(self.widths), dim=-1)
+        embedded = [
+            layer(pad_and_stack(split[group]).flatten(3))  # (B, bands of the group, T, D)
+            for layer, group in zip(self.embed, self.groups, strict=True)
+        ]
+        features = torch.cat(embedded, dim=1)
         features = features + self.band_embedding[:, None]  # (B, K, T, D)
         bands = len(self.widths)
         for along_time, along_bands in zip(self.over_time, self.over_bands, strict=True):
@@ -176,10 +190,27 @@ class BandSplitBiLSTM(MaskingNetwork):
             features = features.view(batch, bands, frames, -1).transpose(1, 2)  # (B, T, K, D)
             features = along_bands(features.flatten(0, 1))  # (B * T, K, D)
             features = features.view(batch, frames, bands, -1).transpose(1, 2)  # (B, K, T, D)
-        estimated = [
-            layer(features[:, band]).view(batch, frames, self.stems, self.channels, width)
-            for band, (layer, width) in enumerate(zip(self.estimate, self.widths, strict=True))
-        ]
+        estimated = []
+        for layer, group in zip(self.estimate, self.groups, strict=True):
+            masks = layer(features[:, group])  # (B, bands of the group, T, S * C * width)
+            masks = masks.view(*masks.shape[:3], self.stems, self.channels, -1)
+            estimated += [
+                band[..., :width]
+                for band, width in zip(masks.unbind(1), self.widths[group], strict=True)
+            ]
         return (
             torch.cat(estimated, dim=-1).float().sigmoid().permute(0, 2, 3, 4, 1)
         )  # (B, S, C, F, T)
+
+
+def equal_bands(edges_hz: Sequence[float], *, shared: bool) -> list[slice]:
+    """Group neighbouring bands of the same width in Hz; unless shared, each by itself."""
+    widths = [high - low for low, high in itertools.pairwise(edges_hz)]
+    starts = [b for b in range(len(widths)) if not shared or b == 0 or widths[b] != widths[b - 1]]
+    return [slice(*ends) for ends in itertools.pairwise([*starts, len(widths)])]
+
+
+def pad_and_stack(bands: Sequence[Tensor]) -> Tensor:
+    """Stack bands ``(B, T, V, width)`` on the second axis, with zeros up to the widest."""
+    widest = max(band.shape[-1] for band in bands)
+    return torch.stack([functional.pad(b, (0, widest - b.shape[-1])) for b in bands], dim=1)

@@ -47,14 +47,15 @@ def test_default_size() -> None:
     assert sum(p.numel() for p in network.parameters()) == 1_843_218
 
 
-@pytest.fixture
-def network() -> BandSplitBiLSTM:
+@pytest.fixture(params=[False, True], ids=["own layers", "shared layers"])
+def network(request: pytest.FixtureRequest) -> BandSplitBiLSTM:
     """Build a small network with random weights."""
     torch.manual_seed(1)
     config = BandSplitConfig(
         n_fft=512,
         hop_length=128,
-        band_edges_hz=(0.0, 500.0, 2000.0, 22050.0),
+        band_edges_hz=(0.0, 500.0, 1000.0, 1500.0, 4000.0, 22050.0),
+        shared_bands=request.param,
         features=8,
         hidden=8,
         layers=2,
@@ -74,6 +75,16 @@ def test_the_difference_of_the_channels_is_an_input_of_its_own(network: BandSpli
     plain = BandSplitBiLSTM(without, sample_rate=44100, channels=2, stems=("vocals",))
     assert plain.compress(plain.stft(mixture)).shape[1] == 2
     assert plain(mixture).shape == (1, 1, 2, 3000)
+
+
+def test_bands_of_one_width_may_share_their_layers(network: BandSplitBiLSTM) -> None:
+    shared = network.config.shared_bands
+    assert network.widths[:3] == (6, 6, 5)  # the third needs padding
+    if shared:
+        assert network.groups == [slice(0, 3), slice(3, 4), slice(4, 5)]
+    else:
+        assert network.groups == [slice(band, band + 1) for band in range(5)]
+    assert len(network.embed) == len(network.estimate) == (3 if shared else 5)
 
 
 def test_dropout_is_for_training_only(network: BandSplitBiLSTM) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -206,7 +207,11 @@ class BandSplitBiLSTM(MaskingNetwork):
 def equal_bands(edges_hz: Sequence[float], *, shared: bool) -> list[slice]:
     """Group neighbouring bands of the same width in Hz; unless shared, each by itself."""
     widths = [high - low for low, high in itertools.pairwise(edges_hz)]
-    starts = [b for b in range(len(widths)) if not shared or b == 0 or widths[b] != widths[b - 1]]
+    starts = [
+        band
+        for band, width in enumerate(widths)
+        if not (shared and band and math.isclose(width, widths[band - 1], rel_tol=0.01))
+    ]
     return [slice(*ends) for ends in itertools.pairwise([*starts, len(widths)])]
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import numpy as np
 import pytest
 
+from karaoke import load_audio
 from karaoke.catalogue import (
     DEFAULT_MODEL,
     available_models,
@@ -15,7 +19,7 @@ from karaoke.catalogue import (
     find_model,
     shipped_models,
 )
-from karaoke.checkpoints import load_checkpoint
+from karaoke.checkpoints import load_checkpoint, read_header
 from karaoke.conversion import CONVERTERS
 from karaoke.errors import ModelError
 
@@ -71,3 +75,20 @@ def test_every_model_that_ships_is_whole_and_documented() -> None:
         assert facts["size_bytes"] == len(content) < 30e6
         assert facts["sha256"] == hashlib.sha256(content).hexdigest()
         assert header.segment_seconds > 0
+
+
+@pytest.mark.parametrize("name", sorted(shipped_models()))
+def test_every_model_that_ships_splits_a_song(
+    run_karaoke: Callable[..., CompletedProcess[str]], name: str, song: Path, tmp_path: Path
+) -> None:
+    done = run_karaoke("split", song, "--model", name, "-o", tmp_path, "-q")
+    assert done.returncode == 0, done.stderr
+    mixture = load_audio(song)[0]
+    stems = {Path(line).stem: load_audio(line)[0] for line in done.stdout.splitlines()}
+    assert stems.keys() == {*read_header(find_model(name)).stems, "instrumental"}
+    assert all(stem.shape == mixture.shape for stem in stems.values())
+    vocals, instrumental = stems["vocals"], stems["instrumental"]
+    assert np.abs(vocals + instrumental - mixture).max() < 1e-4
+    # Neither is empty, nor the song itself.
+    energies = [np.square(audio).sum() for audio in (vocals, instrumental, mixture)]
+    assert min(energies) > 1e-3 * energies[-1]

@@ -54,8 +54,9 @@ class Singers:
         speech = rng.random() < self.speech_share
         role = "speech" if (speech and "speech" in self.pools) else "vocals"
         recording = self.pools[role if role in self.pools else "speech"].draw(rng)
-        # Makam singers move in pitch by themselves; voicebanks and speech have to be led.
-        moves = recording.group.startswith("makam")
+        # Makam singers, and who sings made-up tunes (karaoke.training.singing), move in pitch by
+        # themselves; voicebanks and speech have to be led.
+        moves = recording.group.startswith(("makam", "sung"))
         tune = augment.melody(rng, self.length, SAMPLE_RATE, spread=1.5 if moves else 4.0)
         # Slower makes longer vowels; most of all speech lacks them.
         tune = tune * 2.0 ** (rng.normal(-4 if role == "speech" else 0, 3) / 12)

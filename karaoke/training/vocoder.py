@@ -1,0 +1,122 @@
+"""A voice as pitch, spectral envelope and aperiodicity, each of which can be changed by itself.
+
+The analysis and the synthesis are those of WORLD (M. Morise, F. Yokomori and K. Ozawa, "WORLD: a
+vocoder-based high-quality speech synthesis system for real-time applications", IEICE Transactions
+E99-D(7), 2016), by the package ``pyworld``, which is needed to render only, not to train.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karaoke.errors import NoInputError
+from karaoke.training.corpus import SAMPLE_RATE
+
+FRAME_SECONDS = 0.005
+FRAMES_PER_SECOND = 200
+#: The lowest and highest pitch that is looked for and sung.
+PITCH_RANGE_HZ = (70.0, 900.0)
+BINS = 1025
+#: Logarithm of the power of silence.
+SILENCE = -32.0
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A voice in frames of 5 ms.
+
+    Parameters
+    ----------
+    pitch_hz
+        ``(T,)``; zero where it has none.
+    envelope
+        ``(T, BINS)``: natural logarithm of the power.
+    aperiodicity
+        ``(T, BINS)``: share of noise, in [0, 1].
+    """
+
+    pitch_hz: Array
+    envelope: Array
+    aperiodicity: Array
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return len(self.pitch_hz)
+
+    def read(self, positions: Array) -> Frames:
+        """Read at positions between frames, as many as wanted and in any order."""
+        positions = positions.clip(0, len(self) - 1)
+        low = positions.astype(np.int64)
+        high = np.minimum(low + 1, len(self) - 1)
+        share = (positions - low)[:, None]
+        return Frames(
+            self.pitch_hz[np.round(positions).astype(np.int64)],
+            (1 - share) * self.envelope[low] + share * self.envelope[high],
+            (1 - share) * self.aperiodicity[low] + share * self.aperiodicity[high],
+        )
+
+
+def warp(frames: Frames, factor: float) -> Frames:
+    """Move all formants by a factor, as a longer or shorter vocal tract does."""
+    bins = np.arange(BINS)
+    low = np.minimum(bins / factor, BINS - 1)
+    first = low.astype(np.int64)
+    second = np.minimum(first + 1, BINS - 1)
+    share = low - first
+    return Frames(
+        frames.pitch_hz,
+        *(
+            (1 - share) * rows[:, first] + share * rows[:, second]
+            for rows in (frames.envelope, frames.aperiodicity)
+        ),
+    )
+
+
+def world() -> Any:
+    """Import ``pyworld``.
+
+    Raises
+    ------
+    NoInputError
+        It is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            # It looks its own version up in an old-fashioned way.
+            warnings.simplefilter("ignore")
+            import pyworld
+    except ImportError as error:
+        raise NoInputError(
+            "pyworld is not installed", hint="pip install pyworld 'setuptools<81'."
+        ) from error
+    return pyworld
+
+
+def analyse(mono: NDArray[np.float32]) -> Frames:
+    """Take a voice apart; ``(samples,)`` at 44.1 kHz."""
+    samples = mono.astype(np.float64)
+    low, high = PITCH_RANGE_HZ
+    pitch, times = world().dio(samples, SAMPLE_RATE, f0_floor=low, f0_ceil=high)
+    pitch = world().stonemask(samples, pitch, times, SAMPLE_RATE)
+    size = 2 * (BINS - 1)
+    envelope = world().cheaptrick(samples, pitch, times, SAMPLE_RATE, fft_size=size)
+    aperiodicity = world().d4c(samples, pitch, times, SAMPLE_RATE, fft_size=size)
+    return Frames(pitch, np.log(envelope.clip(np.exp(SILENCE))), aperiodicity)
+
+
+def synthesise(frames: Frames) -> NDArray[np.float32]:
+    """Put a voice together: ``(samples,)`` at 44.1 kHz."""
+    samples: Array = world().synthesize(
+        np.ascontiguousarray(frames.pitch_hz),
+        np.ascontiguousarray(np.exp(frames.envelope)),
+        np.ascontiguousarray(frames.aperiodicity.clip(0.001, 0.999)),
+        SAMPLE_RATE,
+    )
+    return samples.astype(np.float32)

@@ -9,12 +9,11 @@ sources. Singing of this kind has a vocoder's phase; half of what is learned fro
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -255,7 +254,7 @@ def write_corpus(
     NoInputError
         The corpus has no voices, or ``pyworld`` is missing.
     """
-    facts: dict[str, dict[str, Any]] = {row["path"]: row for row in read_manifest(corpus)}
+    facts = {row["path"]: row for row in read_manifest(corpus)}
     train = [r for r in load_corpus([corpus], cache, workers=workers) if r.split == "train"]
     roles = [[r for r in train if r.role == role] for role in ("vocals", "speech")]
     pools = [Pool(voices) for voices in roles if voices]
@@ -270,19 +269,30 @@ def write_corpus(
         tasks.append((recording, (seed, index), root / "sung" / f"{index:04}.flac"))
     with ProcessPoolExecutor(workers) as pool:
         lengths = list(pool.map(partial(write_file, seconds=seconds), tasks))
+    write_manifest(
+        root, [(r, p, n) for (r, _, p), n in zip(tasks, lengths, strict=True) if n], facts
+    )
+
+
+def write_manifest(
+    root: Path,
+    sung: Sequence[tuple[Recording, Path, float]],
+    facts: Mapping[str, Mapping[str, str]],
+) -> None:
+    """List what was sung, by whose voice, with whose licence: recording, file, seconds."""
     lines = ["\t".join(COLUMNS)]
-    for (recording, _, path), length in zip(tasks, lengths, strict=True):
-        if length:
-            row = facts[recording.path] | {
-                "path": f"sung/{path.name}",
-                "role": "vocals",
-                # One group for all speakers, lest they outnumber the singers.
-                "group": f"sung-{recording.group if recording.role == 'vocals' else 'speech'}",
-                "seconds": f"{length:.1f}",
-                "channels": "1",
-                "note": "sung anew from syllables",
-            }
-            lines.append("\t".join(row.get(column, "") for column in COLUMNS))
+    for recording, path, seconds in sung:
+        row = {
+            **facts[recording.path],
+            "path": f"sung/{path.name}",
+            "role": "vocals",
+            # One group for all speakers, lest they outnumber the singers.
+            "group": f"sung-{recording.group if recording.role == 'vocals' else 'speech'}",
+            "seconds": f"{seconds:.1f}",
+            "channels": "1",
+            "note": "sung anew from syllables",
+        }
+        lines.append("\t".join(row.get(column, "") for column in COLUMNS))
     (root / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

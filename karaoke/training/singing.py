@@ -204,7 +204,7 @@ def sing_file(recording: Recording, seed: tuple[int, int], seconds: float) -> ND
     frames = analyse(recording.read(start, length)[0])
     lines = []
     for _ in range(2):
-        # A vocal tract of another length, after that other recordings of a voice are of.
+        # Another singer for each line: a vocal tract of another length.
         syllables = list(cut_syllables(warp(frames, float(rng.uniform(0.85, 1.18)))))
         if len(syllables) < 5:
             return np.zeros(0, dtype=np.float32)

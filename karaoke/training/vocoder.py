@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from karaoke.errors import NoInputError
 from karaoke.training.corpus import SAMPLE_RATE
 
-FRAME_SECONDS = 0.005
 FRAMES_PER_SECOND = 200
 #: The lowest and highest pitch that is looked for and sung.
 PITCH_RANGE_HZ = (70.0, 900.0)

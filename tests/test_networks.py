@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from karaoke.errors import ModelError
 from karaoke.networks import NETWORKS
-from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
+from karaoke.networks.band_split_bilstm import HINTS, BandSplitBiLSTM, BandSplitConfig
 from karaoke.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
 
 
@@ -47,7 +47,14 @@ def test_default_size() -> None:
     assert sum(p.numel() for p in network.parameters()) == 1_843_218
 
 
-@pytest.fixture(params=[False, True], ids=["own layers", "shared layers"])
+@pytest.fixture(
+    params=[
+        {},
+        {"shared_bands": True},
+        {"shared_bands": True, "stereo_centre": True, "local_channels": 4, "local_layers": 2},
+    ],
+    ids=["own layers", "shared layers", "convolutions"],
+)
 def network(request: pytest.FixtureRequest) -> BandSplitBiLSTM:
     """Build a small network with random weights."""
     torch.manual_seed(1)
@@ -55,26 +62,52 @@ def network(request: pytest.FixtureRequest) -> BandSplitBiLSTM:
         n_fft=512,
         hop_length=128,
         band_edges_hz=(0.0, 500.0, 1000.0, 1500.0, 4000.0, 22050.0),
-        shared_bands=request.param,
         features=8,
         hidden=8,
         layers=2,
         mask_hidden=16,
+        **request.param,
     )
     built = BandSplitBiLSTM(config, sample_rate=44100, channels=2, stems=("vocals", "drums"))
+    for name, parameter in built.named_parameters():
+        if name.startswith("local_") and not parameter.any():  # they add nothing before training
+            torch.nn.init.normal_(parameter, std=0.1)
     return built.eval()
 
 
 def test_the_difference_of_the_channels_is_an_input_of_its_own(network: BandSplitBiLSTM) -> None:
     mixture = torch.randn(1, 2, 3000)
     views = network.compress(network.stft(mixture))
-    assert views.shape[1] == 3
+    assert views.shape[1] == network.views == 3 + network.config.stereo_centre
     centred = network.compress(network.stft(mixture[:, :1].expand(-1, 2, -1)))
     assert centred[:, 2].max() < 0.1 * centred[:, 0].mean()
     without = dataclasses.replace(network.config, stereo_difference=False)
     plain = BandSplitBiLSTM(without, sample_rate=44100, channels=2, stems=("vocals",))
-    assert plain.compress(plain.stft(mixture)).shape[1] == 2
+    assert plain.compress(plain.stft(mixture)).shape[1] == network.views - 1
     assert plain(mixture).shape == (1, 1, 2, 3000)
+
+
+def test_the_centre_is_what_the_channels_have_in_common() -> None:
+    config = BandSplitConfig(n_fft=512, hop_length=128, stereo_centre=True, magnitude_exponent=1.0,
+                             band_edges_hz=(0.0, 500.0, 22050.0))  # fmt: skip
+    network = BandSplitBiLSTM(config, sample_rate=44100, channels=2, stems=("vocals",))
+    mono = torch.randn(1, 1, 3000)
+    left, _, _, centre = network.power(network.stft(mono.expand(-1, 2, -1)))[0]
+    torch.testing.assert_close(centre, 4 * left)
+    for other in (0 * mono, -mono):
+        aside = network.power(network.stft(torch.cat([mono, other], dim=1)))
+        assert aside[0, 3].max() == 0
+
+
+def test_convolutions_add_nothing_before_training() -> None:
+    bands = (0.0, 500.0, 1000.0, 9000.0, 22050.0)
+    config = BandSplitConfig(n_fft=512, hop_length=128, band_edges_hz=bands, local_channels=4)
+    network = BandSplitBiLSTM(config, sample_rate=44100, channels=2, stems=("vocals",))
+    assert network.local_bins == sum(network.widths[:3])  # bands that begin below 8 kHz
+    spectrogram = network.stft(torch.randn(1, 2, 3000))
+    masks, hints = network.model_bands(network.standardise(spectrogram))
+    assert hints.shape[1:3] == (HINTS, network.local_bins)
+    assert network.masks(spectrogram)[0, 0].equal(masks[0].sigmoid())
 
 
 def test_bands_of_one_width_may_share_their_layers(network: BandSplitBiLSTM) -> None:

@@ -15,6 +15,9 @@ from karaoke.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
 from karaoke.networks.masking import MaskingNetwork
 from karaoke.spectral import Stft
 
+#: Numbers per bin that bands hand to the convolutions, beside their masks.
+HINTS = 4
+
 
 @dataclass(frozen=True)
 class BandSplitConfig:
@@ -40,12 +43,23 @@ class BandSplitConfig:
     magnitude_exponent
         Magnitudes are raised to it before the first layer, so that quiet partials are seen.
     stereo_difference
-        Whether the difference of two channels is a third input: what is in the middle is not in it.
+        Whether the difference of two channels is a further input: what is in the middle is not in
+        it.
+    stereo_centre
+        Whether what two channels have alike is a further input.
     dropout
         Share of the features that every residual branch loses in training.
     shared_bands
         Whether neighbouring bands of the same width in Hz share their layers, so that what is
         learned of a partial in one of them is known in the others.
+    local_channels
+        Channels of convolutions over neighbouring bins and frames, before the bands are read and
+        after their masks are estimated; zero leaves them out. A band's D features cannot hold the
+        detail of all its bins: the convolutions see it.
+    local_layers
+        Of these convolutions, before the last one; each looks twice as far as the one before.
+    local_below_hz
+        Bins below it have them: where partials are apart.
     """
 
     n_fft: int = 4096
@@ -59,6 +73,10 @@ class BandSplitConfig:
     stereo_difference: bool = True
     dropout: float = 0.0
     shared_bands: bool = False
+    stereo_centre: bool = False
+    local_channels: int = 0
+    local_layers: int = 3
+    local_below_hz: float = 8000.0
 
     def __post_init__(self) -> None:
         """Make a tuple of the list of edges that a checkpoint's header holds."""
@@ -116,13 +134,13 @@ class BandSplitBiLSTM(MaskingNetwork):
             channels=channels,
             stems=stems,
             magnitude_exponent=config.magnitude_exponent,
-            views=channels + 1 if channels == 2 and config.stereo_difference else channels,
+            views=channels + (channels == 2) * (config.stereo_difference + config.stereo_centre),
         )
         self.config = config
         self.widths = band_widths(config.band_edges_hz, sample_rate=sample_rate, n_fft=config.n_fft)
         self.groups = equal_bands(config.band_edges_hz, shared=config.shared_bands)
         # In bins; equal widths in Hz differ by one bin at most.
-        widest = [max(self.widths[group]) for group in self.groups]
+        self.widest = widest = [max(self.widths[group]) for group in self.groups]
         bands, features = len(self.widths), config.features
         self.embed = nn.ModuleList(nn.Linear(self.views * w, features) for w in widest)
         self.over_time = nn.ModuleList(
@@ -133,23 +151,42 @@ class BandSplitBiLSTM(MaskingNetwork):
         )
         self.band_embedding = nn.Parameter(torch.zeros(bands, features))
         masks = self.stems * channels
+        # Bands with convolutions after them give each bin more to go by than its masks.
+        local = [
+            config.local_channels > 0 and config.band_edges_hz[group.start] < config.local_below_hz
+            for group in self.groups
+        ]
+        self.local_bins = sum(
+            sum(self.widths[group])
+            for group, has_local in zip(self.groups, local, strict=True)
+            if has_local
+        )
+        if config.local_channels:
+            size = {"channels": config.local_channels, "layers": config.local_layers}
+            self.local_views = convolutions(self.views, self.views, **size)
+            self.local_masks = convolutions(self.views + masks + HINTS, masks, **size)
         self.estimate = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(features),
                 nn.Linear(features, config.mask_hidden),
                 nn.Tanh(),
-                nn.Linear(config.mask_hidden, masks * width),
+                nn.Linear(config.mask_hidden, (masks + has_local * HINTS) * width),
             )
-            for width in widest
+            for width, has_local in zip(widest, local, strict=True)
         )
 
     def power(self, spectrogram: Tensor) -> Tensor:
-        """Give the power of the channels and of their difference: ``(B, V, F, T)``."""
-        views = spectrogram
-        if self.views > self.channels:
-            difference = spectrogram[:, :1] - spectrogram[:, 1:]
-            views = torch.cat([spectrogram, difference], dim=1)  # (B, V, F, T)
-        return super().power(views)
+        """Give the power of the channels, their difference and centre: ``(B, V, F, T)``."""
+        views = [super().power(spectrogram)]
+        if self.channels == 2:
+            left, right = spectrogram[:, :1], spectrogram[:, 1:]
+            if self.config.stereo_difference:
+                views.append(super().power(left - right))
+            if self.config.stereo_centre:
+                # Four times the cross-power is the power of the sum less that of the difference.
+                alike = left.real * right.real + left.imag * right.imag
+                views.append(4 * alike.clamp_min(0))
+        return torch.cat(views, dim=1)
 
     @torch.no_grad()
     def adopt(self, weights: dict[str, Tensor]) -> None:
@@ -175,10 +212,31 @@ class BandSplitBiLSTM(MaskingNetwork):
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""
-        views = self.standardise(spectrogram)
+        views = self.standardise(spectrogram)  # (B, V, F, T)
+        if not self.config.local_channels:
+            masks, _ = self.model_bands(views)
+        else:
+            low, high = views[:, :, : self.local_bins], views[:, :, self.local_bins :]
+            low = low + self.local_views(channels_last(low)).float()
+            masks, hints = self.model_bands(torch.cat([low, high], dim=2))
+            low_masks, high_masks = masks[:, :, : self.local_bins], masks[:, :, self.local_bins :]
+            known = channels_last(torch.cat([low, low_masks, hints], dim=1))
+            low_masks = low_masks + self.local_masks(known)
+            masks = torch.cat([low_masks, high_masks], dim=2)
+        masks = masks.float().sigmoid()
+        return masks.reshape(len(masks), self.stems, self.channels, *masks.shape[2:])
+
+    def model_bands(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Model what is seen ``(B, V, F, T)`` in bands.
+
+        Returns
+        -------
+        tuple
+            Masks before the sigmoid ``(B, S * C, F, T)``, and hints for the convolutions
+            ``(B, H, F', T)`` on the bins that have some.
+        """
         batch, frames = views.shape[0], views.shape[-1]
-        views = views.permute(0, 3, 1, 2)  # (B, T, V, F)
-        split = torch.split(views, list(self.widths), dim=-1)
+        split = torch.split(views.permute(0, 3, 1, 2), list(self.widths), dim=-1)
         embedded = [
             layer(pad_and_stack(split[group]).flatten(3))  # (B, bands of the group, T, D)
             for layer, group in zip(self.embed, self.groups, strict=True)
@@ -191,17 +249,18 @@ class BandSplitBiLSTM(MaskingNetwork):
             features = features.view(batch, bands, frames, -1).transpose(1, 2)  # (B, T, K, D)
             features = along_bands(features.flatten(0, 1))  # (B * T, K, D)
             features = features.view(batch, frames, bands, -1).transpose(1, 2)  # (B, K, T, D)
-        estimated = []
-        for layer, group in zip(self.estimate, self.groups, strict=True):
-            masks = layer(features[:, group])  # (B, bands of the group, T, S * C * width)
-            masks = masks.view(*masks.shape[:3], self.stems, self.channels, -1)
-            estimated += [
-                band[..., :width]
-                for band, width in zip(masks.unbind(1), self.widths[group], strict=True)
-            ]
+        masks, hints = [], []
+        for layer, group, widest in zip(self.estimate, self.groups, self.widest, strict=True):
+            maps = layer(features[:, group])  # (B, bands of the group, T, M * width)
+            maps = maps.view(*maps.shape[:3], -1, widest)
+            for band, width in zip(maps.unbind(1), self.widths[group], strict=True):
+                masks.append(band[:, :, : self.stems * self.channels, :width])
+                hints.append(band[:, :, self.stems * self.channels :, :width])
+        local = [hint for hint in hints if hint.shape[2]] or hints
         return (
-            torch.cat(estimated, dim=-1).float().sigmoid().permute(0, 2, 3, 4, 1)
-        )  # (B, S, C, F, T)
+            torch.cat(masks, dim=-1).permute(0, 2, 3, 1),
+            torch.cat(local, dim=-1).permute(0, 2, 3, 1),
+        )
 
 
 def equal_bands(edges_hz: Sequence[float], *, shared: bool) -> list[slice]:
@@ -219,3 +278,25 @@ def pad_and_stack(bands: Sequence[Tensor]) -> Tensor:
     """Stack bands ``(B, T, V, width)`` on the second axis, with zeros up to the widest."""
     widest = max(band.shape[-1] for band in bands)
     return torch.stack([functional.pad(b, (0, widest - b.shape[-1])) for b in bands], dim=1)
+
+
+def convolutions(inputs: int, outputs: int, *, channels: int, layers: int) -> nn.Sequential:
+    """Build convolutions over neighbouring bins and frames, ``(B, inputs, F, T)`` to ``outputs``.
+
+    What they give is zero before training: they are added to something.
+    """
+    stack = nn.Sequential()
+    for layer in range(layers):
+        reach = 2**layer
+        stack.append(nn.Conv2d(inputs, channels, 3, padding=reach, dilation=reach))
+        stack.append(nn.ReLU())
+        inputs = channels
+    last = nn.Conv2d(inputs, outputs, 3, padding=1)
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
+    return stack.append(last)
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """Lay ``(B, channels, F, T)`` out so that convolutions with few channels are twice as fast."""
+    return maps.contiguous(memory_format=torch.channels_last)

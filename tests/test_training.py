@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from karaoke.checkpoints import Header, load_checkpoint, read_header
+from karaoke.checkpoints import Header, build_network, load_checkpoint, read_header
 from karaoke.errors import ModelError, NoInputError, UsageError
 from karaoke.spectral import Stft
 from karaoke.training import losses
 from karaoke.training.corpus import Recording
 from karaoke.training.data import MixtureConfig
 from karaoke.training.loop import Trainer
+from karaoke.training.optimizers import OPTIMIZERS, MuonWithAdamW
 from karaoke.training.recipe import Recipe, read_recipe
 
 TINY_RECIPE = """
@@ -154,9 +155,11 @@ def read_log(run: Path) -> list[dict[str, object]]:
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
 
 
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 def test_a_run_that_stops_goes_on_as_if_it_had_not(
-    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path, optimizer: str
 ) -> None:
+    recipe = replace(recipe, optimizer=optimizer)
     straight = train(Trainer(recipe, recordings, tmp_path / "a"), 6)
     first = Trainer(recipe, recordings, tmp_path / "b")
     losses_before = train(first, 3)
@@ -164,6 +167,24 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(
     second = Trainer(recipe, recordings, tmp_path / "b")
     assert second.state.step == 3
     assert losses_before + train(second, 3) == straight
+
+
+def test_muon_moves_matrices_alike_in_all_directions(tiny_header: Header) -> None:
+    network = build_network(tiny_header)
+    optimizer = MuonWithAdamW(network, lr=0.01, weight_decay=0.0)
+    muon, adamw = (part.param_groups[0]["params"] for part in optimizer.parts)
+    assert len(muon) + len(adamw) == len(list(network.parameters()))
+    assert {weight.ndim for weight in muon} == {2}
+    assert any(weight is network.band_embedding for weight in adamw)
+    matrix = network.over_time[0].lstm.weight_hh_l0
+    before = matrix.detach().clone()
+    for parameter in network.parameters():
+        parameter.grad = torch.randn_like(parameter) * torch.logspace(0, -1, parameter.shape[-1])
+    optimizer.step()
+    moves = torch.linalg.svdvals(matrix.detach() - before)
+    assert moves.max() < 3 * moves.min()
+    optimizer.zero_grad()
+    assert matrix.grad is None
 
 
 def test_passes_add_up_to_the_batch(
@@ -214,9 +235,9 @@ def test_a_folder_with_another_network_is_not_resumed(
     recipe: Recipe, recordings: list[Recording], tmp_path: Path
 ) -> None:
     Trainer(recipe, recordings, tmp_path).save()
-    other = replace(recipe, config={**recipe.config, "layers": 2})
-    with pytest.raises(UsageError, match="another network"):
-        Trainer(other, recordings, tmp_path)
+    for changes in ({"config": {**recipe.config, "layers": 2}}, {"optimizer": "muon"}):
+        with pytest.raises(UsageError, match="another network or optimizer"):
+            Trainer(replace(recipe, **changes), recordings, tmp_path)
 
 
 def test_a_run_learns_logs_and_writes_checkpoints(

@@ -26,7 +26,8 @@ from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.data import MixtureDataset
 from karaoke.training.losses import Objective
 from karaoke.training.masks import require_masks
-from karaoke.training.recipe import OPTIMIZERS, Recipe
+from karaoke.training.optimizers import OPTIMIZERS
+from karaoke.training.recipe import Recipe
 from karaoke.training.summary import summarise
 from karaoke.training.transfer import adopt_encoder, adopt_weights, require_encoder
 from karaoke.training.validation import SCORED, Figures, rank_and_world, validate
@@ -124,9 +125,7 @@ class Trainer:
             self.network, recipe.loss, len(recipe.stems), Stft(*LOSS_STFT).to(device)
         )
         self.optimizer = OPTIMIZERS[recipe.optimizer](
-            [weight for weight in self.network.parameters() if weight.requires_grad],
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
+            self.network, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.state = State()
         self.listeners = listeners if rank_and_world()[0] == 0 else ()
@@ -157,9 +156,10 @@ class Trainer:
     def _resume(self) -> None:
         """Go on from ``last.pt``."""
         saved = torch.load(self.folder / "last.pt", map_location="cpu", weights_only=True)
-        if saved["header"] != asdict(self.header):
+        known = (saved["header"], saved.get("optimizer_name", self.recipe.optimizer))
+        if known != (asdict(self.header), self.recipe.optimizer):
             raise UsageError(
-                f'"{self.folder}": a run of another network',
+                f'"{self.folder}": a run of another network or optimizer',
                 hint="Go on with its own recipe, or take another folder.",
             )
         self.network.load_state_dict(saved["network"])
@@ -178,6 +178,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "optimizer_name": self.recipe.optimizer,
             "state": asdict(self.state),
             "random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state(self.device)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
-
-from torch import optim
 
 from karaoke.errors import NoInputError, UsageError
 from karaoke.training.data import STEMS, MixtureConfig
 from karaoke.training.losses import LOSSES
 from karaoke.training.masks import MASK_FIGURES, MASK_LOSSES
+from karaoke.training.optimizers import OPTIMIZERS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-#: AdamW decays the weights themselves; Adam adds the decay to the gradients, and so adapts it too.
-OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {"adamw": optim.AdamW, "adam": optim.Adam}
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Recipe:
         Mixtures per step, shared among all processes, zero for what suits the device; and the
         passes that each process' share is cut into, to save memory.
     optimizer
-        A key of :data:`OPTIMIZERS`.
+        A key of :data:`karaoke.training.optimizers.OPTIMIZERS`.
     learning_rate, weight_decay, clip_norm
         Of the optimizer, at its peak, and of the gradient.
     warm_up

@@ -297,6 +297,14 @@ def test_voices_without_a_chain_are_dry_and_central(recordings: list[Recording])
     assert np.count_nonzero(sides) > 4
 
 
+def test_a_share_of_the_voices_stays_dry(recordings: list[Recording]) -> None:
+    pools = {role: Pool([r for r in recordings if r.role == role]) for role in ("vocals", "speech")}
+    singers = Singers(pools, SAMPLE_RATE, speech_share=0.5, chain=True, dry_share=0.5)
+    voices = [singers(np.random.default_rng(seed)) for seed in range(40)]
+    central = sum(np.allclose(voice[0], voice[1], atol=1e-6) for voice in voices)
+    assert 5 < central < 30
+
+
 def test_validation_recordings_are_never_trained_on(recordings: list[Recording]) -> None:
     data = MixtureDataset(recordings, SHORT, seed=0, length=1)
     groups = {group for pool in data.pools.values() for group in pool.groups}

@@ -50,6 +50,8 @@ class MixtureConfig:
     shuffled_share, part_absent_share, part_level_db
         Where music comes in drums, bass and other: each of them from another piece; one of them
         missing, each by itself; and lowest and highest change of its level.
+    dry_share
+        Of the lines made of voices, those that stay alone and dry in spite of the vocal chain.
     vocal_chain, song_effects
         Whether voices are produced, and whether mixtures go through bus, coder and noise.
     """
@@ -68,6 +70,7 @@ class MixtureConfig:
     shuffled_share: float = 0.5
     part_absent_share: float = 0.1
     part_level_db: tuple[float, float] = (-6.0, 6.0)
+    dry_share: float = 0.0
     vocal_chain: bool = True
     song_effects: bool = True
 
@@ -119,6 +122,7 @@ class MixtureDataset(Dataset[Tensor]):
             self.segment_length,
             speech_share=config.speech_share,
             chain=config.vocal_chain,
+            dry_share=config.dry_share,
         )
 
     def __len__(self) -> int:

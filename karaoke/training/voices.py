@@ -29,18 +29,32 @@ class Singers:
     chain
         Whether to produce what is sung: doubles, backing voices and effects. Without, the line
         comes back dry and in the centre.
+    dry_share
+        Probability that a line stays alone and dry all the same, but for an equaliser and a
+        compressor: so a band without a producer sounds.
     """
 
     def __init__(
-        self, pools: Mapping[str, Pool], length: int, *, speech_share: float, chain: bool
+        self,
+        pools: Mapping[str, Pool],
+        length: int,
+        *,
+        speech_share: float,
+        chain: bool,
+        dry_share: float = 0.0,
     ) -> None:
-        self.pools, self.length, self.speech_share, self.chain = pools, length, speech_share, chain
+        self.pools, self.length, self.speech_share = pools, length, speech_share
+        self.chain, self.dry_share = chain, dry_share
 
     def __call__(self, rng: Rng) -> Audio:
         """Sing ``(2, length)``."""
         mono, tune = self.line(rng)
         if not self.chain:
             return augment.pan(rng, mono, 0.0)
+        if self.dry_share and rng.random() < self.dry_share:
+            audio = augment.pan(rng, mono, 0.05 * (rng.random() < 0.3))
+            audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(4, 4), depth_db=3)
+            return augment.compress(rng, audio, SAMPLE_RATE) if rng.random() < 0.5 else audio
         audio = augment.pan(rng, mono, 0.1)
         if rng.random() < 0.4:
             audio = audio + self._doubles(rng, mono)

@@ -29,6 +29,7 @@ class Settings:
     bit_depth: int
     bitrate: str
     overlap: float | None = None
+    quality: str = "default"
     track: int = 1
 
     def as_dict(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -93,6 +94,38 @@ def check_overlap(overlap: float | None) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Quality:
+    """How much is done for a song.
+
+    Parameters
+    ----------
+    votes
+        Members of an ensemble that are asked; zero for all. A model that is none has one.
+    overlap
+        Share of a segment that it has in common with the next; None for the model's.
+    """
+
+    votes: int = 0
+    overlap: float | None = None
+
+
+QUALITIES = {"fast": Quality(votes=1), "default": Quality(), "best": Quality(overlap=0.5)}
+
+
+def find_quality(name: str) -> Quality:
+    """Give a quality by its name.
+
+    Raises
+    ------
+    UsageError
+        There is none of this name.
+    """
+    if name not in QUALITIES:
+        raise UsageError(f"quality {name!r}: unknown", hint=f"Choose {', '.join(QUALITIES)}.")
+    return QUALITIES[name]
+
+
 def usable_cores() -> int:
     """Count the processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -110,7 +143,9 @@ class Separator:
     device
         Of torch.
     overlap
-        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
+        Share of a segment that it has in common with the next, in [0, 1); None for the quality's.
+    quality
+        A key of :data:`QUALITIES`.
 
     Attributes
     ----------
@@ -127,10 +162,16 @@ class Separator:
         *,
         device: torch.device | str = "cpu",
         overlap: float | None = None,
+        quality: str = "default",
     ) -> None:
+        wanted = find_quality(quality)
+        keep = getattr(network, "keep", None)  # what ensembles have
+        if wanted.votes and keep is not None:
+            keep(wanted.votes)
         self.network = network.eval()
         self.sample_rate = header.sample_rate
-        self.overlap = header.overlap if overlap is None else overlap
+        overlaps = (overlap, wanted.overlap, header.overlap)
+        self.overlap = next(share for share in overlaps if share is not None)
         check_overlap(self.overlap)
         self.segment_length = round(header.segment_seconds * header.sample_rate)
         self.network_channels = header.channels
@@ -326,6 +367,7 @@ def load_model(
     *,
     device: str = "auto",
     overlap: float | None = None,
+    quality: str = "default",
 ) -> Separator:
     """Load a model, ready to separate.
 
@@ -336,15 +378,17 @@ def load_model(
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     overlap
-        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
+        Share of a segment that it has in common with the next, in [0, 1); None for the quality's.
+    quality
+        ``fast``, ``default`` or ``best``.
 
     Raises
     ------
     ModelError
         There is no such model, or its file is damaged.
     UsageError
-        The device or the overlap is impossible.
+        The device, the overlap or the quality is impossible.
     """
     chosen, _ = choose_device(device)
     network, header = load_checkpoint(find_model(model))
-    return Separator(network, header, device=chosen, overlap=overlap)
+    return Separator(network, header, device=chosen, overlap=overlap, quality=quality)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import ModelError
+from karaoke.evaluation.methods import model_method
 from karaoke.networks.band_split_ensemble import BandSplitEnsembleConfig
+from karaoke.separation import QUALITIES, load_model
 from karaoke.training.combine import combine
 from tests.launching import run_karaoke
 
@@ -55,6 +58,25 @@ def test_an_ensemble_splits_songs(members: list[Path], tmp_path: Path, song: Pat
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_quality_asks_fewer_members_or_overlaps_more(members: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "ensemble.safetensors"
+    combine(members, path)
+    mixture = 0.1 * torch.randn(2, 30_000).numpy()
+    vocals = {
+        name: load_model(path, device="cpu", quality=name).separate(mixture)["vocals"]
+        for name in QUALITIES
+    }
+    alone = load_model(members[0], device="cpu").separate(mixture)["vocals"]
+    assert np.linalg.norm(vocals["fast"] - alone) < 1e-3 * np.linalg.norm(alone)
+    assert not np.allclose(vocals["fast"], vocals["default"], rtol=0.01)
+    assert load_model(path, device="cpu", quality="best").overlap == 0.5
+    assert load_model(path, device="cpu", quality="best", overlap=0.1).overlap == 0.1
+    methods = [model_method(str(path), device="cpu", quality=name) for name in QUALITIES]
+    assert [method.name for method in methods] == [f"{path} (fast)", str(path), f"{path} (best)"]
+    assert len({method.identity for method in methods}) == 3
+    assert (methods[0].parameters or 0) < (methods[1].parameters or 0)
 
 
 def test_members_that_cannot_vote_are_refused(members: list[Path], tmp_path: Path) -> None:

@@ -51,13 +51,25 @@ AsMp3 = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
+Qualities = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quality",
+        help="fast, default or best; may be repeated.",
+        show_default="default",
+    ),
+]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Share of a segment in common with the next.", show_default="the model's"),
+    typer.Option(help="Share of a segment in common with the next.", show_default="the quality's"),
 ]
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", help="Write every figure; FILE.lines keeps them."),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write every figure; FILE.lines keeps them, to go on after a stop.",
+    ),
 ]
 CsvFile = Annotated[
     Path | None, typer.Option("--csv", metavar="FILE", help="Write a row per song and stem.")
@@ -80,6 +92,7 @@ def evaluate(
     subset: Subset = None,
     mp3: AsMp3 = None,
     device: Device = "auto",
+    quality: Qualities = None,
     overlap: Overlap = None,
     json_: JsonFile = None,
     csv_: CsvFile = None,
@@ -96,7 +109,6 @@ def evaluate(
     SI-SDR, SI-SNR and NSDR of the whole song, and what masks and magnitudes are worth; over
     windows of 10 s with singing, SI-SDR above the mixture's; the level of the vocals where nobody
     sings; and for each octave how much of the voice was kept and how much of the music leaked.
-    With --json, a run that was stopped goes on where it was.
     """
     from rich.console import Console
 
@@ -110,15 +122,15 @@ def evaluate(
 
     check_outputs(json_, csv_, plot)
     layout, tracks = find_tracks(dataset, songs or (), subset)
-    chosen = str(choose_device(device)[0])
-    methods = choose_methods(model, baseline, chosen, overlap)
+    device = str(choose_device(device)[0])
+    methods = choose_methods(model, baseline, quality, device, overlap)
     lines = json_ and json_.with_name(f"{json_.name}.lines")
     console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
     with locked([lines] if lines else []):
         journal = Journal(lines, resume=resume)
         with progress_display(console, len(tracks) * len(methods)) as progress:
             results = measure(
-                tracks, methods, journal, device=chosen, as_mp3=mp3, progress=progress
+                tracks, methods, journal, device=device, as_mp3=mp3, progress=progress
             )
         if json_ is not None:
             publish(json_, to_json({"dataset": layout, "mp3": mp3}, results, methods))
@@ -135,14 +147,22 @@ def evaluate(
 
 
 def choose_methods(
-    models: list[str] | None, baselines: list[str] | None, device: str, overlap: float | None
+    models: list[str] | None,
+    baselines: list[str] | None,
+    qualities: list[str] | None,
+    device: str,
+    overlap: float | None,
 ) -> list[Method]:
-    """Load what was asked for; if nothing was, the default model."""
+    """Load what was asked for, each at each quality; if nothing was, the default model."""
     from karaoke.evaluation.methods import baseline_methods, model_method
 
     found = baseline_methods(baselines or ())
     names = models or ([] if found else [DEFAULT_MODEL])
-    loaded = [model_method(name, device=device, overlap=overlap) for name in dict.fromkeys(names)]
+    loaded = [
+        model_method(name, device=device, overlap=overlap, quality=quality)
+        for name in dict.fromkeys(names)
+        for quality in dict.fromkeys(qualities or ["default"])
+    ]
     return [*loaded, *found]
 
 

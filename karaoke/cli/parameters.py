@@ -133,9 +133,18 @@ Overlap = Annotated[
     float | None,
     typer.Option(
         help="Of segments, in [0, 1).",
-        show_default="the model's",
+        show_default="the quality's",
         rich_help_panel=MODEL,
         envvar="KARAOKE_OVERLAP",
+        show_envvar=False,
+    ),
+]
+Quality = Annotated[
+    str,
+    typer.Option(
+        help="fast, default or best.",
+        rich_help_panel=MODEL,
+        envvar="KARAOKE_QUALITY",
         show_envvar=False,
     ),
 ]

@@ -48,6 +48,7 @@ def split(
     fail_fast: parameters.FailFast = False,
     model: parameters.Model = DEFAULT_MODEL,
     device: parameters.Device = "auto",
+    quality: parameters.Quality = "default",
     overlap: parameters.Overlap = None,
     jobs: parameters.Jobs = 1,
     json_: parameters.Json = False,
@@ -73,7 +74,7 @@ def split(
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
     wanted = choose_stems(stems, model)
     found = gather(songs or [], from_file, recursive)
-    load, used_device = model_loader(model, device, overlap, console)
+    load, used_device = model_loader(model, device, overlap, quality, console)
     if out == STANDARD:
         pipe_song(found, wanted, load, format_.lower(), track, console)
         return
@@ -82,7 +83,7 @@ def split(
     progress = "lines" if progress == "auto" and jobs > 1 else progress
     reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug)
     settings = Settings(
-        *(model, chosen.extension, chosen.bit_depth, chosen.bitrate, overlap, track)
+        *(model, chosen.extension, chosen.bit_depth, chosen.bitrate, overlap, quality, track)
     )
     options = Options(overwrite, skip_existing, dry_run, fail_fast, strict, jobs)
     with ExitStack() as spools:
@@ -92,16 +93,17 @@ def split(
 
 
 def model_loader(
-    model: str, device: str, overlap: float | None, console: Console
+    model: str, device: str, overlap: float | None, quality: str, console: Console
 ) -> tuple[Callable[[], Separator], str]:
     """Make what loads the model when the first song needs it, and says so; name its device."""
-    from karaoke.separation import check_overlap, choose_device, load_model
+    from karaoke.separation import check_overlap, choose_device, find_quality, load_model
 
     check_overlap(overlap)
+    find_quality(quality)
     chosen, reason = choose_device(device)
 
     def load() -> Separator:
-        separator = load_model(model, device=str(chosen), overlap=overlap)
+        separator = load_model(model, device=str(chosen), overlap=overlap, quality=quality)
         console.print(f"model {model} on {chosen} ({reason})", markup=False)
         return separator
 

@@ -11,7 +11,7 @@ from karaoke.catalogue import find_model
 from karaoke.errors import UsageError
 from karaoke.evaluation.songs import Song
 from karaoke.manifest import checksum
-from karaoke.separation import Separator, load_model
+from karaoke.separation import QUALITIES, Separator, load_model
 
 #: Gives stems of a song by name, each of the mixture's shape.
 Separate = Callable[[Song], dict[str, Block]]
@@ -51,8 +51,10 @@ def by_model(separator: Separator) -> Separate:
     return separate
 
 
-def model_method(name: str, *, device: str = "auto", overlap: float | None = None) -> Method:
-    """Load a model as a method; its weights' hash and its overlap are its identity.
+def model_method(
+    name: str, *, device: str = "auto", overlap: float | None = None, quality: str = "default"
+) -> Method:
+    """Load a model as a method; its weights' hash, overlap and votes are its identity.
 
     Raises
     ------
@@ -60,11 +62,12 @@ def model_method(name: str, *, device: str = "auto", overlap: float | None = Non
         As :func:`karaoke.separation.load_model`.
     """
     path = find_model(name)
-    separator = load_model(path, device=device, overlap=overlap)
+    separator = load_model(path, device=device, overlap=overlap, quality=quality)
+    votes = QUALITIES[quality].votes
     return Method(
-        name,
+        name if quality == "default" else f"{name} ({quality})",
         by_model(separator),
-        f"{checksum(path)} overlap {separator.overlap:g}",
+        f"{checksum(path)} overlap {separator.overlap:g}" + (f" votes {votes}" if votes else ""),
         sum(parameter.numel() for parameter in separator.network.parameters()),
         path.stat().st_size,
     )

@@ -84,6 +84,10 @@ class BandSplitEnsemble(MaskingNetwork):
         """Iterate over the members."""
         return iter(cast(list[BandSplitBiLSTM], self.members))
 
+    def keep(self, votes: int) -> None:
+        """Go on with the first members alone: faster, and worse."""
+        self.members = self.members[:votes]
+
     @torch.no_grad()
     def calibrate(self, mixture: Tensor) -> None:
         """Let every member set its input statistics from a batch of mixtures ``(B, C, N)``."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from karaoke.training.corpus import Recording
-from karaoke.training.gap import COUNT, gains, sources, table
+from karaoke.training.gap import COUNT, gains, purity, sources, table
 
 
 class Left(nn.Module):
@@ -27,7 +27,7 @@ def test_sources_are_what_they_are_called(recordings: list[Recording]) -> None:
     again, _ = sources(recordings, 0.5, count=4)
     assert again["known voices"][3].equal(voices["known voices"][3])
     lines = table(Left(), voices, music).splitlines()
-    assert len(lines) == 1 + len(voices)
+    assert len(lines) == 1 + len(voices) + 1
     assert lines[0].split("  ")[-1].strip() == "known instrumentals"
 
 
@@ -38,5 +38,8 @@ def test_gains_are_over_the_mixture() -> None:
     music = [torch.stack([silent, row]) for row in noise.flip(0)]
     vocals, instrumental = gains(Left(), voices, music)
     assert vocals > 60 and instrumental > 60
+    assert purity(Left(), music) > 60
+    both = [v + m for v, m in zip(voices, music, strict=True)]
+    assert abs(purity(Left(), both)) < 1, "half of the energy is gone"
     swapped, _ = gains(Left(), music, voices)
     assert swapped < 0

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from karaoke.checkpoints import load_checkpoint
 from karaoke.errors import KaraokeError
-from karaoke.metrics import si_sdr_gain
+from karaoke.metrics import si_sdr, si_sdr_gain
 from karaoke.training.augment import Rng, db_to_gain
 from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus, make_pools
 from karaoke.training.data import SINGING_RMS, MixtureConfig, to_stereo
@@ -109,12 +109,27 @@ def gains(network: nn.Module, voices: Sequence[Tensor], music: Sequence[Tensor])
     return [float(value) for value in np.median(rows, axis=0)]
 
 
+@torch.no_grad()
+def purity(network: nn.Module, music: Sequence[Tensor]) -> float:
+    """Give the median SI-SDR in dB of the instrumental of music ``(2, N)`` without a voice."""
+    rows = []
+    for piece in music:
+        mixture = piece * (0.1 / piece.square().mean().sqrt().clamp_min(1e-6))
+        rows.append(
+            float(si_sdr((mixture - network(mixture[None])[0, 0]).flatten(), mixture.flatten()))
+        )
+    return float(np.median(rows))
+
+
 def table(
     network: nn.Module,
     voices: Mapping[str, Sequence[Tensor]],
     music: Mapping[str, Sequence[Tensor]],
 ) -> str:
-    """Write down the gains of all pairs, vocals / instrumental, a line per kind of voices."""
+    """Write down the gains of all pairs, vocals / instrumental, a line per kind of voices.
+
+    A last line gives the SI-SDR of the instrumental where nobody sings.
+    """
     lines = ["".join([" " * 22, *(f"{name:>22}" for name in music)])]
     for name, voice in voices.items():
         cells = (
@@ -122,6 +137,8 @@ def table(
             for other in music.values()
         )
         lines.append("".join([f"{name:22}", *(f"{cell:>22}" for cell in cells)]))
+    alone = (f"{purity(network, other):.2f}" if other else "-" for other in music.values())
+    lines.append("".join([f"{'nobody':22}", *(f"{cell:>22}" for cell in alone)]))
     return "\n".join(lines)
 
 

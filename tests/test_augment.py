@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.training import augment, bus
+from karaoke.training import augment, bus, formants
 from karaoke.training.corpus import SAMPLE_RATE
 
 Together = Callable[[np.random.Generator, bus.Parts], bus.Parts]
@@ -17,7 +17,7 @@ TOGETHER: dict[str, Together] = {
     "compress": lambda rng, parts: bus.compress_together(rng, parts, SAMPLE_RATE),
     "limit": bus.limit_together,
     "code": lambda rng, parts: bus.code_together(rng, parts, SAMPLE_RATE),
-    "mono": lambda rng, parts: bus.to_mono(parts),
+    "narrow": lambda rng, parts: bus.narrow_together(parts, rng.uniform()),
 }
 Effect = Callable[[np.random.Generator, augment.Audio], augment.Audio]
 EFFECTS: dict[str, Effect] = {
@@ -30,9 +30,10 @@ EFFECTS: dict[str, Effect] = {
     "echo": lambda rng, a: augment.echo(rng, a, SAMPLE_RATE),
     "de_ess": lambda rng, a: augment.de_ess(rng, a, SAMPLE_RATE),
     "chorus": lambda rng, a: augment.chorus(rng, a, SAMPLE_RATE),
-    "restore_formants": lambda rng, a: augment.restore_formants(
+    "restore_formants": lambda rng, a: formants.restore_formants(
         a, augment.melody(rng, a.shape[1], SAMPLE_RATE)
     ),
+    "talk_box": lambda rng, a: formants.talk_box(rng, a, SAMPLE_RATE),
     "pan": lambda rng, a: augment.pan(rng, a, 0.5),
     "phrase": lambda rng, a: augment.phrase(rng, a, SAMPLE_RATE),
 }
@@ -149,7 +150,7 @@ def test_formants_return_to_where_they_were() -> None:
         ratio = np.full(SAMPLE_RATE, speed)
         bent = augment.bend(voice, ratio)
         assert centre(bent) == pytest.approx(speed * original, rel=0.1)
-        restored = augment.restore_formants(bent, ratio)
+        restored = formants.restore_formants(bent, ratio)
         assert centre(restored) == pytest.approx(original, rel=0.1)
 
 
@@ -161,3 +162,24 @@ def test_smoothing_is_a_one_pole_filter() -> None:
         level = 0.8 * level + 0.2 * signal[:, index]
         expected[:, index] = level
     np.testing.assert_allclose(augment.smooth(signal, 0.8), expected, atol=2e-3)
+
+
+def test_a_talk_box_moves_resonances_through_the_music() -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.standard_normal((1, 2 * SAMPLE_RATE)).astype(np.float32)
+    spoken = formants.talk_box(rng, noise, SAMPLE_RATE)
+    power = np.square(np.abs(augment.in_frames(spoken, 1024)))[0, 8:-8]
+    loudest = power.mean(axis=0).argmax() * SAMPLE_RATE / 1024
+    assert 200 < loudest < 3500
+    first, second = (power[frames, 6:80] for frames in (slice(0, 60), slice(-60, None)))
+    contrast = first.mean(axis=0) / second.mean(axis=0)
+    assert contrast.max() > 4 * contrast.min(), "the vowel changed"
+
+
+def test_width_is_what_channels_do_not_share() -> None:
+    left, right = np.random.default_rng(3).standard_normal((2, 1, 100)).astype(np.float32)
+    song = np.concatenate([left, right])
+    mono, half, same = (bus.narrow_together((song,), width)[0] for width in (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(mono, np.repeat((left + right) / 2, 2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(half[0] - half[1], (left - right)[0] / 2, atol=1e-6)
+    np.testing.assert_allclose(same, song, atol=1e-6)

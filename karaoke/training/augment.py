@@ -20,8 +20,6 @@ Rng = np.random.Generator
 
 #: Gains in dB above which a spoken or sung voice would turn into a caricature.
 MAX_EQ_DB = 15.0
-#: Natural logarithm of the largest correction of a formant, 15 dB.
-MAX_FORMANT_GAIN = 1.7
 #: The compressor's level detector runs on blocks of this many samples; plenty for its 10..100 ms.
 DETECTOR_BLOCK = 64
 
@@ -331,34 +329,3 @@ def from_frames(spectra: NDArray[np.complex64], length: int) -> Audio:
 def hann(length: int) -> NDArray[np.float32]:
     """Make a periodic Hann window."""
     return np.hanning(length + 1)[:-1].astype(np.float32)
-
-
-def restore_formants(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
-    """Put the formants of a bent voice back to where they were before :func:`bend`.
-
-    Bending is a change of speed: it moves the resonances of the throat with the pitch, which makes
-    dwarfs and giants of singers. The envelope of each spectrum is estimated by its low cepstrum
-    and replaced by the one that it had at the original speed.
-
-    Parameters
-    ----------
-    audio
-        ``(channels, samples)``.
-    ratio
-        What it was bent by, per sample.
-    """
-    frame, lifter = 1024, 48
-    spectra = in_frames(audio, frame)
-    cepstrum = irfft(np.log(np.abs(spectra) + 1e-4), frame)
-    cepstrum[..., lifter : frame - lifter + 1] = 0
-    envelope = rfft(cepstrum).real
-    padded = np.pad(ratio, frame, mode="edge")
-    speeds = padded[frame // 2 :: frame // 4][: spectra.shape[1]]
-    bins = np.arange(spectra.shape[2])
-    before = (speeds[:, None] * bins).clip(0, bins[-1] - 1)
-    low = before.astype(np.int64)[None]
-    shape = (len(audio), *before.shape)
-    at = [np.take_along_axis(envelope, np.broadcast_to(low + k, shape), axis=2) for k in (0, 1)]
-    wanted = at[0] + (at[1] - at[0]) * (before - low)
-    gain = np.exp((wanted - envelope).clip(-MAX_FORMANT_GAIN, MAX_FORMANT_GAIN))
-    return from_frames(spectra * gain.astype(np.float32), audio.shape[1])

@@ -48,7 +48,7 @@ def code_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
     Which bins fall silent is read off the mixture, as a coder does; all parts lose the same.
     """
     length = parts[0].shape[1]
-    cutoff_hz = rng.uniform(10000, 19000)
+    cutoff_hz = rng.uniform(7500, 19000)  # 22 to 128 kbit/s, and what was digitised long ago
     frame = 2048
     spectra = [in_frames(low_pass(part, cutoff_hz, sample_rate), frame) for part in parts]
     power = np.square(np.abs(reduce(np.add, spectra))).mean(axis=0)  # (frames, bins)
@@ -63,6 +63,10 @@ def code_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
     return [from_frames(spectrum * kept, length) for spectrum in spectra]
 
 
-def to_mono(parts: Parts) -> Parts:
-    """Give both channels their mean."""
-    return [np.repeat(p.mean(axis=0, keepdims=True), len(p), axis=0) for p in parts]
+def narrow_together(parts: Parts, width: float) -> Parts:
+    """Let each channel keep a share of what it does not have in common with the others.
+
+    A width of 0 is mono, one of 1 changes nothing.
+    """
+    middles = [part.mean(axis=0, keepdims=True) for part in parts]
+    return [m + np.float32(width) * (p - m) for p, m in zip(parts, middles, strict=True)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from karaoke.training import augment, bus
+from karaoke.training import augment, bus, formants
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
 from karaoke.training.voices import Singers
@@ -43,6 +43,8 @@ class MixtureConfig:
         Where music is drawn: the accompaniment of a song, rather than instrumental music.
     layered_share
         Two pieces of music at once.
+    talk_box_share
+        Of the pieces of music, those that are made to speak like a voice.
     vocals_absent_share, accompaniment_absent_share
         One part is missing, or next to.
     vocals_level_db
@@ -64,6 +66,7 @@ class MixtureConfig:
     song_chain_share: float = 0.3
     own_music_share: float = 0.25
     layered_share: float = 0.2
+    talk_box_share: float = 0.05
     vocals_absent_share: float = 0.08
     accompaniment_absent_share: float = 0.03
     vocals_level_db: tuple[float, float] = (-9.0, 7.0)
@@ -180,7 +183,7 @@ class MixtureDataset(Dataset[Tensor]):
         ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, semitones) / 12))
         audio = augment.bend(audio, ratio)
         if rng.random() < 0.5:
-            audio = augment.restore_formants(audio, ratio * 2.0 ** (rng.normal(0, 1.5) / 12))
+            audio = formants.restore_formants(audio, ratio * 2.0 ** (rng.normal(0, 1.5) / 12))
         if not self.config.vocal_chain:
             return audio
         if rng.random() < self.config.song_chain_share:
@@ -201,6 +204,8 @@ class MixtureDataset(Dataset[Tensor]):
             rows = augment.equalise(rng, rows, SAMPLE_RATE, tilt_db=rng.normal(1, 4), depth_db=3)
             if rng.random() < 0.1:
                 rows = augment.saturate(rng, rows)
+            if rng.random() < self.config.talk_box_share:
+                rows = formants.talk_box(rng, rows, SAMPLE_RATE)
             piece = rows.reshape(piece.shape)
             level = augment.rms(piece.sum(axis=0))
             pieces.append(piece / level * augment.db_to_gain(rng.uniform(-6, 0)))
@@ -244,8 +249,8 @@ class MixtureDataset(Dataset[Tensor]):
 
     def _song_effects(self, rng: Rng, parts: bus.Parts) -> bus.Parts:
         """Master, code, play back."""
-        if rng.random() < 0.1:
-            parts = bus.to_mono(parts)
+        if rng.random() < 0.15:
+            parts = bus.narrow_together(parts, max(0.0, rng.uniform(-0.8, 0.6)))
         if rng.random() < 0.3:
             parts = bus.compress_together(rng, parts, SAMPLE_RATE)
         if rng.random() < 0.4:

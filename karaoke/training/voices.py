@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.training import augment
+from karaoke.training import augment, formants
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording
 
@@ -78,7 +78,7 @@ class Singers:
         if "an4" in recording.group:
             audio = add_treble(rng, audio)
         if rng.random() < 0.6:
-            audio = augment.restore_formants(audio, tune * 2.0 ** (rng.normal(0, 1.5) / 12))
+            audio = formants.restore_formants(audio, tune * 2.0 ** (rng.normal(0, 1.5) / 12))
         if rng.random() < 0.6:
             audio = augment.phrase(rng, audio, SAMPLE_RATE)
         return audio, tune
@@ -99,7 +99,7 @@ class Singers:
             ratio = np.full(mono.shape[1], 2.0 ** ((semitones + rng.normal(0, 0.09)) / 12))
             copy = augment.bend(mono, ratio)
             if harmony and rng.random() < 0.7:
-                copy = augment.restore_formants(copy, ratio)
+                copy = formants.restore_formants(copy, ratio)
             delay = int(rng.uniform(0.003, 0.03) * SAMPLE_RATE)
             sides[side] += level * np.roll(copy[0], delay)
             sides[1 - side] += width * sides[side]
@@ -115,7 +115,7 @@ class Singers:
             else:
                 recording = self.pools["vocals" if "vocals" in self.pools else "speech"].draw(rng)
                 moved = tune * 2.0 ** (rng.choice((0, *HARMONIES)) / 12)
-                voice = augment.restore_formants(self._read_bent(rng, recording, moved), moved)
+                voice = formants.restore_formants(self._read_bent(rng, recording, moved), moved)
             voice = voice * (gain / max(augment.rms(voice), 1e-3))
             total += augment.pan(rng, voice, 0.7)
         return total

@@ -24,8 +24,8 @@ Models = Annotated[
     typer.Option(
         "-n",
         "--model",
-        metavar="NAME|PATH",
-        help="Model to measure; may be repeated.",
+        metavar="NAME|PATH[@QUALITY]",
+        help="Model to measure, with @fast or @best at these qualities; may be repeated.",
         show_default=f"{DEFAULT_MODEL}, if no baseline is named",
     ),
 ]
@@ -51,14 +51,6 @@ AsMp3 = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
-Qualities = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--quality",
-        help="fast, default or best; may be repeated.",
-        show_default="default",
-    ),
-]
 Overlap = Annotated[
     float | None,
     typer.Option(help="Share of a segment in common with the next.", show_default="the quality's"),
@@ -92,7 +84,6 @@ def evaluate(
     subset: Subset = None,
     mp3: AsMp3 = None,
     device: Device = "auto",
-    quality: Qualities = None,
     overlap: Overlap = None,
     json_: JsonFile = None,
     csv_: CsvFile = None,
@@ -123,7 +114,7 @@ def evaluate(
     check_outputs(json_, csv_, plot)
     layout, tracks = find_tracks(dataset, songs or (), subset)
     device = str(choose_device(device)[0])
-    methods = choose_methods(model, baseline, quality, device, overlap)
+    methods = choose_methods(model, baseline, device, overlap)
     lines = json_ and json_.with_name(f"{json_.name}.lines")
     console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
     with locked([lines] if lines else []):
@@ -147,22 +138,14 @@ def evaluate(
 
 
 def choose_methods(
-    models: list[str] | None,
-    baselines: list[str] | None,
-    qualities: list[str] | None,
-    device: str,
-    overlap: float | None,
+    models: list[str] | None, baselines: list[str] | None, device: str, overlap: float | None
 ) -> list[Method]:
-    """Load what was asked for, each at each quality; if nothing was, the default model."""
+    """Load what was asked for; if nothing was, the default model."""
     from karaoke.evaluation.methods import baseline_methods, model_method
 
     found = baseline_methods(baselines or ())
     names = models or ([] if found else [DEFAULT_MODEL])
-    loaded = [
-        model_method(name, device=device, overlap=overlap, quality=quality)
-        for name in dict.fromkeys(names)
-        for quality in dict.fromkeys(qualities or ["default"])
-    ]
+    loaded = [model_method(name, device=device, overlap=overlap) for name in dict.fromkeys(names)]
     return [*loaded, *found]
 
 

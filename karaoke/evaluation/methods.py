@@ -51,21 +51,24 @@ def by_model(separator: Separator) -> Separate:
     return separate
 
 
-def model_method(
-    name: str, *, device: str = "auto", overlap: float | None = None, quality: str = "default"
-) -> Method:
+def model_method(name: str, *, device: str = "auto", overlap: float | None = None) -> Method:
     """Load a model as a method; its weights' hash, overlap and votes are its identity.
+
+    Its name may end in ``@`` and a quality.
 
     Raises
     ------
     ModelError, UsageError
         As :func:`karaoke.separation.load_model`.
     """
-    path = find_model(name)
+    model, at, quality = name.rpartition("@")
+    if not at or quality not in QUALITIES:
+        model, quality = name, "default"
+    path = find_model(model)
     separator = load_model(path, device=device, overlap=overlap, quality=quality)
     votes = QUALITIES[quality].votes
     return Method(
-        name if quality == "default" else f"{name} ({quality})",
+        name,
         by_model(separator),
         f"{checksum(path)} overlap {separator.overlap:g}" + (f" votes {votes}" if votes else ""),
         sum(parameter.numel() for parameter in separator.network.parameters()),

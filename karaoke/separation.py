@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -21,6 +20,8 @@ from karaoke.streaming import Block, Delay, Progress, overlap_add, resample
 GPU_BATCH = 8
 #: Each takes about 110 MB; a machine with many cores must not run out of memory for them.
 MOST_WORKERS = 8
+#: Members of an ensemble that are asked; zero for all. A model that is none has one.
+QUALITIES = {"fast": 1, "default": 0}
 #: Times that the batch is halved before a GPU is given up.
 MOST_HALVINGS = 2
 #: An array with more is (samples, channels) by mistake.
@@ -94,35 +95,16 @@ def check_overlap(overlap: float | None) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Quality:
-    """How much is done for a song.
-
-    Parameters
-    ----------
-    votes
-        Members of an ensemble that are asked; zero for all. A model that is none has one.
-    overlap
-        Share of a segment that it has in common with the next; None for the model's.
-    """
-
-    votes: int = 0
-    overlap: float | None = None
-
-
-QUALITIES = {"fast": Quality(votes=1), "default": Quality(), "best": Quality(overlap=0.5)}
-
-
-def find_quality(name: str) -> Quality:
-    """Give a quality by its name.
+def find_quality(name: str) -> int:
+    """Give the votes that a quality asks for.
 
     Raises
     ------
     UsageError
-        There is none of this name.
+        There is no quality of this name.
     """
     if name not in QUALITIES:
-        raise UsageError(f"quality {name!r}: unknown", hint=f"Choose {', '.join(QUALITIES)}.")
+        raise UsageError(f"quality {name!r}: unknown", hint=f"Choose {' or '.join(QUALITIES)}.")
     return QUALITIES[name]
 
 
@@ -143,7 +125,7 @@ class Separator:
     device
         Of torch.
     overlap
-        Share of a segment that it has in common with the next, in [0, 1); None for the quality's.
+        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
     quality
         A key of :data:`QUALITIES`.
 
@@ -164,14 +146,13 @@ class Separator:
         overlap: float | None = None,
         quality: str = "default",
     ) -> None:
-        wanted = find_quality(quality)
+        votes = find_quality(quality)
         keep = getattr(network, "keep", None)  # what ensembles have
-        if wanted.votes and keep is not None:
-            keep(wanted.votes)
+        if votes and keep is not None:
+            keep(votes)
         self.network = network.eval()
         self.sample_rate = header.sample_rate
-        overlaps = (overlap, wanted.overlap, header.overlap)
-        self.overlap = next(share for share in overlaps if share is not None)
+        self.overlap = header.overlap if overlap is None else overlap
         check_overlap(self.overlap)
         self.segment_length = round(header.segment_seconds * header.sample_rate)
         self.network_channels = header.channels
@@ -378,9 +359,9 @@ def load_model(
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     overlap
-        Share of a segment that it has in common with the next, in [0, 1); None for the quality's.
+        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
     quality
-        ``fast``, ``default`` or ``best``.
+        ``fast`` or ``default``.
 
     Raises
     ------

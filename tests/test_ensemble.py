@@ -60,7 +60,7 @@ def test_an_ensemble_splits_songs(members: list[Path], tmp_path: Path, song: Pat
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_quality_asks_fewer_members_or_overlaps_more(members: list[Path], tmp_path: Path) -> None:
+def test_a_lower_quality_asks_fewer_members(members: list[Path], tmp_path: Path) -> None:
     path = tmp_path / "ensemble.safetensors"
     combine(members, path)
     mixture = 0.1 * torch.randn(2, 30_000).numpy()
@@ -71,11 +71,9 @@ def test_quality_asks_fewer_members_or_overlaps_more(members: list[Path], tmp_pa
     alone = load_model(members[0], device="cpu").separate(mixture)["vocals"]
     assert np.linalg.norm(vocals["fast"] - alone) < 1e-3 * np.linalg.norm(alone)
     assert not np.allclose(vocals["fast"], vocals["default"], rtol=0.01)
-    assert load_model(path, device="cpu", quality="best").overlap == 0.5
-    assert load_model(path, device="cpu", quality="best", overlap=0.1).overlap == 0.1
     methods = [model_method(f"{path}@{name}", device="cpu") for name in QUALITIES]
     assert methods[1].identity == model_method(str(path), device="cpu").identity
-    assert len({method.identity for method in methods}) == 3
+    assert len({method.identity for method in methods}) == 2
     assert (methods[0].parameters or 0) < (methods[1].parameters or 0)
 
 

@@ -25,7 +25,7 @@ Models = Annotated[
         "-n",
         "--model",
         metavar="NAME|PATH[@QUALITY]",
-        help="Model to measure, with @fast or @best at these qualities; may be repeated.",
+        help="Model to measure, with @fast at this quality; may be repeated.",
         show_default=f"{DEFAULT_MODEL}, if no baseline is named",
     ),
 ]
@@ -53,7 +53,7 @@ AsMp3 = Annotated[
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Share of a segment in common with the next.", show_default="the quality's"),
+    typer.Option(help="Share of a segment in common with the next.", show_default="the model's"),
 ]
 JsonFile = Annotated[
     Path | None,

@@ -133,7 +133,7 @@ Overlap = Annotated[
     float | None,
     typer.Option(
         help="Of segments, in [0, 1).",
-        show_default="the quality's",
+        show_default="the model's",
         rich_help_panel=MODEL,
         envvar="KARAOKE_OVERLAP",
         show_envvar=False,
@@ -142,7 +142,7 @@ Overlap = Annotated[
 Quality = Annotated[
     str,
     typer.Option(
-        help="fast, default or best.",
+        help="fast or default.",
         rich_help_panel=MODEL,
         envvar="KARAOKE_QUALITY",
         show_envvar=False,

@@ -66,7 +66,7 @@ def model_method(name: str, *, device: str = "auto", overlap: float | None = Non
         model, quality = name, "default"
     path = find_model(model)
     separator = load_model(path, device=device, overlap=overlap, quality=quality)
-    votes = QUALITIES[quality].votes
+    votes = QUALITIES[quality]
     return Method(
         name,
         by_model(separator),

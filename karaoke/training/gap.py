@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from karaoke.checkpoints import load_checkpoint
 from karaoke.errors import KaraokeError
 from karaoke.metrics import si_sdr, si_sdr_gain
-from karaoke.training.augment import Rng, db_to_gain
-from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus, make_pools
+from karaoke.training.augment import Rng, db_to_gain, rms
+from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording, load_corpus, make_pools
 from karaoke.training.data import SINGING_RMS, MixtureConfig, to_stereo
 from karaoke.training.voices import Singers
 
@@ -33,18 +33,17 @@ TRIES = 20
 
 def draw(recordings: Sequence[Recording], length: int, rng: Rng, count: int) -> list[Tensor]:
     """Draw audible stretches ``(2, length)``, from every group as many."""
-    groups: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        groups.setdefault(recording.group, []).append(recording)
-    names = sorted(groups)
+    if not recordings:
+        return []
+    pool = Pool(recordings)
     stretches = []
-    for index in range(count if names else 0):
-        group = groups[names[index % len(names)]]
+    for index in range(count):
+        group = pool.groups[pool.names[index % len(pool.names)]]
         for _ in range(TRIES):
             recording = group[int(rng.integers(len(group)))]
             start = int(rng.integers(max(1, recording.length - length)))
             audio = to_stereo(recording.read(start, length))
-            if np.sqrt(np.square(audio).mean()) > SINGING_RMS:
+            if rms(audio) > SINGING_RMS:
                 break
         stretches.append(torch.from_numpy(audio.copy()))
     return stretches

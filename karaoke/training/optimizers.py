@@ -8,6 +8,11 @@ from typing import Any
 from torch import nn, optim
 
 
+def trained_weights(network: nn.Module) -> list[nn.Parameter]:
+    """List the weights that are not held."""
+    return [weight for weight in network.parameters() if weight.requires_grad]
+
+
 class MuonWithAdamW:
     """Muon for the matrices of linear and recurrent layers, AdamW for all other weights.
 
@@ -34,9 +39,9 @@ class MuonWithAdamW:
             for module in network.modules()
             if isinstance(module, nn.Linear | nn.RNNBase)
             for weight in module.parameters(recurse=False)
-            if weight.ndim == 2 and weight.requires_grad
+            if weight.ndim == 2
         }
-        trained = [weight for weight in network.parameters() if weight.requires_grad]
+        trained = trained_weights(network)
         self.parts: list[optim.Optimizer] = [
             optim.Muon(
                 [weight for weight in trained if weight in matrices],
@@ -80,8 +85,7 @@ def of_torch(kind: Callable[..., optim.Optimizer]) -> Callable[..., optim.Optimi
     """Let an optimizer of torch take a network."""
 
     def make(network: nn.Module, *, lr: float, weight_decay: float) -> optim.Optimizer:
-        trained = [weight for weight in network.parameters() if weight.requires_grad]
-        return kind(trained, lr=lr, weight_decay=weight_decay)
+        return kind(trained_weights(network), lr=lr, weight_decay=weight_decay)
 
     return make
 

@@ -305,6 +305,18 @@ def test_a_share_of_the_voices_stays_dry(recordings: list[Recording]) -> None:
     assert 5 < central < 30
 
 
+def test_a_share_of_the_voices_leaves_the_centre(recordings: list[Recording]) -> None:
+    pools = {role: Pool([r for r in recordings if r.role == role]) for role in ("vocals", "speech")}
+    widths = []
+    for wide_share in (0.0, 1.0):
+        sing = Singers(pools, SAMPLE_RATE, speech_share=0.5, chain=True, wide_share=wide_share)
+        voices = [sing(np.random.default_rng(seed)) for seed in range(30)]
+        sides = [augment.rms(v[0] - v[1]) / augment.rms(v[0] + v[1]) for v in voices]
+        widths.append(np.median(sides))
+    narrow, wide = widths
+    assert wide > max(0.4, 1.5 * narrow)
+
+
 def test_validation_recordings_are_never_trained_on(recordings: list[Recording]) -> None:
     data = MixtureDataset(recordings, SHORT, seed=0, length=1)
     groups = {group for pool in data.pools.values() for group in pool.groups}

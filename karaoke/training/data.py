@@ -54,6 +54,8 @@ class MixtureConfig:
         missing, each by itself; and lowest and highest change of its level.
     dry_share
         Of the lines made of voices, those that stay alone and dry in spite of the vocal chain.
+    wide_share
+        Of the others, those sung twice, once on each side, with nobody in the centre.
     vocal_chain, song_effects
         Whether voices are produced, and whether mixtures go through bus, coder and noise.
     """
@@ -74,6 +76,7 @@ class MixtureConfig:
     part_absent_share: float = 0.1
     part_level_db: tuple[float, float] = (-6.0, 6.0)
     dry_share: float = 0.0
+    wide_share: float = 0.0
     vocal_chain: bool = True
     song_effects: bool = True
 
@@ -126,6 +129,7 @@ class MixtureDataset(Dataset[Tensor]):
             speech_share=config.speech_share,
             chain=config.vocal_chain,
             dry_share=config.dry_share,
+            wide_share=config.wide_share,
         )
 
     def __len__(self) -> int:

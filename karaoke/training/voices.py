@@ -32,6 +32,8 @@ class Singers:
     dry_share
         Probability that a line stays alone and dry all the same, but for an equaliser and a
         compressor: so a band without a producer sounds.
+    wide_share
+        Probability that another line leaves the centre to its doubles at the sides.
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class Singers:
         speech_share: float,
         chain: bool,
         dry_share: float = 0.0,
+        wide_share: float = 0.0,
     ) -> None:
         self.pools, self.length, self.speech_share = pools, length, speech_share
-        self.chain, self.dry_share = chain, dry_share
+        self.chain, self.dry_share, self.wide_share = chain, dry_share, wide_share
 
     def __call__(self, rng: Rng) -> Audio:
         """Sing ``(2, length)``."""
@@ -55,9 +58,13 @@ class Singers:
             audio = augment.pan(rng, mono, 0.05 * (rng.random() < 0.3))
             audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(4, 4), depth_db=3)
             return augment.compress(rng, audio, SAMPLE_RATE) if rng.random() < 0.5 else audio
-        audio = augment.pan(rng, mono, 0.1)
-        if rng.random() < 0.4:
-            audio = audio + self._doubles(rng, mono)
+        if self.wide_share and rng.random() < self.wide_share:
+            audio = self._doubles(rng, mono)
+            audio = audio * (augment.rms(mono) / augment.rms(audio))
+        else:
+            audio = augment.pan(rng, mono, 0.1)
+            if rng.random() < 0.4:
+                audio = audio + self._doubles(rng, mono)
         if rng.random() < 0.3:
             audio = audio + self._backing(rng, augment.rms(mono), tune)
         # Records are brighter than clean recordings: more presence and air than not.

@@ -61,9 +61,9 @@ def test_bad_songs_do_not_stop_the_good_ones(
     assert entries[1]["error"]["code"] == "not-audio" and entries[1]["error"]["exit"] == 65
     assert "b.mp3" in entries[1]["error"]["message"]
     for entry in entries:
-        if entry["status"] == "done":
-            for output in entry["outputs"].values():
-                assert checksum(Path(output["path"])) == output["sha256"]
+        assert bool(entry["outputs"]) == (entry["status"] == "done")
+        for output in entry["outputs"].values():
+            assert checksum(Path(output["path"])) == output["sha256"]
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.wav")}
     assert len(stamps) == 8
     songs[1].unlink()

@@ -112,9 +112,12 @@ class Reporter:
         entry: dict[str, Any] = {
             "song": printable(outcome.job.source),
             "status": outcome.status,
-            "outputs": {stem: {"path": printable(p)} for stem, p in outcome.job.outputs.items()},
+            "outputs": {},
             **self.facts,
         }
+        if outcome.status not in ("failed", "not tried"):
+            for stem, path in outcome.job.outputs.items():
+                entry["outputs"][stem] = {"path": printable(path)}
         result = outcome.result
         if result is not None:
             for stem, written in result.manifest["outputs"].items():

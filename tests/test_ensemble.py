@@ -45,6 +45,23 @@ def test_the_masks_are_the_mean_of_the_members(members: list[Path], tmp_path: Pa
     assert (voted - (first + second) / 2).norm() < 1e-3 * voted.norm()
 
 
+def test_a_lower_exponent_asks_for_agreement(members: list[Path], tmp_path: Path) -> None:
+    spectrogram = torch.randn(1, 2, 257, 20, dtype=torch.complex64)
+    path = tmp_path / "ensemble.safetensors"
+    with torch.no_grad():
+        masks = [load_checkpoint(member)[0].masks(spectrogram) for member in members]
+        votes = []
+        for exponent in (1.0, 0.5):
+            combine(members, path, exponent)
+            votes.append(load_checkpoint(path)[0].masks(spectrogram))
+    geometric = (masks[0] * masks[1]).sqrt()
+    assert (votes[1] <= votes[0] + 1e-3).all() and (votes[1] >= geometric - 1e-3).all()
+    expected = ((masks[0].sqrt() + masks[1].sqrt()) / 2).square()
+    torch.testing.assert_close(votes[1], expected, atol=1e-3, rtol=0)
+    with pytest.raises(ModelError, match="exponent"):
+        combine(members, path, 0.0)
+
+
 def test_an_ensemble_may_be_small(members: list[Path], tmp_path: Path) -> None:
     combine(members, tmp_path / "ensemble.safetensors")
     apart = sum(path.stat().st_size for path in members)

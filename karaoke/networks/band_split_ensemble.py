@@ -23,19 +23,25 @@ class BandSplitEnsembleConfig:
     ----------
     members
         For each, the fields of its :class:`BandSplitConfig`.
+    exponent
+        Of the power mean of the masks, above zero. One is the arithmetic mean; the lower, the more
+        of the members have to hear a voice for it to be let through: less leaks where nobody sings.
 
     Raises
     ------
     ModelError
-        There are no members, or they differ in their transform.
+        There are no members, they differ in their transform, or the exponent is not above zero.
     """
 
     members: tuple[dict[str, Any], ...] = ({},)
+    exponent: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse members that do not go together."""
         if len({(shape.n_fft, shape.hop_length) for shape in self.shapes}) != 1:
             raise ModelError("the members of an ensemble need one transform in common")
+        if not self.exponent > 0:
+            raise ModelError(f"the exponent of a mean must be above zero, not {self.exponent}")
 
     @property
     def shapes(self) -> list[BandSplitConfig]:
@@ -96,8 +102,8 @@ class BandSplitEnsemble(MaskingNetwork):
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""
-        first, *others = self
-        masks = first.masks(spectrogram)
-        for member in others:
-            masks += member.masks(spectrogram)
-        return masks / len(self.members)
+        exponent = self.config.exponent
+        total = spectrogram.new_zeros((), dtype=torch.float32)
+        for member in self:
+            total = total + member.masks(spectrogram).float() ** exponent
+        return (total / len(self.members)) ** (1.0 / exponent)

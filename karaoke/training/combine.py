@@ -1,7 +1,7 @@
 """Let models vote: ``python -m karaoke.training.combine MEMBER... OUT``.
 
 Makes one checkpoint of several of ``band_split_bilstm``, such as runs of one recipe with different
-seeds; their masks are averaged, as :mod:`karaoke.networks.band_split_ensemble` says.
+seeds; a mean is taken of their masks, as :mod:`karaoke.networks.band_split_ensemble` says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from karaoke.checkpoints import build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import KaraokeError, ModelError
 
 
-def combine(members: Sequence[Path], out: Path) -> None:
+def combine(members: Sequence[Path], out: Path, exponent: float = 1.0) -> None:
     """Write a checkpoint whose masks are the mean of those of others.
 
     The weights are stored in half precision, which halves the file and moves a mask by far less
@@ -27,6 +27,8 @@ def combine(members: Sequence[Path], out: Path) -> None:
         Checkpoints of ``band_split_bilstm`` with the same stems, rate and transform.
     out
         Of the ensemble.
+    exponent
+        Of the mean, as in :class:`karaoke.networks.band_split_ensemble.BandSplitEnsembleConfig`.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def combine(members: Sequence[Path], out: Path) -> None:
     header = replace(
         first,
         architecture="band_split_ensemble",
-        config={"members": [header.config for _, header in loaded]},
+        config={"members": [header.config for _, header in loaded], "exponent": exponent},
     )
     ensemble = build_network(header)
     weights = [network.state_dict() for network, _ in loaded]
@@ -60,8 +62,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
     parser.add_argument("members", nargs="+", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--exponent", type=float, default=1.0, help="of the mean; default 1")
     arguments = parser.parse_args()
     try:
-        combine(arguments.members, arguments.out)
+        combine(arguments.members, arguments.out, arguments.exponent)
     except KaraokeError as error:
         raise SystemExit(f"error: {error}") from error

@@ -75,7 +75,7 @@ def test_doctor(run_karaoke: Run, tmp_path: Path) -> None:
     done = run_karaoke("doctor", "--json")
     assert done.returncode == 0, done.stdout
     found = {f["name"]: f["status"] for f in json.loads(done.stdout)["findings"]}
-    assert {"python", "torch", "device", "ffmpeg", "encoders", "model open-v2"} <= found.keys()
+    assert {"python", "torch", "device", "ffmpeg", "encoders", "model open-v3"} <= found.keys()
     assert set(found.values()) <= {"ok", "warning"}
     done = run_karaoke("doctor", env={**os.environ, "KARAOKE_FFMPEG": str(tmp_path / "none")})
     assert done.returncode == 69

@@ -14,7 +14,7 @@ from karaoke.errors import ModelError
 from karaoke.evaluation.methods import model_method
 from karaoke.networks.band_split_ensemble import BandSplitEnsembleConfig
 from karaoke.separation import QUALITIES, load_model
-from karaoke.training.combine import combine
+from karaoke.training.combine import combine, take_out
 from tests.launching import run_karaoke
 
 
@@ -58,14 +58,30 @@ def test_a_lower_exponent_asks_for_agreement(members: list[Path], tmp_path: Path
     assert (votes[1] <= votes[0] + 1e-3).all() and (votes[1] >= geometric - 1e-3).all()
     expected = ((masks[0].sqrt() + masks[1].sqrt()) / 2).square()
     torch.testing.assert_close(votes[1], expected, atol=1e-3, rtol=0)
-    with pytest.raises(ModelError, match="exponent"):
-        combine(members, path, 0.0)
+    for nonsense in (0.0, np.inf, np.nan):
+        with pytest.raises(ModelError, match="exponent"):
+            combine(members, path, nonsense)
 
 
 def test_an_ensemble_may_be_small(members: list[Path], tmp_path: Path) -> None:
     combine(members, tmp_path / "ensemble.safetensors")
     apart = sum(path.stat().st_size for path in members)
     assert (tmp_path / "ensemble.safetensors").stat().st_size < 0.7 * apart
+
+
+def test_a_member_can_be_taken_out_again(members: list[Path], tmp_path: Path) -> None:
+    ensemble, taken = tmp_path / "ensemble.safetensors", tmp_path / "taken.safetensors"
+    combine(members, ensemble)
+    for number, path in enumerate(members, start=1):
+        take_out(ensemble, taken, number)
+        (network, header), (original, known) = load_checkpoint(taken), load_checkpoint(path)
+        assert header.architecture == "band_split_bilstm"
+        assert build_network(header).config == build_network(known).config
+        for name, weights in original.state_dict().items():
+            torch.testing.assert_close(network.state_dict()[name], weights, rtol=1e-3, atol=1e-5)
+    for path, number in ((ensemble, 0), (ensemble, 3), (members[0], 1)):
+        with pytest.raises(ModelError, match=f"no member {number}"):
+            take_out(path, taken, number)
 
 
 def test_an_ensemble_splits_songs(members: list[Path], tmp_path: Path, song: Path) -> None:

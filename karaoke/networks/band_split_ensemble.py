@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,13 +25,14 @@ class BandSplitEnsembleConfig:
     members
         For each, the fields of its :class:`BandSplitConfig`.
     exponent
-        Of the power mean of the masks, above zero. One is the arithmetic mean; the lower, the more
-        of the members have to hear a voice for it to be let through: less leaks where nobody sings.
+        Of the power mean of the masks, above zero and finite. One is the arithmetic mean; the
+        lower, the more of the members have to hear a voice for it to be let through: less leaks
+        where nobody sings.
 
     Raises
     ------
     ModelError
-        There are no members, they differ in their transform, or the exponent is not above zero.
+        There are no members, they differ in their transform, or the exponent is not as above.
     """
 
     members: tuple[dict[str, Any], ...] = ({},)
@@ -40,8 +42,8 @@ class BandSplitEnsembleConfig:
         """Refuse members that do not go together."""
         if len({(shape.n_fft, shape.hop_length) for shape in self.shapes}) != 1:
             raise ModelError("the members of an ensemble need one transform in common")
-        if not self.exponent > 0:
-            raise ModelError(f"the exponent of a mean must be above zero, not {self.exponent}")
+        if not 0 < self.exponent < math.inf:
+            raise ModelError(f"the exponent of a mean is above zero and finite: {self.exponent}")
 
     @property
     def shapes(self) -> list[BandSplitConfig]:

@@ -1,7 +1,8 @@
 """Let models vote: ``python -m karaoke.training.combine MEMBER... OUT``.
 
 Makes one checkpoint of several of ``band_split_bilstm``, such as runs of one recipe with different
-seeds; a mean is taken of their masks, as :mod:`karaoke.networks.band_split_ensemble` says.
+seeds; a mean is taken of their masks, as :mod:`karaoke.networks.band_split_ensemble` says. With
+``--member N ENSEMBLE OUT`` it takes one of them out again, such as to train it further.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from karaoke.checkpoints import build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import KaraokeError, ModelError
+from karaoke.networks.band_split_ensemble import BandSplitEnsemble
 
 
 def combine(members: Sequence[Path], out: Path, exponent: float = 1.0) -> None:
@@ -58,13 +60,36 @@ def combine(members: Sequence[Path], out: Path, exponent: float = 1.0) -> None:
     save_checkpoint(out, ensemble.half(), header)
 
 
+def take_out(ensemble: Path, out: Path, member: int) -> None:
+    """Write a checkpoint of one network of an ensemble, the first of which is number 1.
+
+    Raises
+    ------
+    ModelError
+        It is no ensemble, or has no such member.
+    """
+    network, header = load_checkpoint(ensemble)
+    members = list(network) if isinstance(network, BandSplitEnsemble) else []
+    if not 1 <= member <= len(members):
+        raise ModelError(f'"{ensemble}": no member {member}', hint=f"It has {len(members)}.")
+    config = header.config["members"][member - 1]
+    header = replace(header, architecture="band_split_bilstm", config=config)
+    save_checkpoint(out, members[member - 1], header)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
     parser.add_argument("members", nargs="+", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--exponent", type=float, default=1.0, help="of the mean; default 1")
+    parser.add_argument("--member", type=int, help="take this one out of an ensemble instead")
     arguments = parser.parse_args()
     try:
-        combine(arguments.members, arguments.out, arguments.exponent)
+        if arguments.member is None:
+            combine(arguments.members, arguments.out, arguments.exponent)
+        elif len(arguments.members) > 1:
+            parser.error("--member takes one ensemble")
+        else:
+            take_out(arguments.members[0], arguments.out, arguments.member)
     except KaraokeError as error:
         raise SystemExit(f"error: {error}") from error

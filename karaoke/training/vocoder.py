@@ -52,29 +52,28 @@ class Frames:
     def read(self, positions: Array) -> Frames:
         """Read at positions between frames, as many as wanted and in any order."""
         positions = positions.clip(0, len(self) - 1)
-        low = positions.astype(np.int64)
-        high = np.minimum(low + 1, len(self) - 1)
-        share = (positions - low)[:, None]
         return Frames(
             self.pitch_hz[np.round(positions).astype(np.int64)],
-            (1 - share) * self.envelope[low] + share * self.envelope[high],
-            (1 - share) * self.aperiodicity[low] + share * self.aperiodicity[high],
+            interpolate(self.envelope, positions),
+            interpolate(self.aperiodicity, positions),
         )
+
+
+def interpolate(rows: Array, positions: Array) -> Array:
+    """Read between rows ``(R, C)`` at positions ``(P,)`` in [0, R - 1]: ``(P, C)``."""
+    low = positions.astype(np.int64)
+    high = np.minimum(low + 1, len(rows) - 1)
+    share = (positions - low)[:, None]
+    return (1 - share) * rows[low] + share * rows[high]
 
 
 def warp(frames: Frames, factor: float) -> Frames:
     """Move all formants by a factor, as a longer or shorter vocal tract does."""
-    bins = np.arange(BINS)
-    low = np.minimum(bins / factor, BINS - 1)
-    first = low.astype(np.int64)
-    second = np.minimum(first + 1, BINS - 1)
-    share = low - first
+    bins = np.minimum(np.arange(BINS) / factor, BINS - 1)
     return Frames(
         frames.pitch_hz,
-        *(
-            (1 - share) * rows[:, first] + share * rows[:, second]
-            for rows in (frames.envelope, frames.aperiodicity)
-        ),
+        interpolate(frames.envelope.T, bins).T,
+        interpolate(frames.aperiodicity.T, bins).T,
     )
 
 

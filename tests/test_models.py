@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from karaoke.catalogue import look_into, shipped_models
+from karaoke.catalogue import DEFAULT_MODEL, look_into, shipped_models
 from karaoke.checkpoints import load_checkpoint
 from tests.launching import Running, at_terminal, run_karaoke
 from tests.loopback import Loopback, serving
@@ -143,8 +143,8 @@ def split(shop: Shop, song: Path, model: str, *options: str) -> tuple[dict[str, 
 def test_the_list_tells_where_models_are(shop: Shop) -> None:
     shop.offer("small", metrics={"vocals_sdr_db": 1.5}, parameters=7)
     listed = {entry["name"]: entry for entry in shop.json()["models"]}
-    assert listed["open-v1"]["where"] == "embedded"
-    assert listed["open-v1"]["stems"] == ["vocals"]
+    assert listed[DEFAULT_MODEL]["where"] == "embedded"
+    assert listed[DEFAULT_MODEL]["stems"] == ["vocals"]
     assert {"umx", "umxhq", "umxhq-vocals", "umxl", "umxl-vocals"} < listed.keys()
     assert listed["umxhq"]["where"] == listed["small"]["where"] == "available"
     assert listed["umxhq"]["stems"] == list(STEMS)
@@ -177,7 +177,7 @@ def test_a_pulled_model_is_verified_and_removed(shop: Shop) -> None:
     path.write_bytes(content)
     done = shop.run("models", "verify")
     assert done.returncode == 76
-    assert "small: damaged" in done.stdout and "open-v1: whole" in done.stdout
+    assert "small: damaged" in done.stdout and f"{DEFAULT_MODEL}: whole" in done.stdout
     assert shop.json("info", "small")["where"] == "downloaded"
     path.write_bytes(content[:100])
     assert shop.json("info", "small")["where"] == "damaged"
@@ -186,7 +186,7 @@ def test_a_pulled_model_is_verified_and_removed(shop: Shop) -> None:
     assert shop.json("remove", "small")["removed"][0]["name"] == "small"
     assert not path.exists() and not path.with_suffix(".json").exists()
     assert shop.run("models", "remove", "small").returncode == 69
-    assert shop.run("models", "remove", "open-v1").returncode == 69
+    assert shop.run("models", "remove", DEFAULT_MODEL).returncode == 69
     shop.json("pull", "small")
     assert "ok       model small" in shop.run("doctor").stdout
 
@@ -321,7 +321,7 @@ def test_weights_are_imported_under_a_name(shop: Shop) -> None:
     files["bass"].rename(unclear)
     done = shop.run("models", "import", unclear, *options)
     assert done.returncode == 2 and f"Write vocals={unclear}." in done.stderr
-    for name in ("umxhq", "../evil", "open-v1", "Ü"):
+    for name in ("umxhq", "../evil", DEFAULT_MODEL, "Ü"):
         done = shop.run("models", "import", f"vocals={unclear}", *options[:3], name)
         assert done.returncode == 2, name
 

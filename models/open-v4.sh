@@ -1,6 +1,6 @@
 #!/bin/sh
-# Train the default model again: models/open-v3.sh RUNS CORPUS RENDERED SUNG
-# RENDERED is made by karaoke.training.music, SUNG by karaoke.training.singing; open-v3.md tells how.
+# Train the default model again: models/open-v4.sh RUNS CORPUS RENDERED SUNG
+# RENDERED is made by karaoke.training.music, SUNG by karaoke.training.singing; open-v4.md tells how.
 # What was trained is gone on with, if the command is stopped and given again.
 set -eu
 runs=$1 corpus=$2 rendered=$3 sung=$4
@@ -39,5 +39,8 @@ first c "$sung" --set seed=32 --set steps=400 \
     --set optimizer=adamw --set learning_rate=2e-3 --set batch_size=12 --set config.dropout=0.1 \
     --set mixtures.aligned_share=0.18 --set mixtures.song_share=0.3 \
     --set mixtures.own_music_share=0.25 --set mixtures.dry_share=0
-python -m karaoke.training.combine --exponent 0.5 "$runs/a2/last.safetensors" \
-    "$runs/b2/last.safetensors" "$runs/c/last.safetensors" "$runs/open-v3.safetensors"
+train d "$sung" --set seed=72 --set steps=2880 --set config.layers=6 \
+    --start-from "$runs/a2/last.safetensors"
+python -m karaoke.training.combine --exponent 0.65 "$runs/a2/last.safetensors" \
+    "$runs/b2/last.safetensors" "$runs/c/last.safetensors" "$runs/d/last.safetensors" \
+    "$runs/open-v4.safetensors"

@@ -186,6 +186,7 @@ class Worker:
                     strict=self.options.strict,
                     progress=progress,
                     check=self._check,
+                    cancelled=self.stopped,
                 )
         except Exception as error:
             return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
@@ -207,12 +208,19 @@ def look_at(
                 check_outputs(job, options.overwrite)
             for path in {path.parent for path in job.outputs.values()}:
                 check_can_be_made(path)
-            return measure(job, chosen, settings.track)
+            return measure(job, chosen, settings.track, stopped)
         except Exception as error:
             return Probe(Outcome(job, "failed", error=as_karaoke_error(error, job.source)))
 
+    stopped = threading.Event()
     with ThreadPoolExecutor(PROBES) as pool:
-        return list(pool.map(look, jobs))
+        try:
+            return list(pool.map(look, jobs))
+        except BaseException:
+            # Interrupted: a file that ffmpeg searches for its sound must not be waited for.
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def nearest(folder: Path) -> Path:
@@ -250,9 +258,9 @@ def refuse_others(job: Job, options: Options) -> None:
         raise
 
 
-def measure(job: Job, chosen: OutputFormat, track: int) -> Probe:
+def measure(job: Job, chosen: OutputFormat, track: int | None, stopped: threading.Event) -> Probe:
     """Open a song, which shows whether it is one, and estimate the space that it takes."""
-    with AudioReader(job.source, track=track) as reader:
+    with AudioReader(job.source, track=track, cancelled=stopped) as reader:
         chosen.check_channels(reader.channels)
         samples = (reader.declared_seconds or 0.0) * reader.sample_rate * reader.channels
         if chosen.encoder is None:

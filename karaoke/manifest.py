@@ -30,7 +30,7 @@ class Settings:
     bitrate: str
     overlap: float | None = None
     quality: str = "default"
-    track: int = 1
+    track: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give it as it stands in a manifest."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO, Any
 
 import numpy as np
@@ -35,8 +36,6 @@ from karaoke.separation import Separator
 
 #: Told the seconds of the song that are done and, where it is declared, its duration.
 SongProgress = Callable[[float, float | None], None]
-#: Files whose decoded length falls short of the declared one by more than this are reported.
-TRUNCATION_SECONDS = 1.0
 #: Samples per channel that are read back at a time.
 RESIDUAL_BLOCK = 1 << 16
 
@@ -135,6 +134,7 @@ def split_song(
     strict: bool = False,
     progress: SongProgress | None = None,
     check: Callable[[], None] = lambda: None,
+    cancelled: Event | None = None,
 ) -> SplitResult:
     """Separate a song and write its stems, all or none, in memory that its length does not affect.
 
@@ -156,6 +156,8 @@ def split_song(
         Called with the seconds of the song that are done and, where declared, its duration.
     check
         Called many times a second of work; what it raises ends the work, nothing written.
+    cancelled
+        Set where ``check`` is going to raise: ends the decoder, which might be waited for.
 
     Raises
     ------
@@ -165,12 +167,16 @@ def split_song(
     started = time.perf_counter()
     check_outputs(job, overwrite)
     identity = identify(job.source) if os.path.exists(job.source) else {}
-    with AudioReader(job.source, track=settings.track) as reader, ExitStack() as files:
+    with (
+        AudioReader(job.source, track=settings.track, cancelled=cancelled) as reader,
+        ExitStack() as files,
+    ):
         chosen.check_channels(reader.channels)
         prepare(job, files)
         spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
         fill_spools(spools, reader, separator, progress, check)
-        if strict and (damage := damage_of(reader)):
+        check()
+        if strict and (damage := reader.damage):
             raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
         gain = safe_gain(spools, chosen)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
@@ -302,26 +308,11 @@ def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
     return 1 / peak if chosen.clips and peak > 1 else 1.0
 
 
-def damage_of(reader: AudioReader) -> str:
-    """Say what is missing of a song that was read, or nothing."""
-    declared = reader.declared_seconds
-    if reader.damage:
-        return f"decoding stopped at {reader.seconds_read:.1f} s: {reader.damage}"
-    if declared is not None and declared - reader.seconds_read > TRUNCATION_SECONDS:
-        return (
-            f"its sound ends at {reader.seconds_read:.1f} of {declared:.1f} declared seconds;"
-            " the file may be truncated"
-        )
-    if reader.missing_bytes:
-        return f"it lacks {reader.missing_bytes} bytes that it declares; the file is truncated"
-    return ""
-
-
 def warnings_about(
     reader: AudioReader, gain: float, chosen: OutputFormat, trouble: str
 ) -> list[str]:
     """Tell what a listener might otherwise wonder about."""
-    found = [said for said in (damage_of(reader), trouble) if said]
+    found = [said for said in (reader.damage, *reader.remarks, trouble) if said]
     rate = chosen.rate_for(reader.sample_rate)
     if rate != reader.sample_rate:
         found.append(

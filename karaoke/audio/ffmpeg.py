@@ -14,6 +14,7 @@ from typing import IO, Any
 import ffmpeg
 import imageio_ffmpeg
 
+from karaoke.audio.facts import SourceFacts
 from karaoke.errors import ToolMissingError
 
 #: An older one on the PATH is passed over for the one that the imageio-ffmpeg wheel brings.
@@ -21,13 +22,12 @@ OLDEST_VERSION = 5
 INSTALL = "Install ffmpeg 5 or newer, or reinstall karaoke so that imageio-ffmpeg brings it."
 #: Containers that hold sound in themselves. Playlists, which name other files, are not among them.
 DEMUXERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
-    "ogg,rm,tta,w64,wav,wv"
+    "aac,ac3,aiff,amr,ape,asf,ast,au,avi,bonk,caf,dsf,dts,dtshd,eac3,flac,flv,iff,ircam,"
+    "matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,oma,ogg,osq,qoa,rm,sox,tak,truehd,tta,voc,"
+    "w64,wav,wsd,wtv,wv,xwma"
 )
 #: Stands for a file's path while arguments are composed: ffmpeg-python takes only valid UTF-8.
 PATH = "file:PATH"
-DURATION = re.compile(r"^\[info\]   Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
-PROBLEM = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
 
 
 def version_of(executable: str) -> int | None:
@@ -145,6 +145,21 @@ def encode_arguments(
     return arguments_with(path, ffmpeg.output(stream, PATH, **options).overwrite_output())
 
 
+def end_arguments(path: str) -> list[str]:
+    """Compose the arguments that find out how far the sounds and pictures of a file reach.
+
+    Nothing is decoded; the times come as ``key=value`` lines on standard output.
+    """
+    stream = ffmpeg.input(
+        PATH, nostdin=None, v="level+info", protocol_whitelist="file", format_whitelist=DEMUXERS
+    )
+    # The film itself, without covers, and all sounds, as far as there are any.
+    out = ffmpeg.output(stream, "-", **{"c": "copy"}, format="null", progress="pipe:1")
+    arguments = arguments_with(path, out)
+    place = arguments.index("-f")
+    return [*arguments[:place], "-map", "0:V?", "-map", "0:a?", *arguments[place:]]
+
+
 class FfmpegProcess:
     """A running ffmpeg in a session of its own, whose messages are read as they come.
 
@@ -164,8 +179,7 @@ class FfmpegProcess:
     def __init__(
         self, arguments: list[str], *, stdin: bool = False, stdout: bool | IO[bytes] = False
     ) -> None:
-        self.duration_seconds: float | None = None
-        self.problems: deque[str] = deque(maxlen=5)
+        self.facts = SourceFacts()
         if isinstance(stdout, bool):
             to: int | IO[bytes] = subprocess.PIPE if stdout else subprocess.DEVNULL
         else:
@@ -177,6 +191,8 @@ class FfmpegProcess:
                 stdout=to,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                # Windows knows no sessions; there a group of its own keeps Ctrl-C away.
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
             raise ToolMissingError(f"ffmpeg does not start ({error})", hint=INSTALL) from error
@@ -196,15 +212,16 @@ class FfmpegProcess:
         return self._process.stdout
 
     def _listen(self) -> None:
-        """Keep the input's duration and the last problems; let the rest go."""
+        """Keep what matters of its messages; let the rest go."""
         assert self._process.stderr is not None
         for raw in self._process.stderr:
-            line = raw.decode(errors="replace").rstrip()
-            if self.duration_seconds is None and (found := DURATION.match(line)):
-                hours, minutes, seconds = found.groups()
-                self.duration_seconds = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-            elif found := PROBLEM.search(line):
-                self.problems.append(found[1])
+            self.facts.hear(raw.decode(errors="replace").rstrip())
+        self.facts.described.set()  # there is no more to come
+
+    @property
+    def problems(self) -> deque[str]:
+        """The last errors that it told of."""
+        return self.facts.problems
 
     def wait(self) -> int:
         """Wait for the end and give the return code."""
@@ -212,10 +229,14 @@ class FfmpegProcess:
         self._listener.join()
         return code
 
-    def kill(self) -> None:
-        """End it now, if it is still there, and free the pipes."""
+    def end(self) -> None:
+        """End it now, if it is still there; whoever reads from it comes to the end."""
         if self._process.poll() is None:
             self._process.kill()
+
+    def kill(self) -> None:
+        """End it now, if it is still there, and free the pipes."""
+        self.end()
         self.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:

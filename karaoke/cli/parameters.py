@@ -24,7 +24,14 @@ FromFile = Annotated[
     ),
 ]
 Track = Annotated[
-    int, typer.Option("--stream", min=1, help="Audio stream of a film.", rich_help_panel=INPUT)
+    int | None,
+    typer.Option(
+        "--stream",
+        min=1,
+        help="Audio stream of a film.",
+        show_default="the film's default",
+        rich_help_panel=INPUT,
+    ),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Damaged songs are failures.", rich_help_panel=INPUT)

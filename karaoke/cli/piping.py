@@ -7,7 +7,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BufferedReader
+from functools import partial
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,19 +18,44 @@ from karaoke.planning import Song
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from karaoke.audio import AudioReader
     from karaoke.separation import Separator
 
 STANDARD = Path("-")
 
 
+#: First bytes that tell whether a song can be decoded as it comes.
+FIRST_BYTES = 16
+
+
+def unbuffered() -> RawIOBase:
+    """Give standard input without its buffer; see :func:`karaoke.audio.reading.feed`."""
+    return cast(RawIOBase, cast(BufferedReader, sys.stdin.buffer).raw)
+
+
 @contextmanager
-def spooled() -> Iterator[Path]:
-    """Save standard input to a temporary file: some formats can be read only with their end."""
+def spooled(start: bytes = b"") -> Iterator[Path]:
+    """Save standard input to a temporary file: some formats can be read only with their end.
+
+    Parameters
+    ----------
+    start
+        What was read of it before.
+    """
     with tempfile.TemporaryDirectory(prefix="karaoke-") as folder:
         path = Path(folder, "stdin")
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            file.write(start)
+            shutil.copyfileobj(unbuffered(), file)
         yield path
+
+
+def read_start(stream: RawIOBase) -> bytes:
+    """Read some bytes of a stream, enough to recognise its format if it has as many."""
+    start = b""
+    while len(start) < FIRST_BYTES and (data := stream.read(1 << 16)):
+        start += data
+    return start
 
 
 def pipe_song(
@@ -37,7 +63,7 @@ def pipe_song(
     stems: Sequence[str],
     load: Callable[[], Separator],
     name: str,
-    track: int,
+    track: int | None,
     console: Console,
 ) -> None:
     """Write one stem of one song to standard output as it comes.
@@ -49,39 +75,43 @@ def pipe_song(
     KaraokeError
         The song cannot be read, or standard output not written.
     """
-    from karaoke.audio import can_be_piped
+    from karaoke.audio import AudioReader, can_be_piped
 
     if len(songs) != 1 or len(stems) != 1:
         said = f"-o -: one song and one stem only, not {len(songs)} and {len(stems)}"
         raise UsageError(said, hint="Name one song, and --stems instrumental.")
     if sys.stdout.isatty():
         raise UsageError("-o -: standard output is a terminal", hint="Send it to a program.")
-    path, stdin = songs[0].path, cast(BufferedReader, sys.stdin.buffer)
+    path = songs[0].path
     if path != STANDARD:
-        write_stem(path, None, stems[0], load(), name, track, console)
-    elif can_be_piped(stdin.peek(16)[:16]):
-        write_stem(path, stdin, stems[0], load(), name, track, console)
+        write_stem(partial(AudioReader, path, track=track), stems[0], load(), name, console)
+        return
+    stdin = unbuffered()
+    start = read_start(stdin)
+    if can_be_piped(start):
+        piped = partial(AudioReader, path, track=track, stream=stdin, stream_start=start)
+        write_stem(piped, stems[0], load(), name, console)
     else:
-        with spooled() as saved:
-            write_stem(saved, None, stems[0], load(), name, track, console)
+        with spooled(start) as saved:
+            opened = partial(AudioReader, saved, track=track)
+            write_stem(opened, stems[0], load(), name, console)
 
 
 def write_stem(
-    path: Path,
-    stream: BufferedReader | None,
+    open_song: Callable[[], AudioReader],
     stem: str,
     separator: Separator,
     name: str,
-    track: int,
     console: Console,
 ) -> None:
-    """Separate as it comes, from a file or a stream to standard output."""
-    from karaoke.audio import AudioReader, PipeWriter
+    """Separate a song as it comes, to standard output."""
+    from karaoke.audio import PipeWriter
 
-    with AudioReader(path, track=track, stream=stream) as reader:
+    with open_song() as reader:
         rate, channels = reader.sample_rate, reader.channels
         with PipeWriter(sys.stdout.buffer, name, sample_rate=rate, channels=channels) as writer:
             for stems in separator.stream(reader.blocks(), sample_rate=rate):
                 writer.write(stems[stem])
-        if reader.damage:
-            console.print(f"warning: decoding stopped: {reader.damage}", markup=False)
+        for warning in (reader.damage, *reader.remarks):
+            if warning:
+                console.print(f"warning: {warning}", markup=False)

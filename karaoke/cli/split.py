@@ -34,7 +34,7 @@ def split(
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
-    track: parameters.Track = 1,
+    track: parameters.Track = None,
     strict: parameters.Strict = False,
     out: parameters.Out = Path("separated"),
     stems: parameters.Stems = None,

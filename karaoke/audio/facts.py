@@ -1,0 +1,144 @@
+"""What ffmpeg says about a file when it opens it: its duration, its streams, what went wrong."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+DURATION = re.compile(
+    r"\[info\]   Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))(?:, start: (-?\d+\.\d+))?"
+)
+STREAM = re.compile(
+    r"\[info\]   Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\((\w+)\))?: (Audio|Video): (.*)"
+)
+START = re.compile(r", start (-?\d+\.\d+)")
+LAYOUT = re.compile(r" Hz, ([^,]+), ")
+PROBLEM = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
+#: The rate or the channels of a stream change while it is decoded.
+CHANGED = re.compile(r"audio parameters changed to (\d+ Hz, [^,]+)")
+#: Problems after which ffmpeg leaves the rest of a file out and yet ends with code 0.
+GAVE_UP = ("Error during demuxing", "Error retrieving a packet from demuxer")
+#: A duration that ffmpeg has from the size of the file and the first bit rate means little.
+GUESSED = "Estimating duration from bitrate"
+
+
+@dataclass(frozen=True)
+class StreamFacts:
+    """What a file says of one of its streams.
+
+    Parameters
+    ----------
+    index
+        Among all streams of the file, from 0.
+    kind
+        ``Audio`` or ``Video``.
+    language
+        Its code, or nothing.
+    is_default
+        Whether players should choose it.
+    is_picture
+        Whether it is a cover, not a film.
+    layout
+        Of the channels, in ffmpeg's words, as ``5.1(side)``; empty for pictures.
+    start_seconds
+        When it begins, counted as the file's own start is; None where ffmpeg does not say.
+    """
+
+    index: int
+    kind: str
+    language: str
+    is_default: bool
+    is_picture: bool
+    layout: str
+    start_seconds: float | None
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is moving pictures."""
+        return self.kind == "Video" and not self.is_picture
+
+
+@dataclass
+class SourceFacts:
+    """What ffmpeg has told so far; :meth:`hear` takes its lines, from a thread of their own.
+
+    Attributes
+    ----------
+    duration_seconds
+        That the container declares, or None.
+    duration_is_guess
+        Whether ffmpeg guessed it from the size of the file.
+    start_seconds
+        Time of the file's first sample or picture.
+    streams
+        Of sound and pictures, in the order of the file.
+    problems
+        The last errors.
+    changes
+        What the format of the stream that is decoded changed to, in ffmpeg's words.
+    gave_up
+        Why ffmpeg left the rest of the file out, or nothing.
+    described
+        Set when the file's description is complete.
+    """
+
+    duration_seconds: float | None = None
+    duration_is_guess: bool = False
+    start_seconds: float = 0.0
+    streams: list[StreamFacts] = field(default_factory=list)
+    problems: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+    changes: list[str] = field(default_factory=list)
+    gave_up: str = ""
+    described: threading.Event = field(default_factory=threading.Event)
+
+    def hear(self, line: str) -> None:
+        """Take a line of ffmpeg's, as it prints them with ``-v level+info``."""
+        if not self.described.is_set() and self._hear_description(line):
+            return
+        if found := PROBLEM.search(line):
+            self.problems.append(found[1])
+            if found[1].startswith(GAVE_UP):
+                self.gave_up = found[1]
+        elif found := CHANGED.search(line):
+            self.changes.append(found[1])
+
+    def _hear_description(self, line: str) -> bool:
+        """Take a line about the input; tell whether it was one."""
+        if GUESSED in line:
+            self.duration_is_guess = True
+        elif line.startswith(("[info] Stream mapping:", "[info] Output #0")):
+            self.described.set()
+        elif found := DURATION.match(line):
+            hours, minutes, seconds, start = found.groups()
+            if seconds is not None:
+                self.duration_seconds = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+            self.start_seconds = float(start or 0)
+        elif found := STREAM.match(line):
+            index, language, kind, rest = found.groups()
+            start, layout = START.search(rest), LAYOUT.search(rest)
+            self.streams.append(
+                StreamFacts(
+                    index=int(index),
+                    kind=kind,
+                    language="" if language in (None, "und") else language,
+                    is_default="(default)" in rest,
+                    is_picture="(attached pic)" in rest,
+                    layout=layout[1] if layout and kind == "Audio" else "",
+                    start_seconds=float(start[1]) if start else None,
+                )
+            )
+        else:
+            return False
+        return True
+
+    @property
+    def sounds(self) -> list[StreamFacts]:
+        """The streams of sound."""
+        return [stream for stream in self.streams if stream.kind == "Audio"]
+
+    @property
+    def is_film(self) -> bool:
+        """Whether there are moving pictures."""
+        return any(stream.is_film for stream in self.streams)

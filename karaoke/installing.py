@@ -15,8 +15,6 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from filelock import FileLock
-
 from karaoke.catalogue import (
     NAME,
     Download,
@@ -30,6 +28,7 @@ from karaoke.catalogue import (
 from karaoke.conversion import convert
 from karaoke.downloads import Progress, fetch, writing
 from karaoke.errors import ModelError, OutputExistsError, UsageError
+from karaoke.locking import lock
 from karaoke.manifest import checksum
 
 #: In the models folder: per model a folder with what is not whole yet.
@@ -44,12 +43,8 @@ def locked(name: str) -> Iterator[Path]:
     folder = models_folder()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f".{name}.lock")
-        lock.acquire()
-    try:
+    with lock(folder / f".{name}.lock", wait=True):
         yield folder
-    finally:
-        lock.release()
 
 
 def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:

@@ -5,16 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from karaoke.errors import LockedError, PermissionDeniedError
 from karaoke.planning import Job, printable
 
 FORMAT = 1
@@ -101,34 +95,3 @@ def is_complete(job: Job, settings: Settings) -> bool:
         return same and whole and facts["source"] == identify(job.source)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-
-
-@contextmanager
-def locked(paths: Iterable[Path]) -> Iterator[None]:
-    """Keep other processes of this user from writing the same files.
-
-    The locks lie in the system's temporary folder, not beside the songs, and vanish with the
-    process however it ends.
-
-    Raises
-    ------
-    LockedError
-        Another process is at it.
-    PermissionDeniedError
-        The folder of the locks belongs to somebody else.
-    """
-    owner = os.getuid() if hasattr(os, "getuid") else None
-    folder = Path(tempfile.gettempdir(), f"karaoke-locks-{owner}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if owner is not None and folder.lstat().st_uid != owner:
-        raise PermissionDeniedError(f'"{folder}": is not yours', hint="Set TMPDIR to your own.")
-    with ExitStack() as held:
-        for path in sorted(os.path.realpath(path) for path in paths):
-            name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-            try:
-                held.enter_context(FileLock(folder / f"{name}.lock", blocking=False))
-            except Timeout as error:
-                raise LockedError(
-                    f'"{path}": another karaoke is writing it', hint="Try again when it is done."
-                ) from error
-        yield

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from threading import Lock
 
 import numpy as np
@@ -14,8 +15,19 @@ from torch import nn
 from karaoke.catalogue import DEFAULT_MODEL, find_model
 from karaoke.checkpoints import Header, load_checkpoint
 from karaoke.errors import DeviceMemoryError, UsageError
-from karaoke.streaming import Block, Delay, Progress, overlap_add, resample
+from karaoke.streaming import (
+    Block,
+    Delay,
+    Progress,
+    overlap_add,
+    resample,
+    silence_damage,
+    silenced,
+)
+from karaoke.threads import single_threads, usable_cores
 
+#: Told what went otherwise than planned, in a sentence without a full stop.
+Warn = Callable[[str], object]
 #: Segments that a GPU works on at a time.
 GPU_BATCH = 8
 #: Each takes about 110 MB; a machine with many cores must not run out of memory for them.
@@ -108,11 +120,15 @@ def find_quality(name: str) -> int:
     return QUALITIES[name]
 
 
-def usable_cores() -> int:
-    """Count the processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def sound_only(blocks: Iterable[Block], warn: Warn) -> Iterator[Block]:
+    """Silence what is damage in blocks, and tell of it at the end."""
+    damaged = 0
+    for block in blocks:
+        sound, count = silence_damage(block)
+        damaged += count
+        yield sound
+    if damaged:
+        warn(silenced(damaged))
 
 
 class Separator:
@@ -158,7 +174,6 @@ class Separator:
         self.network_channels = header.channels
         self.network_stems = header.stems
         self.stems = stem_names(header.stems)
-        self._trouble = ""
         self._halvings = 0
         self._one_at_a_time = Lock()
         self._move_to(torch.device(device))
@@ -174,25 +189,18 @@ class Separator:
             # A thread a segment, each with one core, beats one segment on all cores: an LSTM's
             # many small steps would spend their time waiting for each other's threads, and for
             # ever when another program keeps a core busy.
-            self._workers = ThreadPoolExecutor(
-                self._at_a_time, "separator", initializer=lambda: torch.set_num_threads(1)
-            )
+            self._workers = single_threads(self._at_a_time)
 
-    def take_trouble(self) -> str:
-        """Say, once, what went otherwise than planned: a sentence without a full stop, or none."""
-        trouble, self._trouble = self._trouble, ""
-        return trouble
-
-    def _use_less(self) -> bool:
+    def _use_less(self, warn: Warn) -> bool:
         """Go on with half the segments at a time, at last on the CPU; tell whether that is less."""
         short = f"the memory of {self.device} ran short; went on with"
         if self._at_a_time > 1 and self._halvings < MOST_HALVINGS:
             self._halvings += 1
             self._at_a_time //= 2
-            self._trouble = f"{short} smaller batches"
+            warn(f"{short} smaller batches")
         elif self.device.type != "cpu":
             self._move_to(torch.device("cpu"))
-            self._trouble = f"{short} the CPU"
+            warn(f"{short} the CPU")
         else:
             return False
         if torch.cuda.is_available():
@@ -214,7 +222,7 @@ class Separator:
             ) from error
         return stems
 
-    def _process(self, segments: Block) -> Block:
+    def _process(self, segments: Block, warn: Warn) -> Block:
         """Separate segments ``(batch, channels, N)`` with the song's channels: plus an axis S.
 
         Songs that are separated side by side take turns here.
@@ -227,7 +235,7 @@ class Separator:
                         [self._run_part(segments[p : p + self._at_a_time]) for p in parts]
                     )
                 except DeviceMemoryError:
-                    if not self._use_less():
+                    if not self._use_less(warn):
                         raise
 
     def _run_part(self, segments: Block) -> Block:
@@ -256,7 +264,12 @@ class Separator:
         return stems
 
     def stream(
-        self, blocks: Iterable[Block], *, sample_rate: int, progress: Progress | None = None
+        self,
+        blocks: Iterable[Block],
+        *,
+        sample_rate: int,
+        progress: Progress | None = None,
+        warn: Warn = warnings.warn,
     ) -> Iterator[dict[str, Block]]:
         """Separate a stream as it comes, in memory that does not grow with its length.
 
@@ -268,6 +281,8 @@ class Separator:
             Of the blocks, in Hz.
         progress
             Called with the number of seconds that have been finished.
+        warn
+            Called with what a listener should know of this song: a sentence without a full stop.
 
         Yields
         ------
@@ -279,8 +294,8 @@ class Separator:
         source = Delay()
         report = None if progress is None else lambda done: progress(done / self.sample_rate)
         estimates = overlap_add(
-            self._process,
-            resample(source.fill(blocks), sample_rate, self.sample_rate),
+            partial(self._process, warn=warn),
+            resample(source.fill(sound_only(blocks, warn)), sample_rate, self.sample_rate),
             segment_length=self.segment_length,
             overlap=self.overlap,
             batch_size=self._at_a_time,

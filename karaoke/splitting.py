@@ -30,9 +30,11 @@ from karaoke.audio import (
     writing_to,
 )
 from karaoke.errors import KaraokeError, NotAudioError, OutputExistsError, WriteError
-from karaoke.manifest import Settings, describe, identify, locked
+from karaoke.locking import locked
+from karaoke.manifest import Settings, describe, identify
 from karaoke.planning import Job
 from karaoke.separation import Separator
+from karaoke.streaming import silenced
 
 #: Told the seconds of the song that are done and, where it is declared, its duration.
 SongProgress = Callable[[float, float | None], None]
@@ -172,9 +174,9 @@ def split_song(
         ExitStack() as files,
     ):
         chosen.check_channels(reader.channels)
-        prepare(job, files)
+        troubles = list(filter(None, [prepare(job, files)]))
         spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
-        fill_spools(spools, reader, separator, progress, check)
+        fill_spools(spools, reader, separator, progress, check, troubles.append)
         check()
         if strict and (damage := reader.damage):
             raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
@@ -183,7 +185,7 @@ def split_song(
         write_stems(parts, spools, gain, reader, chosen, check)
         residual = residual_dbfs(parts, spools, gain, chosen, separator)
         facts = publish(job, settings, parts, identity)
-        warnings = warnings_about(reader, gain, chosen, separator.take_trouble())
+        warnings = warnings_about(reader, gain, chosen, troubles)
         elapsed = time.perf_counter() - started
         return SplitResult(
             *(job.outputs, facts, reader.sample_rate, reader.channels, reader.seconds_read),
@@ -232,12 +234,19 @@ def residual_dbfs(
     return float(20 * np.log10(max(peak, 1e-10)))
 
 
-def prepare(job: Job, files: ExitStack) -> None:
-    """Lock the outputs, make their folders, and sweep what a killed process left there."""
-    files.enter_context(locked(job.outputs.values()))
+def prepare(job: Job, files: ExitStack) -> str:
+    """Lock the outputs, make their folders, and sweep what a killed process left there.
+
+    Returns
+    -------
+    str
+        Why they could not be locked, or nothing.
+    """
+    trouble = files.enter_context(locked(job.outputs.values()))
     for path in {path.parent for path in job.outputs.values()}:
         files.enter_context(output_folder(path))
         sweep(path)
+    return trouble
 
 
 def check_outputs(job: Job, overwrite: bool) -> None:
@@ -256,6 +265,7 @@ def fill_spools(
     separator: Separator,
     progress: SongProgress | None,
     check: Callable[[], None],
+    warn: Callable[[str], None],
 ) -> None:
     """Run the song through the model and keep the wanted stems on the disk.
 
@@ -267,7 +277,9 @@ def fill_spools(
         if progress is not None:
             progress(done, reader.declared_seconds)
 
-    stream = separator.stream(reader.blocks(), sample_rate=reader.sample_rate, progress=report)
+    stream = separator.stream(
+        reader.blocks(), sample_rate=reader.sample_rate, progress=report, warn=warn
+    )
     for stems in stream:
         check()
         for stem, spool in spools.items():
@@ -309,17 +321,17 @@ def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
 
 
 def warnings_about(
-    reader: AudioReader, gain: float, chosen: OutputFormat, trouble: str
+    reader: AudioReader, gain: float, chosen: OutputFormat, troubles: list[str]
 ) -> list[str]:
     """Tell what a listener might otherwise wonder about."""
-    found = [said for said in (reader.damage, *reader.remarks, trouble) if said]
+    found = [said for said in (reader.damage, *reader.remarks, *troubles) if said]
     rate = chosen.rate_for(reader.sample_rate)
     if rate != reader.sample_rate:
         found.append(
             f"{chosen.extension} cannot hold {reader.sample_rate} Hz; written at {rate} Hz"
         )
     if reader.non_finite:
-        found.append(f"{reader.non_finite} samples were no sensible numbers; they were silenced")
+        found.append(silenced(reader.non_finite))
     if gain != 1:
         found.append(f"all stems were lowered by {-20 * np.log10(gain):.2f} dB to avoid clipping")
     return found

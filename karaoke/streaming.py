@@ -1,4 +1,4 @@
-"""Streams of audio: overlap-add, sample-rate conversion, delay. Knows no model.
+"""Streams of audio: overlap-add, sample-rate conversion, delay, damage. Knows no model.
 
 A stream is an iterable of blocks, float32 ``(channels, samples)`` of any sizes; none of its
 functions holds more of it than a few segments, nor depends on how it is cut.
@@ -17,6 +17,21 @@ from numpy.typing import NDArray
 Block = NDArray[np.float32]
 Process = Callable[[Block], Block]
 Progress = Callable[[float], object]
+#: Beyond this a sample is damage, not sound: squares of it would leave the range of float32.
+LOUDEST = 1e6
+
+
+def silence_damage(block: Block) -> tuple[Block, int]:
+    """Silence samples that are NaN, infinite or absurdly large, and count them."""
+    sound = np.abs(block) <= LOUDEST
+    if sound.all():
+        return block, 0
+    return np.where(sound, block, np.float32(0)), int(block.size - np.count_nonzero(sound))
+
+
+def silenced(count: int) -> str:
+    """Tell of samples that :func:`silence_damage` silenced, without a full stop."""
+    return f"{count} samples were NaN, infinite or out of range; they were silenced"
 
 
 def cut_segments(

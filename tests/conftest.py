@@ -13,8 +13,8 @@ import soundfile
 import torch
 
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.audio.reading import Block
 from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.streaming import Block
 from karaoke.training.corpus import Recording, load_corpus
 from tests import launching
 

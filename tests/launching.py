@@ -83,14 +83,18 @@ class Launch:
 
 
 class Running:
-    """A process that was started, with its output in files."""
+    """A process that was started, with its output in files; input is bytes, or a pipe's path."""
 
-    def __init__(self, *arguments: object, stdin: bytes = b"", **options: object) -> None:
+    def __init__(self, *arguments: object, stdin: bytes | Path = b"", **options: object) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.arguments = [str(argument) for argument in arguments]
         paths = [Path(self.folder.name) / name for name in ("stdin", "stdout", "stderr")]
-        for path, content in zip(paths, (stdin, b"", b""), strict=True):
-            path.write_bytes(content)
+        for path in paths:
+            path.touch()
+        if isinstance(stdin, Path):
+            paths[0] = stdin
+        else:
+            paths[0].write_bytes(stdin)
         _, self.stdout, self.stderr = paths
         streams = tuple(map(str, paths))
         cwd = str(options.pop("cwd", os.getcwd()))

@@ -24,7 +24,6 @@ from karaoke.audio import (
 )
 from karaoke.audio import ffmpeg as ffmpeg_room
 from karaoke.audio.ffmpeg import find_ffmpeg, version_of
-from karaoke.audio.reading import Block
 from karaoke.errors import (
     NoInputError,
     NotAudioError,
@@ -34,6 +33,7 @@ from karaoke.errors import (
     UsageError,
     WriteError,
 )
+from karaoke.streaming import Block
 
 Noise = Callable[..., Block]
 Wav = Callable[..., Path]

@@ -18,10 +18,11 @@ import soundfile
 
 from karaoke.audio import PartFile, load_audio, sweep
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.audio.reading import Block
 from karaoke.errors import LockedError
-from karaoke.manifest import Settings, checksum, is_complete, locked
+from karaoke.locking import locked
+from karaoke.manifest import Settings, checksum, is_complete
 from karaoke.planning import Song, plan
+from karaoke.streaming import Block
 from tests.launching import Running
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -144,7 +145,7 @@ def test_a_films_streams(
     assert run_karaoke(*split, "--stream", "2").returncode == 0
     assert soundfile.info(tmp_path / "o" / "film" / "vocals.wav").samplerate == 16000
     done = run_karaoke(*split, "--stream", "3", "--overwrite")
-    assert done.returncode == 65 and "no such audio stream" in done.stderr
+    assert done.returncode == 65 and "has 2 audio streams, no stream 3" in done.stderr
 
 
 def test_an_error_is_an_object_too(run_karaoke: Run, tiny_model: Path, tmp_path: Path) -> None:

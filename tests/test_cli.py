@@ -21,7 +21,7 @@ import soundfile
 import karaoke.catalogue
 from karaoke import __version__
 from karaoke.audio import load_audio
-from karaoke.audio.reading import Block
+from karaoke.streaming import Block
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Noise = Callable[..., Block]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import inputs, outputs, processes  # noqa: F401 (they enter their cases)
+from tests.faults import filesystems, inputs, outputs, processes, sources  # noqa: F401 (they enter their cases)
 from tests.faults.bench import CASES, Tally, bench
 from tests.faults.endless import peak_of_ten_hours
 from tests.faults.malformed import try_malformed

@@ -13,7 +13,6 @@ import soundfile
 import torch
 from torch import nn
 
-from karaoke.audio.reading import Block
 from karaoke.checkpoints import Header, build_network, save_checkpoint
 from karaoke.errors import ModelError
 from karaoke.networks.bands import growing_band_widths
@@ -23,6 +22,7 @@ from karaoke.networks.masking import MaskingNetwork
 from karaoke.networks.unet_ratio_mask import UNetRatioMask, UNetRatioMaskConfig
 from karaoke.networks.unet_soft_mask import UNetSoftMask, UNetSoftMaskConfig
 from karaoke.separation import Separator
+from karaoke.streaming import Block
 
 FOUR = ("vocals", "drums", "bass", "other")
 SMALL: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {

@@ -17,7 +17,7 @@ import soundfile
 
 from karaoke.audio import load_audio
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.audio.reading import Block
+from karaoke.streaming import Block
 
 Noise = Callable[..., Block]
 

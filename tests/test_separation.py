@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from karaoke.audio.reading import Block
 from karaoke.checkpoints import Header, build_network
 from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation import CHANNEL_GROUPS, Separator, choose_device, load_model
+from karaoke.streaming import Block
 
 from .conftest import cut
 
@@ -69,8 +71,9 @@ def test_memory_that_does_not_suffice(tiny_header: Header) -> None:
         def forward(self, mixture: torch.Tensor) -> torch.Tensor:
             return torch.zeros(2**60)
 
+    greedy = Separator(Greedy(), tiny_header)
     with pytest.raises(DeviceMemoryError, match="is used up"):
-        Separator(Greedy(), tiny_header).separate(np.zeros((2, 500), np.float32))
+        list(greedy.stream([np.zeros((2, 500), np.float32)], sample_rate=44_100, warn=str))
 
 
 def test_one_dimensional_mono_and_empty_songs(separator: Separator) -> None:
@@ -141,10 +144,40 @@ def test_less_memory_than_hoped_for(tiny_header: Header, fits: int, ends_on: str
     network = ShortOfMemory(fits)
     separator = Separator(network, tiny_header, device="meta")
     song = np.ones((2, 44_100 * 9), np.float32)
-    stems = separator.separate(song)
-    assert np.abs(stems["vocals"] - 0.5).max() < 1e-4
+    warnings: list[str] = []
+    stream = separator.stream([song], sample_rate=44_100, warn=warnings.append)
+    for stems in stream:
+        assert np.abs(stems["vocals"] - 0.5).max() < 1e-4
     assert [size for device, size in network.batches if device == "meta"][:3] == [8, 4, 2]
     assert network.batches[-1][0] == separator.device.type == ends_on
     words = "smaller batches" if ends_on == "meta" else "went on with the CPU"
-    assert words in separator.take_trouble()
-    assert not separator.take_trouble()
+    assert words in warnings[-1]
+    assert not list(separator.stream([], sample_rate=44_100, warn=warnings.append))
+    assert len(warnings) == (2 if ends_on == "meta" else 3)  # told once, of the song it befell
+
+
+def test_damaged_samples_are_silenced(tiny_model: Path) -> None:
+    separator = load_model(tiny_model, device="cpu")
+    song = np.random.default_rng(0).standard_normal((2, 50_000)).astype(np.float32)
+    song[0, 100:103] = np.nan, 1e30, -np.inf
+    with pytest.warns(UserWarning, match="3 samples were NaN, infinite or out of range"):
+        stems = separator.separate(song)
+    for stem in stems.values():
+        assert np.isfinite(stem).all() and np.abs(stem).max() < 100
+    song[0, 100:103] = 0
+    expected = separator.separate(song)
+    np.testing.assert_array_equal(stems["vocals"], expected["vocals"])
+
+
+def test_the_threads_of_the_host_keep_their_cores(tiny_model: Path) -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    try:
+        torch.set_num_threads(3)
+        load_model(tiny_model, device="cpu").separate(np.ones((2, 50_000), np.float32))
+        host = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        host.start()
+        host.join()
+        assert (seen, torch.get_num_threads()) == ([3], 3)
+    finally:
+        torch.set_num_threads(before)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.audio.reading import Block
-from karaoke.streaming import Delay, overlap_add, resample
+from karaoke.streaming import Block, Delay, overlap_add, resample
 
 from .conftest import cut
 

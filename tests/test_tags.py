@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from karaoke.audio import load_audio, read_tags
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.audio.reading import Block
 from karaoke.audio.tags import Tags, format_metadata, parse_metadata
+from karaoke.streaming import Block
 
 FIELDS = {
     "title": "A = b; #c \\ d",

@@ -13,7 +13,7 @@ from karaoke.audio.publishing import (
     sweep,
     writing_to,
 )
-from karaoke.audio.reading import AudioReader, Block, can_be_piped, load_audio
+from karaoke.audio.reading import AudioReader, can_be_piped, load_audio
 from karaoke.audio.tags import Tags, read_tags
 from karaoke.audio.writing import (
     FORMATS,
@@ -24,6 +24,7 @@ from karaoke.audio.writing import (
     read_back,
     save_audio,
 )
+from karaoke.streaming import Block
 
 __all__ = [
     "FORMATS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ except ImportError:  # pragma: no cover (Windows)
 
 SPACE = "Check the folder, and that the disk is not full."
 PART_PREFIX = ".karaoke-"
+#: What file systems answer to calls that they do not have.
+LACKING = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 @contextmanager
@@ -71,13 +74,39 @@ def publish_all(parts: Sequence[PartFile]) -> None:
             if part.path.exists():
                 part.publish()
         raise
-    if os.name == "posix":
-        for path in {part.target.parent for part in parts}:
-            folder = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+    for path in {part.target.parent for part in parts}:
+        flush_folder(path)
+
+
+def flush_folder(path: Path) -> None:
+    """Bring a folder's names to the disk, where its file system does that; the files are there."""
+    # CIFS, FUSE and Windows have no such call, and a folder may be writable but not readable.
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def rename_over(source: Path, target: Path) -> None:
+    """Rename a file to a name that may be taken, also where a file system does not replace files.
+
+    There the old file is kept under another name until the new one has its own.
+    """
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno not in {errno.EEXIST, errno.EPERM, *LACKING} or not target.is_file():
+            raise
+        aside = target.with_name(f".old-{secrets.token_hex(6)}{target.suffix}")
+        os.rename(target, aside)
+        try:
+            os.rename(source, target)
+        except OSError:
+            os.rename(aside, target)
+            raise
+        aside.unlink(missing_ok=True)
 
 
 class PartFile:
@@ -105,12 +134,16 @@ class PartFile:
         """Wait until the file is on the disk, which takes time."""
         # For writing, since Windows flushes nothing else.
         with writing_to(self.target), self.path.open("r+b") as file:
-            os.fsync(file.fileno())
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                if error.errno not in LACKING:  # a file system that has no such call lost nothing
+                    raise
 
     def publish(self) -> None:
         """Give the file its name, replacing what has it, which takes none."""
         with writing_to(self.target):
-            os.replace(self.path, self.target)
+            rename_over(self.path, self.target)
 
     def __enter__(self) -> PartFile:
         """Check the folder, make the hidden file, and give the part file itself."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 import struct
 import threading
 import time
@@ -18,17 +17,14 @@ from types import TracebackType
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from karaoke.audio.checking import check_readable, describe
 from karaoke.audio.facts import SourceFacts
-from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments, end_arguments
+from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments, end_seconds
 from karaoke.audio.sizes import Sizes, read_sizes
-from karaoke.errors import NoInputError, NotAudioError, PermissionDeniedError
+from karaoke.errors import NotAudioError
+from karaoke.streaming import Block, silence_damage
 
-Block = NDArray[np.float32]
-
-#: Beyond this a sample is damage, not sound: squares of it would leave the range of float32.
-LOUDEST = 1e6
 #: What ffmpeg makes of random bytes before it gives up is shorter than this.
 GARBAGE_SECONDS = 1.0
 #: Files whose decoded length falls short of the declared one by more than this are reported.
@@ -44,62 +40,6 @@ SMALL_REST = 1 << 16
 #: Samples per channel in a block: a third of a megabyte in stereo.
 BLOCK_LENGTH = 1 << 15
 AU_HEADER = struct.Struct(">4s5I")
-#: First bytes of what people hand over by mistake.
-SIGNATURES = (
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"%PDF", "a PDF"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"#EXTM3U", "a playlist"),
-    (b"<", "HTML or XML"),
-)
-
-
-def describe(path: Path) -> str:
-    """Say what a file that is no audio seems to be, in parentheses, or nothing."""
-    with path.open("rb") as file:
-        start = file.read(512)
-    if not start:
-        return " (the file is empty)"
-    for signature, name in SIGNATURES:
-        if start.lstrip().startswith(signature):
-            return f" (looks like {name})"
-    is_text = all(byte >= 32 or byte in b"\t\r\n\f" for byte in start)
-    return " (looks like text)" if is_text else ""
-
-
-def check_readable(path: Path) -> None:
-    """Refuse what is no regular file or may not be read.
-
-    Raises
-    ------
-    NoInputError, PermissionDeniedError
-        So it is.
-    """
-    forbidden = PermissionDeniedError(f'"{path}": may not be read', hint="Check its permissions.")
-    try:
-        mode = path.stat().st_mode
-    except PermissionError as error:
-        raise forbidden from error
-    except OSError as error:
-        raise NoInputError(f'"{path}": no such file', hint="Check the name.") from error
-    if stat.S_ISDIR(mode):
-        raise NoInputError(f'"{path}": is a folder', hint="Name the songs in it.")
-    if not stat.S_ISREG(mode):
-        raise NoInputError(f'"{path}": is no regular file', hint="Save it to a file first.")
-    if not os.access(path, os.R_OK):
-        raise forbidden
-
-
-def end_seconds(path: Path) -> float:
-    """Tell how far the sounds and pictures of a file reach, in seconds, without decoding them."""
-    process = FfmpegProcess(end_arguments(os.fspath(path)), stdout=True)
-    try:
-        answer = process.stdout.read()
-    finally:
-        process.kill()
-    times = [line.partition(b"=")[2] for line in answer.splitlines() if b"out_time_us=" in line]
-    return max((int(time) / 1e6 for time in times if time.strip(b"-").isdigit()), default=0.0)
 
 
 def can_be_piped(start: bytes) -> bool:
@@ -314,10 +254,8 @@ class AudioReader:
                 break
             samples = np.frombuffer(data[: int(min(left * size, len(data)))], dtype=">f4")
             block = np.ascontiguousarray(samples.reshape(-1, self.channels).T, dtype=np.float32)
-            finite = np.abs(block) <= LOUDEST
-            if not finite.all():
-                self.non_finite += int(block.size - np.count_nonzero(finite))
-                block = np.where(finite, block, np.float32(0))
+            block, silent = silence_damage(block)
+            self.non_finite += silent
             self.samples_read += block.shape[1]
             left -= block.shape[1]
             yield block
@@ -382,7 +320,7 @@ class AudioReader:
         if not (facts.is_film or len(facts.sounds) > 1) or not self.path.is_file():
             return True
         # The duration may be that of the pictures: see how far they reach.
-        return declared - end_seconds(self.path) > TRUNCATION_SECONDS
+        return declared - end_seconds(os.fspath(self.path)) > TRUNCATION_SECONDS
 
     @property
     def _late_seconds(self) -> float:

@@ -13,9 +13,10 @@ import soundfile
 
 from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
 from karaoke.audio.publishing import SPACE, PartFile, publish_all, writing_to
-from karaoke.audio.reading import BLOCK_LENGTH, Block
+from karaoke.audio.reading import BLOCK_LENGTH
 from karaoke.audio.tags import WAV_FIELDS, Tags, tag_arguments
 from karaoke.errors import ToolMissingError, UsageError, WriteError
+from karaoke.streaming import Block
 
 #: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16

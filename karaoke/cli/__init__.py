@@ -24,7 +24,7 @@ from karaoke.cli.reporting import error_object, print_json
 from karaoke.cli.settings import read_config
 from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
-from karaoke.errors import ExitCode, KaraokeError, UsageError
+from karaoke.errors import ExitCode, KaraokeError, NoInputError, UsageError
 
 app = typer.Typer(
     help="Split songs into vocals and instrumental, offline.",
@@ -128,6 +128,22 @@ def refuse_usage(error: Any) -> NoReturn:
     fail(UsageError(told, hint=hint))
 
 
+def check_current_folder() -> None:
+    """Refuse to start in a folder that was deleted: torch's libraries end the process there.
+
+    Raises
+    ------
+    NoInputError
+        It was.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise NoInputError(
+            "the current folder no longer exists", hint="Change to one that does."
+        ) from error
+
+
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
     SignalHandler()
@@ -135,6 +151,7 @@ def main() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
+        check_current_folder()
         sys.exit(app(prog_name="karaoke", standalone_mode=False))
     except Stopped as stop:
         print("karaoke: stopped, nothing half-written", file=sys.stderr)

@@ -83,7 +83,8 @@ def look_at_torch() -> Iterator[Finding]:
     """Which torch, and whether its device computes what the CPU computes."""
     import torch
 
-    from karaoke.separation import choose_device, usable_cores
+    from karaoke.separation import choose_device
+    from karaoke.threads import usable_cores
 
     device, reason = choose_device("auto")
     yield Finding("torch", "ok", f"{torch.__version__}, {usable_cores()} cores")

@@ -108,7 +108,7 @@ def evaluate(
     from karaoke.evaluation.running import Journal
     from karaoke.evaluation.running import evaluate as measure
     from karaoke.evaluation.summary import publish, to_csv, to_json
-    from karaoke.manifest import locked
+    from karaoke.locking import locked
     from karaoke.separation import choose_device
 
     check_outputs(json_, csv_, plot)

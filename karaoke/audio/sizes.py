@@ -229,11 +229,14 @@ def _caf(file: IO[bytes], size: int) -> Sizes | None:
         (length,) = _read(file, ">q")
         here = file.tell()
         if name == b"data":
-            declared = None if length <= 0 else length
-            rest = size - here - length if declared else 0
-            trailing = 0 if rest <= 0 or _is_named(file, here + length) else rest
-            return Sizes(here, declared, size - here, trailing)
-        file.seek(here + max(0, length))
+            # A count of edits, of four bytes, stands before the samples.
+            declared = None if length <= 4 else length - 4
+            rest = 0 if declared is None else size - here - length
+            trailing = 0 if rest < 12 or _is_named(file, here + length) else rest
+            return Sizes(here + 4, declared, max(0, size - here - 4), trailing)
+        if not 0 <= length < size:
+            return None
+        file.seek(here + length)
     return None
 
 
@@ -249,16 +252,19 @@ def _w64(file: IO[bytes], size: int) -> Sizes | None:
             declared = None if length <= 24 or length >= 1 << 62 else length - 24
             end = here + (declared or 0)
             end += -end % 8
-            trailing = 0 if declared is None or _is_named(file, end) else max(0, size - end)
+            open_ended = declared is None or end >= size
+            trailing = 0 if open_ended or _is_named(file, end) else size - end
             return Sizes(here, declared, size - here, trailing, bytes_per_second=bytes_per_second)
         if name[:4] == b"fmt ":
             *_, bytes_per_second = _read(file, "<HHII")
+        if length > size:
+            return None
         file.seek(here - 24 + max(24, length + -length % 8))
     return None
 
 
 def _is_named(file: IO[bytes], position: int) -> bool:
     """Tell whether a chunk seems to begin at a position: with a name of four letters."""
-    file.seek(max(0, position))
+    file.seek(position)
     name = file.read(4)
     return len(name) == 4 and all(32 <= byte < 127 for byte in name)

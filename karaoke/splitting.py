@@ -22,11 +22,13 @@ from karaoke.audio import (
     PartFile,
     check_writable,
     encode,
+    fit_tags,
     in_blocks,
     publish_all,
     read_back,
     read_tags,
     sweep,
+    unspoken,
     writing_to,
 )
 from karaoke.errors import KaraokeError, NotAudioError, OutputExistsError, WriteError
@@ -182,10 +184,10 @@ def split_song(
             raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
         gain = safe_gain(spools, chosen)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
-        write_stems(parts, spools, gain, reader, chosen, check)
+        lost = write_stems(parts, spools, gain, reader, chosen, check)
         residual = residual_dbfs(parts, spools, gain, chosen, separator)
         facts = publish(job, settings, parts, identity)
-        warnings = warnings_about(reader, gain, chosen, troubles)
+        warnings = [*warnings_about(reader, gain, chosen, troubles), *lost]
         elapsed = time.perf_counter() - started
         return SplitResult(
             *(job.outputs, facts, reader.sample_rate, reader.channels, reader.seconds_read),
@@ -293,9 +295,9 @@ def write_stems(
     reader: AudioReader,
     chosen: OutputFormat,
     check: Callable[[], None],
-) -> None:
-    """Encode every spool to its part file, with the song's tags."""
-    tags = read_tags(reader.path)
+) -> list[str]:
+    """Encode every spool to its part file, with the song's tags; tell which of them are lost."""
+    tags, lost = fit_tags(read_tags(reader.path, reader.track), chosen.extension)
 
     def lowered(spool: Spool) -> Iterator[Block]:
         for block in in_blocks(spool.read, spool.frames):
@@ -311,7 +313,9 @@ def write_stems(
             frames=spool.frames,
             chosen=chosen,
             tags=tags.for_stem(stem),
+            layout=reader.layout,
         )
+    return lost
 
 
 def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
@@ -330,6 +334,8 @@ def warnings_about(
         found.append(
             f"{chosen.extension} cannot hold {reader.sample_rate} Hz; written at {rate} Hz"
         )
+    if nameless := unspoken(reader.layout, reader.channels):
+        found.append(f"{chosen.extension} cannot say that its channels are {nameless}")
     if reader.non_finite:
         found.append(silenced(reader.non_finite))
     if gain != 1:

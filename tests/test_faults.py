@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import filesystems, inputs, outputs, processes, sources  # noqa: F401 (they enter their cases)
+from tests.faults import (  # noqa: F401 (they enter their cases)
+    filesystems,
+    inputs,
+    outputs,
+    processes,
+    sources,
+    tags,
+)
 from tests.faults.bench import CASES, Tally, bench
 from tests.faults.endless import peak_of_ten_hours
 from tests.faults.malformed import try_malformed

@@ -5,6 +5,7 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some 
 
 from __future__ import annotations
 
+from karaoke.audio.layouts import unspoken
 from karaoke.audio.piping import PIPE_FORMATS, PipeWriter
 from karaoke.audio.publishing import (
     PartFile,
@@ -14,7 +15,7 @@ from karaoke.audio.publishing import (
     writing_to,
 )
 from karaoke.audio.reading import AudioReader, can_be_piped, load_audio
-from karaoke.audio.tags import Tags, read_tags
+from karaoke.audio.tags import Tags, fit_tags, read_tags
 from karaoke.audio.writing import (
     FORMATS,
     OutputFormat,
@@ -38,6 +39,7 @@ __all__ = [
     "can_be_piped",
     "check_writable",
     "encode",
+    "fit_tags",
     "in_blocks",
     "load_audio",
     "output_format",
@@ -46,5 +48,6 @@ __all__ = [
     "read_tags",
     "save_audio",
     "sweep",
+    "unspoken",
     "writing_to",
 ]

@@ -15,6 +15,8 @@ STREAM = re.compile(
 )
 START = re.compile(r", start (-?\d+\.\d+)")
 LAYOUT = re.compile(r" Hz, ([^,]+), ")
+#: Where a file names no layout, ffmpeg says one by the number of channels alone.
+GUESSED_LAYOUT = re.compile(r"#0[:.](\d+).*Guessed Channel Layout|Guessed .* #0[:.](\d+)")
 PROBLEM = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
 #: The rate or the channels of a stream change while it is decoded.
 CHANGED = re.compile(r"audio parameters changed to (\d+ Hz, [^,]+)")
@@ -92,6 +94,7 @@ class SourceFacts:
     changes: list[str] = field(default_factory=list)
     gave_up: str = ""
     described: threading.Event = field(default_factory=threading.Event)
+    _nameless: set[int] = field(default_factory=set)
 
     def hear(self, line: str) -> None:
         """Take a line of ffmpeg's, as it prints them with ``-v level+info``."""
@@ -108,6 +111,8 @@ class SourceFacts:
         """Take a line about the input; tell whether it was one."""
         if GUESSED in line:
             self.duration_is_guess = True
+        elif found := GUESSED_LAYOUT.search(line):
+            self._nameless.add(int(found[1] or found[2]))
         elif line.startswith(("[info] Stream mapping:", "[info] Output #0")):
             self.described.set()
         elif found := DURATION.match(line):
@@ -118,6 +123,7 @@ class SourceFacts:
         elif found := STREAM.match(line):
             index, language, kind, rest = found.groups()
             start, layout = START.search(rest), LAYOUT.search(rest)
+            is_audio = kind == "Audio"
             self.streams.append(
                 StreamFacts(
                     index=int(index),
@@ -125,13 +131,17 @@ class SourceFacts:
                     language="" if language in (None, "und") else language,
                     is_default="(default)" in rest,
                     is_picture="(attached pic)" in rest,
-                    layout=layout[1] if layout and kind == "Audio" else "",
+                    layout=self._layout(int(index), layout[1]) if is_audio and layout else "",
                     start_seconds=float(start[1]) if start else None,
                 )
             )
         else:
             return False
         return True
+
+    def _layout(self, index: int, layout: str) -> str:
+        """Give the layout of a stream, if the file itself has named it."""
+        return "" if index in self._nameless else layout
 
     @property
     def sounds(self) -> list[StreamFacts]:

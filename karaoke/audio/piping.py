@@ -8,6 +8,7 @@ from typing import IO, Any
 import numpy as np
 
 from karaoke.audio.ffmpeg import FfmpegProcess, encode_arguments
+from karaoke.audio.layouts import channel_mask, speakers_of
 from karaoke.audio.writing import FORMATS
 from karaoke.errors import UsageError, WriteError
 from karaoke.streaming import Block
@@ -24,6 +25,15 @@ PIPE_FORMATS: dict[str, dict[str, Any]] = {
 }
 
 
+def naming(mask: int) -> list[str]:
+    """Give the options of an input that name its channels, whose samples stay as they are.
+
+    Without a mask they stay nameless, where ffmpeg would guess.
+    """
+    named = ["-channel_layout", speakers_of(mask)] if mask else []
+    return ["-guess_layout_max", "0", *named]
+
+
 class PipeWriter:
     """Writes blocks to an open file in any format, without looking back; a context manager.
 
@@ -37,6 +47,8 @@ class PipeWriter:
         In Hz.
     channels
         Per block.
+    layout
+        Which speakers they are for, as ffmpeg says it; nothing if that is not known.
 
     Raises
     ------
@@ -44,7 +56,15 @@ class PipeWriter:
         The format is unknown or does not hold so many channels.
     """
 
-    def __init__(self, target: IO[bytes], name: str, *, sample_rate: int, channels: int) -> None:
+    def __init__(
+        self,
+        target: IO[bytes],
+        name: str,
+        *,
+        sample_rate: int,
+        channels: int,
+        layout: str = "",
+    ) -> None:
         if name not in PIPE_FORMATS:
             raise UsageError(
                 f"{name} cannot be written to standard output",
@@ -57,6 +77,9 @@ class PipeWriter:
         arguments = encode_arguments(
             None, sample_rate=sample_rate, channels=channels, options=options
         )
+        if channels > 2:
+            before_input = arguments.index("-i")
+            arguments[before_input:before_input] = naming(channel_mask(layout, channels))
         self._process = FfmpegProcess(arguments, stdin=True, stdout=target)
 
     def write(self, block: Block) -> None:

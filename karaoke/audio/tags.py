@@ -1,163 +1,244 @@
-"""Tags and cover art: read from any song, written into any output, all by ffmpeg."""
+"""Tags and pictures: read from any song, made to fit a format, written into a file."""
 
 from __future__ import annotations
 
-import base64
 import os
 import re
+import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
-from karaoke.audio.ffmpeg import DEMUXERS, find_ffmpeg
-
-#: What containers say about themselves and not about the song.
-TECHNICAL = frozenset(
-    """
-    bps compatible_brands creation_time duration encoder handler_name language major_brand
-    metadata_block_picture minor_version number_of_bytes number_of_frames vendor_id
-    """.split()  # noqa: SIM905 (a table, not a sentence)
+from karaoke.audio.ffmpeg import find_ffmpeg
+from karaoke.audio.tagging.ape import read_ape
+from karaoke.audio.tagging.asf import HEADER, read_asf
+from karaoke.audio.tagging.ffmetadata import read_by_ffmpeg
+from karaoke.audio.tagging.flac import read_flac, tag_flac
+from karaoke.audio.tagging.id3 import read_id3, read_id3v1
+from karaoke.audio.tagging.id3_writing import tag_mp3
+from karaoke.audio.tagging.model import (
+    LARGEST_PICTURES,
+    LARGEST_TEXT,
+    LONGEST_VALUE,
+    MOST_WANTED,
+    Found,
+    Picture,
+    Tags,
 )
-#: As libsndfile knows the tags of WAV files.
-WAV_FIELDS = {
-    "title": "title",
-    "artist": "artist",
-    "album": "album",
-    "comment": "comment",
-    "copyright": "copyright",
-    "date": "date",
-    "genre": "genre",
-    "track": "tracknumber",
+from karaoke.audio.tagging.mp4 import read_mp4, tag_mp4
+from karaoke.audio.tagging.ogg import read_ogg, tag_ogg
+from karaoke.audio.tagging.riff import append_chunks, read_riff, tag_chunks
+from karaoke.audio.tagging.vorbis import NAME
+
+__all__ = ["Found", "Picture", "Tags", "fit_tags", "read_tags", "tag_chunks", "write_tags"]
+
+#: What a reader raises at bytes that are not what they should be.
+MALFORMED = (OSError, ValueError, struct.error, IndexError, OverflowError, zlib.error)
+#: Writers that copy a file, and that change one in place.
+COPIERS: dict[str, Callable[[IO[bytes], IO[bytes], Tags], None]] = {
+    "flac": tag_flac,
+    "mp3": tag_mp3,
+    "ogg": tag_ogg,
+    "opus": tag_ogg,
 }
-COVER_LINE = re.compile(rb"Stream #0:(\d+).*: Video: .*\(attached pic\)")
-#: Larger pictures are left out: Vorbis comments hold them as text in memory.
-LARGEST_COVER = 16_000_000
+#: Formats in which pictures of other kinds than JPEG and PNG have no place.
+PLAIN_PICTURES = ("m4a",)
+DECODERS = {"image/webp": "webp_pipe", "image/gif": "gif_pipe", "image/bmp": "bmp_pipe"}
+DECODERS["image/tiff"] = "tiff_pipe"
+LISTED = 8
 
 
-@dataclass(frozen=True)
-class Tags:
-    """What a file says about its song.
+def read_tags(path: str | os.PathLike[str], track: int = 1) -> Tags:
+    """Read what a song says about itself; damage never raises an error.
 
     Parameters
     ----------
-    fields
-        ffmpeg's names (``title``, ``artist``, ``album``, ``track``, ...) and their values.
-    cover
-        A JPEG or PNG picture, or nothing.
+    path
+        Of the song.
+    track
+        Which audio stream is meant, from 1: Ogg has tags for each.
     """
-
-    fields: dict[str, str] = field(default_factory=dict)
-    cover: bytes = b""
-
-    def for_stem(self, stem: str) -> Tags:
-        """Tell the stem in the title, if there is one."""
-        if "title" not in self.fields:
-            return self
-        title = f"{self.fields['title']} ({stem.capitalize()})"
-        return replace(self, fields={**self.fields, "title": title})
-
-    def __bool__(self) -> bool:
-        """Tell whether there is anything."""
-        return bool(self.fields or self.cover)
+    source, found = Path(path), Found()
+    try:
+        with source.open("rb") as file:
+            read_natively(file, found, track)
+    except MALFORMED:
+        pass  # what was found before counts
+    if not found.fields and not found.pictures:
+        read_by_ffmpeg(source, found)
+    return found.tags()
 
 
-def _ffmpeg(path: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run ffmpeg on a file; what comes out is what it could do."""
-    guards = ["-protocol_whitelist", "file", "-format_whitelist", DEMUXERS]
-    command = [find_ffmpeg(), "-nostdin", "-hide_banner", *guards, "-i", f"file:{path}"]
-    return subprocess.run(
-        [os.fsencode(part) for part in (*command, *options, "pipe:1")],
-        capture_output=True,
-        check=False,
-    )
+def read_natively(file: IO[bytes], found: Found, track: int) -> None:
+    """Read the tags of a container that is known here."""
+    # An ID3 tag may stand before FLAC and AAC too; some files have more than one.
+    start = 0
+    while length := read_id3(file, found):
+        start += length
+        file.seek(start)
+    file.seek(start)
+    head = file.read(16)
+    file.seek(start)
+    if head.startswith(b"fLaC"):
+        read_flac(file, found)
+    elif head.startswith(b"OggS"):
+        read_ogg(file, found, track)
+    elif re.match(rb"(RIFF|RF64)....WAVE|FORM....AIF", head, re.DOTALL):
+        read_riff(file, found)
+    elif head[4:8] == b"ftyp":
+        read_mp4(file, found)
+    elif head == HEADER:
+        read_asf(file, found)
+    else:
+        # MP3, AAC, Monkey's Audio, WavPack and others may have a tag at their end.
+        read_ape(file, found)
+        read_id3v1(file, found)
 
 
-def read_tags(path: str | os.PathLike[str]) -> Tags:
-    """Read what a song says about itself; nothing if it cannot be read."""
-    source = Path(path)
-    # Ogg keeps its tags with the stream; hence one is mapped, of no length.
-    stream = ("-map", "0:a:0", "-c", "copy", "-t", "0", "-f", "ffmetadata")
-    done = _ffmpeg(source, *stream)
-    fields = parse_metadata(done.stdout.decode("utf-8", errors="replace"))
-    picture = COVER_LINE.search(done.stderr)
-    cover = b""
-    if picture is not None:
-        one = ("-map", f"0:{picture[1].decode()}", "-c", "copy", "-frames:v", "1")
-        cover = _ffmpeg(source, *one, "-f", "image2pipe").stdout
-    known = cover.startswith((b"\xff\xd8\xff", b"\x89PNG")) and len(cover) <= LARGEST_COVER
-    return Tags(fields, cover if known else b"")
-
-
-def parse_metadata(text: str) -> dict[str, str]:
-    """Read ffmpeg's metadata format: the file's fields and, after them, its stream's.
-
-    A backslash escapes the next character, also the end of a line.
-    """
-    found: dict[str, str] = {}
-    for line in re.findall(r"(?:\\.|[^\\\n])+", text, re.DOTALL):
-        if line.startswith(";"):
-            continue
-        pair = re.fullmatch(r"((?:\\.|[^\\=])+)=((?:\\.|[^\\])*)", line, re.DOTALL)
-        if pair is not None:
-            key, value = (re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in pair.groups())
-            if key.lower() not in TECHNICAL and value.strip():
-                found.setdefault(key.lower(), value)
-    return found
-
-
-def format_metadata(fields: dict[str, str]) -> str:
-    """Write ffmpeg's metadata format."""
-
-    def escape(text: str) -> str:
-        return re.sub(r"([=;#\\\n])", r"\\\1", text.replace("\0", ""))
-
-    lines = (f"{escape(key)}={escape(value)}\n" for key, value in fields.items())
-    return ";FFMETADATA1\n" + "".join(lines)
-
-
-def picture_block(cover: bytes) -> str:
-    """Encode a front cover as Vorbis comments hold it: a FLAC picture block in base 64."""
-    kind = b"image/png" if cover.startswith(b"\x89PNG") else b"image/jpeg"
-    head = struct.pack(">II", 3, len(kind)) + kind
-    # No description; width, height, depth and colours are for the decoder to find out.
-    sizes = struct.pack(">IIIIII", 0, 0, 0, 0, 0, len(cover))
-    return base64.b64encode(head + sizes + cover).decode()
-
-
-@contextmanager
-def tag_arguments(tags: Tags, extension: str) -> Iterator[tuple[list[str], list[str]]]:
-    """Give the arguments that write tags: more inputs after the first, and output options.
+def fit_tags(tags: Tags, extension: str) -> tuple[Tags, list[str]]:
+    """Leave out and cut what a format cannot hold.
 
     Parameters
     ----------
     tags
-        What to write.
+        From :func:`read_tags`.
     extension
-        Of the output: ``flac``, ``mp3``, ``m4a``, ``ogg`` or ``opus``.
+        Of the format.
+
+    Returns
+    -------
+    tuple
+        Tags that can be written, and warnings that name what is lost.
     """
-    if not tags:
-        yield [], []
-        return
-    in_comments = extension in ("ogg", "opus")
-    fields = dict(tags.fields)
-    if tags.cover and in_comments:
-        fields["METADATA_BLOCK_PICTURE"] = picture_block(tags.cover)
-    with tempfile.TemporaryDirectory(prefix="karaoke-") as folder:
-        text = Path(folder, "tags.txt")
-        text.write_text(format_metadata(fields), encoding="utf-8", errors="replace")
-        inputs = ["-f", "ffmetadata", "-i", f"file:{text}"]
-        outputs = ["-map_metadata:s:a" if in_comments else "-map_metadata", "1:g", "-map", "0:a"]
-        if tags.cover and not in_comments:
-            picture = Path(
-                folder, "cover.png" if tags.cover.startswith(b"\x89PNG") else "cover.jpg"
-            )
-            picture.write_bytes(tags.cover)
-            inputs += ["-i", f"file:{picture}"]
-            outputs += ["-map", "2:v", "-c:v", "copy", "-disposition:v:0", "attached_pic"]
-        if extension == "mp3":
-            outputs += ["-id3v2_version", "3"]  # which every player reads
-        yield inputs, outputs
+    said: list[str] = []
+    lost = list(tags.left_out)
+    fields, cut, left = fit_text(tags.fields)
+    lost += left
+    if extension in ("flac", "ogg", "opus"):
+        lost += [name for name in fields if not NAME.fullmatch(name)]
+        fields = {name: values for name, values in fields.items() if NAME.fullmatch(name)}
+    frames = tags.frames
+    if extension not in ("mp3", "wav") or sum(len(f) for _, f in frames) > LARGEST_TEXT:
+        lost += [name for name, _ in frames]
+        frames = ()
+    pictures, said_of_pictures = fit_pictures(tags.pictures, extension)
+    if cut:
+        said.append(f"tags were cut to {LONGEST_VALUE} bytes: {listed(cut)}")
+    if lost:
+        said.append(f"tags were left out that {extension} cannot hold: {listed(lost)}")
+    said += said_of_pictures
+    return replace(tags, fields=fields, frames=frames, pictures=pictures), said
+
+
+def listed(names: list[str]) -> str:
+    """Name some of many, each once and not at length."""
+    names = list(dict.fromkeys(name if len(name) <= 40 else f"{name[:40]}..." for name in names))
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def fit_text(
+    fields: dict[str, tuple[str, ...]],
+) -> tuple[dict[str, tuple[str, ...]], list[str], list[str]]:
+    """Cut values that are too long, and leave out those that are too many.
+
+    Returns
+    -------
+    tuple
+        The fields, and the names of those that were cut and those that were left out.
+    """
+    cut: list[str] = []
+    left: list[str] = []
+    room = LARGEST_TEXT
+    kept: dict[str, tuple[str, ...]] = {}
+    for name in sorted(fields, key=lambda name: name not in MOST_WANTED):
+        values = []
+        for value in fields[name]:
+            data = value.encode("utf-8", "replace")
+            if len(data) > LONGEST_VALUE:
+                cut.append(name)
+                data = data[:LONGEST_VALUE]
+            # Every value has a name and a head; in ID3 these are counted again.
+            room -= len(data) + len(name.encode("utf-8", "replace")) + 64
+            if room < 0:
+                left.append(name)
+                break
+            values.append(data.decode("utf-8", "ignore"))
+        if values:
+            kept[name] = tuple(values)
+    return {name: kept[name] for name in fields if name in kept}, cut, left
+
+
+def fit_pictures(
+    pictures: tuple[Picture, ...], extension: str
+) -> tuple[tuple[Picture, ...], list[str]]:
+    """Convert pictures that a format does not take, and leave out those that are too large."""
+    said: list[str] = []
+    kept: list[Picture] = []
+    room = LARGEST_PICTURES
+    for picture in pictures:
+        kind = "the cover" if picture.kind == 3 else "a picture"
+        what = f"{kind} ({picture.mime.removeprefix('image/')})"
+        if len(picture.data) > room:
+            said.append(f"{what} was left out: {len(picture.data) / 1e6:.1f} MB are too large")
+            continue
+        if extension in PLAIN_PICTURES and picture.mime not in ("image/jpeg", "image/png"):
+            data = converted(picture)
+            if not data or len(data) > room:
+                said.append(f"{what} was left out, which {extension} cannot hold")
+                continue
+            said.append(f"{what} was converted, as {extension} cannot hold its kind")
+            picture = replace(picture, data=data)
+        room -= len(picture.data)
+        kept.append(picture)
+    return tuple(kept), said
+
+
+def converted(picture: Picture) -> bytes:
+    """Convert a picture to PNG or, from WebP, JPEG; nothing if that cannot be."""
+    if picture.mime not in DECODERS:
+        return b""
+    encoder = ["mjpeg", "-q:v", "2"] if picture.mime == "image/webp" else ["png"]
+    command = [find_ffmpeg(), "-hide_banner", "-v", "error", "-protocol_whitelist", "pipe"]
+    command += ["-f", DECODERS[picture.mime], "-i", "pipe:0", "-frames:v", "1", "-c:v", *encoder]
+    command += ["-f", "image2pipe", "pipe:1"]
+    try:
+        done = subprocess.run(
+            command, input=picture.data, capture_output=True, check=False, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        return b""
+    return done.stdout if Picture(done.stdout).mime in ("image/png", "image/jpeg") else b""
+
+
+def write_tags(path: Path, extension: str, tags: Tags) -> None:
+    """Put tags into a file that was just encoded, whose sound stays as it is, byte for byte.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    extension
+        Its format.
+    tags
+        From :func:`fit_tags`.
+    """
+    if extension == "wav":
+        with path.open("r+b") as file:
+            append_chunks(file, tag_chunks(tags))
+    elif extension == "m4a":
+        with path.open("r+b") as file:
+            tag_mp4(file, tags)
+    else:
+        # Without a name, so that nothing is left behind, and back into the file that is locked.
+        with path.open("r+b") as file, tempfile.TemporaryFile(dir=path.parent) as tagged:
+            COPIERS[extension](file, tagged, tags)
+            for each in (file, tagged):
+                each.seek(0)
+            shutil.copyfileobj(tagged, file, 1 << 20)
+            file.truncate()

@@ -12,15 +12,19 @@ import numpy as np
 import soundfile
 
 from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
+from karaoke.audio.layouts import channel_mask
 from karaoke.audio.publishing import SPACE, PartFile, publish_all, writing_to
 from karaoke.audio.reading import BLOCK_LENGTH
-from karaoke.audio.tags import WAV_FIELDS, Tags, tag_arguments
+from karaoke.audio.tagging.riff import set_channel_mask
+from karaoke.audio.tags import Tags, tag_chunks, write_tags
 from karaoke.errors import ToolMissingError, UsageError, WriteError
 from karaoke.streaming import Block
 
 #: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16
 NO_TAGS = Tags()
+#: Comment of a FLAC that says which speakers its channels are for.
+MASK_COMMENT = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 
 
@@ -184,45 +188,33 @@ def _encode_soundfile(
     frames: int,
     chosen: OutputFormat,
     tags: Tags,
+    mask: int,
 ) -> None:
     """Write WAV, RF64 or FLAC and check that it reads back at its length."""
     depth, container = chosen.bit_depth, chosen.extension.upper()
-    if container == "WAV" and frames * channels * depth // 8 > RIFF_LIMIT:
-        container = "RF64"
+    if container == "WAV":
+        # Mono and stereo need no mask, and some programs know only the plain kind.
+        container = "WAV" if channels <= 2 else "WAVEX"
+        if frames * channels * depth // 8 + len(tag_chunks(tags)) > RIFF_LIMIT:
+            container = "RF64"
     with soundfile.SoundFile(
         soundfile_name(part.path), "w", sample_rate, channels, SUBTYPES[depth], format=container
     ) as file:
-        if container != "FLAC":
-            for name, attribute in WAV_FIELDS.items():
-                if name in tags.fields:
-                    setattr(file, attribute, tags.fields[name])
         for block in blocks:
             file.write((block if depth == 32 else to_integers(block, depth)).T)
-    if container == "FLAC" and tags:
-        _tag_flac(part, tags)
+    if channels > 2:
+        if container == "FLAC":
+            # Without one, readers assume a layout; a mask of zero says that there is none.
+            tags = replace(tags, fields={**tags.fields, MASK_COMMENT: (f"0x{mask:04X}",)})
+        else:
+            with part.path.open("r+b") as written:
+                set_channel_mask(written, mask)
+    if tags:
+        write_tags(part.path, chosen.extension, tags)
     with read_back(part.path) as file:
         if file.frames != frames:
             counts = f"{file.frames} of {frames} samples were written"
             raise WriteError(f'"{part.target}": {counts}', hint=SPACE)
-
-
-def _tag_flac(part: PartFile, tags: Tags) -> None:
-    """Copy a FLAC's frames as they are into a file with tags and cover."""
-    tagged = part.path.with_name(f"{part.path.name}.tagged")
-    try:
-        with tag_arguments(tags, "flac") as (inputs, outputs):
-            process = FfmpegProcess(
-                [
-                    *("-nostdin", "-hide_banner", "-v", "level+info", "-f", "flac"),
-                    *("-i", f"file:{part.path}", *inputs, *outputs),
-                    *("-c:a", "copy", "-f", "flac", "-y", f"file:{tagged}"),
-                ]
-            )
-            if process.wait() != 0:
-                raise WriteError(f'"{part.target}": {" ".join(process.problems)}', hint=SPACE)
-        os.replace(tagged, part.path)
-    finally:
-        tagged.unlink(missing_ok=True)
 
 
 def _encode_ffmpeg(
@@ -238,10 +230,9 @@ def _encode_ffmpeg(
     arguments = encode_arguments(
         os.fspath(part.path), sample_rate=sample_rate, channels=channels, options=options
     )
-    with tag_arguments(tags, chosen.extension) as (inputs, outputs):
-        after_input = arguments.index("pipe:0") + 1
-        arguments[after_input:after_input] = [*inputs, *outputs]
-        _pipe(part, blocks, arguments)
+    _pipe(part, blocks, arguments)
+    if tags:
+        write_tags(part.path, chosen.extension, tags)
 
 
 def _pipe(part: PartFile, blocks: Iterable[Block], arguments: list[str]) -> None:
@@ -270,6 +261,7 @@ def encode(
     frames: int,
     chosen: OutputFormat,
     tags: Tags = NO_TAGS,
+    layout: str = "",
 ) -> None:
     """Write a whole part file.
 
@@ -286,7 +278,9 @@ def encode(
     chosen
         From :func:`output_format`.
     tags
-        What the file is to say about its song; WAV takes some fields and no cover.
+        What the file is to say about its song, from :func:`karaoke.audio.fit_tags`.
+    layout
+        Which speakers the channels are for, as ffmpeg says it; nothing if that is not known.
 
     Raises
     ------
@@ -298,7 +292,8 @@ def encode(
     chosen.check_channels(channels)
     with writing_to(part.target):
         if chosen.encoder is None:
-            _encode_soundfile(part, blocks, sample_rate, channels, frames, chosen, tags)
+            mask = channel_mask(layout, channels)
+            _encode_soundfile(part, blocks, sample_rate, channels, frames, chosen, tags, mask)
         else:
             _encode_ffmpeg(part, blocks, sample_rate, channels, chosen, tags)
 

@@ -105,13 +105,17 @@ def write_stem(
     console: Console,
 ) -> None:
     """Separate a song as it comes, to standard output."""
-    from karaoke.audio import PipeWriter
+    from karaoke.audio import PipeWriter, unspoken
 
     with open_song() as reader:
         rate, channels = reader.sample_rate, reader.channels
-        with PipeWriter(sys.stdout.buffer, name, sample_rate=rate, channels=channels) as writer:
+        with PipeWriter(
+            sys.stdout.buffer, name, sample_rate=rate, channels=channels, layout=reader.layout
+        ) as writer:
             for stems in separator.stream(reader.blocks(), sample_rate=rate):
                 writer.write(stems[stem])
-        for warning in (reader.damage, *reader.remarks):
+        nameless = "" if name == "raw" else unspoken(reader.layout, channels)
+        lost = f"{name} cannot say that its channels are {nameless}" if nameless else ""
+        for warning in (reader.damage, *reader.remarks, lost):
             if warning:
                 console.print(f"warning: {warning}", markup=False)

@@ -9,7 +9,14 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.faults import filesystems, inputs, outputs, processes, sources  # noqa: F401 (they enter their cases)
+from tests.faults import (  # noqa: F401 (they enter their cases)
+    filesystems,
+    inputs,
+    outputs,
+    processes,
+    sources,
+    tags,
+)
 from tests.faults.bench import CASES, Tally, bench, small_model
 from tests.faults.endless import peak_of_ten_hours
 from tests.faults.malformed import try_malformed

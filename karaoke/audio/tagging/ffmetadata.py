@@ -1,0 +1,83 @@
+"""Tags of all other containers, as far as ffmpeg knows them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from karaoke.audio.ffmpeg import DEMUXERS, find_ffmpeg
+from karaoke.audio.tagging.model import ALIASES, FRONT_COVER, Found
+
+#: What containers say about themselves and not about the song.
+TECHNICAL = frozenset(
+    """
+    bps compatible_brands creation_time handler_name language major_brand minor_version
+    number_of_bytes number_of_frames software vendor_id
+    """.split()  # noqa: SIM905 (a table, not a sentence)
+)
+STREAM = re.compile(r"  Stream #0:(\d+)")
+#: The first types of pictures by their numbers, as ffmpeg names them.
+KINDS = ("other", "file icon", "other file icon", "cover (front)", "cover (back)")
+
+
+def run(path: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ffmpeg on a file; what comes out is what it could do."""
+    guards = ["-protocol_whitelist", "file", "-format_whitelist", DEMUXERS]
+    command = [find_ffmpeg(), "-nostdin", "-hide_banner", *guards, "-i", f"file:{path}"]
+    return subprocess.run(
+        [os.fsencode(part) for part in (*command, *options, "pipe:1")],
+        capture_output=True,
+        check=False,
+    )
+
+
+def read_by_ffmpeg(path: Path, found: Found) -> None:
+    """Read a file's tags and attached pictures."""
+    # A stream of no length is mapped, since nothing is written without one.
+    done = run(path, "-map", "0:a:0", "-c", "copy", "-t", "0", "-f", "ffmetadata")
+    for name, value in parse_metadata(done.stdout.decode("utf-8", "replace")):
+        if name in ("track", "disc"):
+            found.add_numbers(value, f"{name}number", f"{name}total")
+        elif name.startswith("lyrics-"):
+            found.add("lyrics", value)
+        else:
+            found.add("album" if name == "product" else ALIASES.get(name, name), value)
+    for stream, kind in attached_pictures(done.stderr.decode("utf-8", "replace")):
+        one = ("-map", f"0:{stream}", "-c", "copy", "-frames:v", "1", "-f", "image2pipe")
+        found.add_picture(run(path, *one).stdout, kind)
+
+
+def attached_pictures(said: str) -> list[tuple[int, int]]:
+    """Find the streams of pictures in what ffmpeg says of its input, and their types."""
+    found: list[tuple[int, int]] = []
+    stream, attached = -1, False
+    for line in said.split("Stream mapping:")[0].split("Output #0")[0].splitlines():
+        if match := STREAM.match(line):
+            stream, attached = int(match[1]), "(attached pic)" in line
+            if attached:
+                # Many containers do not tell a type, and have the front cover alone.
+                found.append((stream, FRONT_COVER if not found else 0))
+        elif attached and (comment := re.match(r"\s+comment\s*: (.*)", line)):
+            kind = comment[1].strip().lower()
+            found[-1] = (stream, KINDS.index(kind) if kind in KINDS else 0)
+    return found
+
+
+def parse_metadata(text: str) -> list[tuple[str, str]]:
+    """Read the fields of the file itself from ffmpeg's metadata format.
+
+    A backslash escapes the next character, also the end of a line. Sections of streams and
+    chapters, which follow, are not about the song.
+    """
+    found = []
+    for line in re.findall(r"(?:\\.|[^\\\n])+", text, re.DOTALL):
+        if line.startswith("["):
+            break
+        pair = re.fullmatch(r"((?:\\.|[^\\=])+)=((?:\\.|[^\\])*)", line, re.DOTALL)
+        if pair is not None and not line.startswith(";"):
+            name, value = (re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in pair.groups())
+            if name.lower() not in TECHNICAL:
+                found.append((name.lower(), value))
+    return found

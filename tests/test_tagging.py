@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 import time
 import zlib
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from karaoke.audio import fit_tags, read_tags
+from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.tagging.flac import read_flac, tag_flac
 from karaoke.audio.tagging.id3 import read_id3
 from karaoke.audio.tagging.id3_names import events_from_lyrics, lyrics_from_events
@@ -261,3 +263,14 @@ def test_mutations_never_raise_an_error_nor_take_long(tmp_path: Path, extension:
             fitted, _ = fit_tags(tags, output)
             assert sum(len(v) for values in fitted.fields.values() for v in values) < 10**6
     assert time.monotonic() - started < 60
+
+
+def test_tags_of_dsf_and_of_flac_in_ogg(tmp_path: Path) -> None:
+    tagged = tag(frame(b"TPE1", b"\3A\0B", 4), 4)
+    head = b"DSD " + struct.pack("<QQQ", 28, 100 + len(tagged), 100)
+    (tmp_path / "x.dsf").write_bytes(head.ljust(100, b"\0") + tagged)
+    assert read_tags(tmp_path / "x.dsf").fields == {"artist": ("A", "B")}
+    song = songs.plain_song(tmp_path / "x.wav")
+    command = [find_ffmpeg(), "-nostdin", "-v", "error", "-i", song, "-c:a", "flac"]
+    subprocess.run([*command, "-metadata", "title=T", tmp_path / "x.ogg"], check=True)
+    assert read_tags(tmp_path / "x.ogg").fields == {"title": ("T",)}

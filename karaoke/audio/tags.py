@@ -94,6 +94,10 @@ def read_natively(file: IO[bytes], found: Found, track: int) -> None:
         read_mp4(file, found)
     elif head == HEADER:
         read_asf(file, found)
+    elif head.startswith(b"DSD "):
+        file.seek(start + 20)
+        file.seek(int.from_bytes(file.read(8), "little"))
+        read_id3(file, found)
     else:
         # MP3, AAC, Monkey's Audio, WavPack and others may have a tag at their end.
         read_ape(file, found)

@@ -15,6 +15,7 @@ from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encod
 from karaoke.audio.layouts import channel_mask
 from karaoke.audio.publishing import SPACE, PartFile, publish_all, writing_to
 from karaoke.audio.reading import BLOCK_LENGTH
+from karaoke.audio.tagging.model import MalformedError
 from karaoke.audio.tagging.riff import set_channel_mask
 from karaoke.audio.tags import Tags, tag_chunks, write_tags
 from karaoke.errors import ToolMissingError, UsageError, WriteError
@@ -209,8 +210,7 @@ def _encode_soundfile(
         else:
             with part.path.open("r+b") as written:
                 set_channel_mask(written, mask)
-    if tags:
-        write_tags(part.path, chosen.extension, tags)
+    _tag(part, chosen, tags)
     with read_back(part.path) as file:
         if file.frames != frames:
             counts = f"{file.frames} of {frames} samples were written"
@@ -231,8 +231,19 @@ def _encode_ffmpeg(
         os.fspath(part.path), sample_rate=sample_rate, channels=channels, options=options
     )
     _pipe(part, blocks, arguments)
-    if tags:
-        write_tags(part.path, chosen.extension, tags)
+    _tag(part, chosen, tags)
+
+
+def _tag(part: PartFile, chosen: OutputFormat, tags: Tags) -> None:
+    """Put the tags, if there are any, into a file that was encoded."""
+    try:
+        if tags:
+            write_tags(part.path, chosen.extension, tags)
+    except MalformedError as error:
+        raise WriteError(
+            f'"{part.target}": its tags could not be written ({error})',
+            hint="Choose another --format, or another ffmpeg.",
+        ) from error
 
 
 def _pipe(part: PartFile, blocks: Iterable[Block], arguments: list[str]) -> None:

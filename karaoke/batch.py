@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karaoke.audio import AudioReader, OutputFormat, check_writable, writing_to
+from karaoke.audio.reading import check_readable
 from karaoke.errors import DeviceMemoryError, KaraokeError, WriteError
 from karaoke.manifest import Settings, is_complete
 from karaoke.planning import Job
@@ -199,9 +200,12 @@ def look_at(
     """Find what can be known before the work: songs that are done, missing, or no songs."""
 
     def look(job: Job) -> Probe:
+        if job.error is not None:
+            return Probe(Outcome(job, "failed", error=job.error))
         if options.skip_existing and is_complete(job, settings):
             return Probe(Outcome(job, "skipped"))
         try:
+            check_readable(job.source)
             if options.skip_existing:
                 refuse_others(job, options)
             else:

@@ -27,6 +27,8 @@ FOLDERS = (Path(__file__).parent / "models", Path(__file__).parent.parent / "mod
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 #: A checksum, or its beginning; one that is shorter would tell too little.
 SHA256 = re.compile(r"[0-9a-f]{8,64}")
+#: Digits in a whole one. Fewer find accidents, but not a file that somebody made to match them.
+WHOLE_SHA256 = 64
 #: The largest header that safetensors writes.
 MOST_HEADER_BYTES = 100_000_000
 
@@ -99,6 +101,14 @@ class Entry:
     unverified: str = ""
     size_bytes: int | None = None
     sha256: str = ""
+
+    @property
+    def checksums(self) -> str:
+        """Tell how far downloads can be verified: ``full``, ``partial``, or, with none, nothing."""
+        if not self.downloads:
+            return ""
+        whole = all(len(file.sha256) == WHOLE_SHA256 for file in self.downloads)
+        return "full" if whole else "partial"
 
     @property
     def download_bytes(self) -> int | None:

@@ -14,6 +14,9 @@ from karaoke.errors import ForeignModelError, NoInputError, UsageError
 Weights = dict[str, Tensor]
 
 SAFE = "Only files with nothing but tensors are read; convert it to such a one where it came from."
+OTHER = "Give the .pth files that were published for it."
+#: How the files begin that PyTorch writes: ZIP archives, before them pickles.
+BEGINNINGS = (b"PK\x03\x04", b"\x80")
 #: Of Open-Unmix's layers, as its authors name them, and as we do.
 OPEN_UNMIX_LAYERS = {
     "fc1": "squeeze",
@@ -55,20 +58,29 @@ def read_weights(path: Path) -> Weights:
         It is not such a file, is damaged, or needs code.
     """
     try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        if not start.startswith(BEGINNINGS):
+            raise ForeignModelError(f'"{path}": not a file of PyTorch', hint=SAFE)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise NoInputError(f'"{path}": {error.strerror or error}') from error
-    # What a damaged or hostile pickle raises has no common class.
+        raise NoInputError(
+            f'"{path}": {error.strerror or error}', hint="Check the name."
+        ) from error
+    except ForeignModelError:
+        raise
+    # What a damaged or hostile pickle raises has no common class, and says what torch would do.
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ForeignModelError(f'"{path}": not taken over ({reason})', hint=SAFE) from error
+        raise ForeignModelError(
+            f'"{path}": damaged, or holds more than tensors', hint=SAFE
+        ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not content:
-        raise ForeignModelError(f'"{path}": holds no dict of tensors', hint=SAFE)
+        raise ForeignModelError(f'"{path}": holds no tensors by name', hint=SAFE)
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise ForeignModelError(f'"{path}": {name!r} is no tensor', hint=SAFE)
+            raise ForeignModelError(f'"{path}": {str(name)[:80]!r} is not a tensor', hint=SAFE)
     return {n: t.float() if t.is_floating_point() else t for n, t in content.items()}
 
 
@@ -86,7 +98,7 @@ def rename_open_unmix(weights: Weights) -> Weights:
         if name in OPEN_UNMIX_LEFTOVERS:
             continue
         if layer not in OPEN_UNMIX_LAYERS:
-            raise ForeignModelError(f"{name!r} is no weight of Open-Unmix", hint=SAFE)
+            raise ForeignModelError(f"{name[:80]!r} is not a weight of Open-Unmix", hint=OTHER)
         renamed[f"{OPEN_UNMIX_LAYERS[layer]}{dot}{rest}"] = tensor
     return renamed
 
@@ -110,7 +122,7 @@ def convert_open_unmix(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
         (bins,), (heard_bins,) = shapes["output_mean"], shapes["input_mean"]
         expanded, hidden = shapes["expand.weight"]
         if "lstm.weight_ih_l0_reverse" not in shapes:
-            raise ValueError("an LSTM in one direction, which hears no future")
+            raise ForeignModelError("not Open-Unmix: its LSTM has one direction only", hint=OTHER)
         config = {
             "n_fft": 2 * (bins - 1),
             "hop_length": (bins - 1) // 2,
@@ -119,8 +131,12 @@ def convert_open_unmix(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
             "layers": sum(f"lstm.weight_ih_l{n}" in shapes for n in range(len(shapes))),
         }
         sample_rate, channels = int(rate), expanded // bins
-    except (KeyError, ValueError, ZeroDivisionError, RuntimeError) as error:
-        raise ForeignModelError(f"no weights of Open-Unmix ({error})", hint=SAFE) from error
+    except KeyError as error:
+        raise ForeignModelError(f"not Open-Unmix: it lacks {error}", hint=OTHER) from error
+    except (ValueError, ZeroDivisionError, RuntimeError) as error:
+        raise ForeignModelError(
+            "not Open-Unmix: its layers have other shapes", hint=OTHER
+        ) from error
     order = {s: OPEN_UNMIX_STEMS.index(s) if s in OPEN_UNMIX_STEMS else 99 for s in renamed}
     names = tuple(sorted(renamed, key=order.__getitem__))
     header = Header("open_unmix", config, sample_rate, channels, names, 10.0, 0.1)
@@ -155,8 +171,14 @@ def convert(files: Mapping[str, Path], architecture: str, target: Path) -> Heade
     if architecture not in CONVERTERS:
         known = ", ".join(CONVERTERS)
         raise UsageError(f"--architecture {architecture}: unknown", hint=f"Known: {known}.")
-    header, weights = CONVERTERS[architecture]({s: read_weights(p) for s, p in files.items()})
-    network = fit(header, weights)
+    read = {stem: read_weights(path) for stem, path in files.items()}
+    try:
+        header, weights = CONVERTERS[architecture](read)
+        network = fit(header, weights)
+    except ForeignModelError as error:
+        named = ", ".join(f'"{path}"' for path in files.values())
+        error.message = f"{named}: {error.message}"
+        raise
     save_checkpoint(target, network, header)
     return header
 
@@ -170,11 +192,13 @@ def fit(header: Header, weights: Weights) -> nn.Module:
         They do not, or are not finite.
     """
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
-        raise ForeignModelError("weights that are not finite numbers", hint=SAFE)
+        raise ForeignModelError("some weights are not finite numbers", hint=OTHER)
     network = build_network(header)
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ForeignModelError(reason, hint=SAFE) from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            shapes = f"is {given.get(name, 'missing')} and should be {wanted.get(name, 'absent')}"
+            raise ForeignModelError(f"the weights do not fit: {name} {shapes}", hint=OTHER)
+    network.load_state_dict(weights, strict=True)
     return network.eval()

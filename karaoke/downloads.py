@@ -35,7 +35,7 @@ PATIENCE_SECONDS = 30.0
 MOST_BYTES = 2_000_000_000
 #: Answers that may be others in a while; all other refusals are final.
 PASSING = {408, 425, 429, *range(500, 600)}
-AGAIN = "Try again later; what is here is kept."
+AGAIN = "Try again later; it goes on where it broke off."
 #: No file of weights begins like this, whatever type the server declares.
 WEB_PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.IGNORECASE)
 
@@ -82,7 +82,7 @@ def fetch(file: Download, target: Path, *, progress: Progress | None = None) -> 
             part.unlink()
     raise ChecksumError(
         f"{file.urls[0]}: twice not the file that was published (SHA-256 {file.sha256})",
-        hint="Nothing was kept. Something changes it on its way, or it was replaced.",
+        hint="Nothing was kept. It is changed on its way, or was replaced; try another network.",
     )
 
 
@@ -125,9 +125,12 @@ def transfer(file: Download, part: Path, progress: Progress | None) -> None:
     """
     if is_offline():
         raise UnavailableError(
-            f"{file.urls[0]}: not downloaded, KARAOKE_OFFLINE is set",
-            hint="Unset it, or copy the file here and run karaoke models import.",
+            f"{file.urls[0]}: not downloaded, since no network is wanted",
+            hint="Leave out --offline and KARAOKE_OFFLINE, or copy the file here and run karaoke"
+            " models import.",
         )
+    if progress is not None:
+        progress(part.stat().st_size if part.is_file() else 0, file.size_bytes)
     failure: KaraokeError | None = None
     for url in file.urls:
         try:
@@ -153,7 +156,10 @@ def connected(url: str) -> Iterator[None]:
         requests.exceptions.MissingSchema,
         requests.exceptions.TooManyRedirects,
     ) as error:
-        raise UnavailableError(f"{url}: {error}", hint="Correct the address.") from error
+        raise UnavailableError(
+            f"{url}: not an address that can be downloaded from",
+            hint="Correct the address in the model's entry.",
+        ) from error
     except requests.exceptions.ProxyError as error:
         raise NetworkError(
             f"{url}: the proxy does not answer", hint="Check HTTPS_PROXY and HTTP_PROXY."

@@ -79,7 +79,10 @@ def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
         if name in downloaded_models():
             return downloaded_models()[name], False
         if not entry.downloads:
-            raise ModelError(f'model "{name}": the catalogue names no file to download')
+            raise ModelError(
+                f'model "{name}": the catalogue names no file to download',
+                hint="Add one to its entry, or run karaoke models import.",
+            )
         parts = folder / DOWNLOADS / name
         with writing(parts):
             parts.mkdir(parents=True, exist_ok=True)
@@ -141,12 +144,19 @@ def take_over(
         The weights cannot be taken over.
     """
     if NAME.fullmatch(name) is None:
-        raise UsageError(f"--name {name!r}", hint="Use small letters, digits, '.', '_' and '-'.")
+        raise UsageError(
+            f'--name "{name}": not a name for a model',
+            hint="Use small letters, digits, '.', '_' and '-', up to 64 of them.",
+        )
     if name in {**catalogue(), **shipped_models()}:
-        raise UsageError(f"--name {name}: the catalogue has such a model", hint="Choose another.")
+        raise UsageError(
+            f"--name {name}: the catalogue has a model of this name", hint="Choose another."
+        )
     with locked(name) as folder:
         if name in downloaded_models() and not overwrite:
-            raise OutputExistsError(f'model "{name}" exists', hint="Say --overwrite to replace it.")
+            raise OutputExistsError(
+                f'model "{name}": exists', hint="Add --overwrite to replace it."
+            )
         return install(Entry(name, architecture=architecture), files, folder)
 
 
@@ -159,14 +169,17 @@ def remove(name: str) -> Path:
         It ships, or is not here.
     """
     if name in shipped_models():
-        raise ModelError(f'model "{name}" belongs to the package', hint="It stays.")
+        raise ModelError(
+            f'model "{name}": comes with karaoke',
+            hint="Only models that were added can be removed.",
+        )
     if NAME.fullmatch(name) is None:
-        raise ModelError(f'"{name}": no such model')
+        raise ModelError(f'"{name}": no such model', hint="See karaoke models.")
     with locked(name) as folder, writing(folder):
         target = folder / f"{name}.safetensors"
         parts = folder / DOWNLOADS / name
         if not target.is_file() and not parts.is_dir():
-            raise ModelError(f'model "{name}" is not here')
+            raise ModelError(f'model "{name}": is not here', hint="See karaoke models.")
         for path in (target, target.with_suffix(".json"), folder / f".{name}.made"):
             path.unlink(missing_ok=True)
         rmtree(parts, ignore_errors=True)

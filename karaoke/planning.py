@@ -5,13 +5,30 @@ from __future__ import annotations
 import codecs
 import json
 import os
-import string
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
-from karaoke.errors import NoInputError, OutputExistsError, PermissionDeniedError, UsageError
+from karaoke.errors import (
+    KaraokeError,
+    NoInputError,
+    OutputExistsError,
+    PermissionDeniedError,
+    UsageError,
+)
+from karaoke.naming import (
+    DEFAULT_TEMPLATE,
+    LONGEST_NAME,
+    MANIFEST_SUFFIX,
+    Song,
+    check_template,
+    name_manifest,
+    name_output,
+    too_long,
+)
 
 #: What is taken from a folder; a file that is named itself may have any extension, or none.
 EXTENSIONS = frozenset(
@@ -21,42 +38,47 @@ EXTENSIONS = frozenset(
     .3gp .asf .avi .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv
     """.split()  # noqa: SIM905 (a table, not a sentence)
 )
-DEFAULT_TEMPLATE = "{parent}/{track}/{stem}.{ext}"
-VARIABLES = ("parent", "track", "stem", "ext", "model")
-#: Bytes in a file's name that every common file system takes.
-LONGEST_NAME = 255
-MANIFEST_SUFFIX = ".karaoke.json"
-
-
-@dataclass(frozen=True)
-class Song:
-    """A file to split.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-    parent
-        Its folder within the folder that the user named; empty for a file that was named itself.
-    """
-
-    path: Path
-    parent: PurePath = field(default_factory=PurePath)
-
-    @property
-    def track(self) -> str:
-        """Its name without the extension."""
-        # "..mp3" has the stem ".", which is no name for a folder.
-        return self.path.stem if self.path.stem.strip(".") else self.path.name
+#: What lists in other encodings than UTF-8 begin with; UTF-32 first, since UTF-16's mark begins it.
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+#: In bytes; no system takes a longer one, and what is no list has longer lines.
+LONGEST_PATH = 4096
+#: Names told of in one sentence.
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Job:
-    """A song, the files that it becomes by stem, and the manifest that says so afterwards."""
+    """A song, the files that it becomes by stem, and the manifest that says so afterwards.
+
+    Parameters
+    ----------
+    source
+        The file.
+    outputs
+        By stem.
+    manifest
+        Beside them.
+    named
+        What the user called the song, where that is not the path of ``source``.
+    error
+        Why it cannot be done, if that is known from the names alone.
+    """
 
     source: Path
     outputs: dict[str, Path]
     manifest: Path
+    named: str = ""
+    error: KaraokeError | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call the song in reports."""
+        return self.named or printable(self.source)
 
 
 def printable(path: str | os.PathLike[str]) -> str:
@@ -64,11 +86,61 @@ def printable(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", errors="replace")
 
 
-def read_list(data: bytes) -> list[Path]:
-    """Read names of songs, separated by NUL if there is any, or else one a line."""
-    data = data.removeprefix(codecs.BOM_UTF8)  # Windows' editors write it
+def read_list(data: bytes, called: str = "the list") -> list[Path]:
+    """Read names of songs, separated by NUL if there is any, or else one a line.
+
+    Names are bytes, as on the disk; a list in UTF-16 or UTF-32, as Windows writes it, is decoded.
+
+    Parameters
+    ----------
+    data
+        Content of the list.
+    called
+        Its name, for errors.
+
+    Raises
+    ------
+    UsageError
+        It names the current folder or the one above, which no list of songs does on purpose, or
+        is something else than a list.
+    """
+    names = [name for name in _split_list(data) if name.strip()]
+    for name in names:
+        if name.strip() in (".", ".."):
+            raise UsageError(
+                f'"{called}": its entry "{name.strip()}" is a folder, not a song',
+                hint="List the songs in it, or name it on the command line.",
+            )
+        if len(name) > LONGEST_PATH:
+            raise UsageError(
+                f'"{called}": not a list of songs', hint="Write one name a line, in UTF-8."
+            )
+    return [Path(name) for name in names]
+
+
+def _split_list(data: bytes) -> list[str]:
+    """Decode a list and split it into its entries, empty ones among them."""
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace").replace("\0", "\n").splitlines()
+    if encoding := _unmarked_utf16(data):
+        return data.decode(encoding, errors="replace").splitlines()
+    data = data.removeprefix(codecs.BOM_UTF8)
     names = data.split(b"\0") if b"\0" in data else data.splitlines()
-    return [Path(os.fsdecode(name)) for name in names if name.strip()]
+    return [os.fsdecode(name) for name in names]
+
+
+def _unmarked_utf16(data: bytes) -> str:
+    """Name the encoding of a list in UTF-16 without a mark, or nothing.
+
+    In its lines every other byte of what is ASCII is NUL; between names no two NULs are so near.
+    """
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros, others = data[first::2].count(0), data[1 - first :: 2].count(0)
+        breaks = "\n".encode(encoding) in data
+        if breaks and len(data) % 2 == 0 and others == 0 and 3 * zeros > len(data) // 2:
+            return encoding
+    return ""
 
 
 def find_songs(inputs: Sequence[Path], *, recursive: bool = False) -> list[Song]:
@@ -97,10 +169,19 @@ def find_songs(inputs: Sequence[Path], *, recursive: bool = False) -> list[Song]
                 hint = "" if recursive else "Add --recursive to look into its folders."
                 raise NoInputError(f'"{path}": no songs in this folder', hint=hint)
         else:
-            found = [Song(path)]
+            found = [Song(path, named=address_of(path))]
         for song in found:
             songs.setdefault(os.path.realpath(song.path), song)
     return list(songs.values())
+
+
+def address_of(path: Path) -> str:
+    """Give the address that was taken for a path, which costs it a slash, or nothing."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]", os.fspath(path))
+    if scheme is None or os.path.exists(path):
+        return ""
+    slashes = "///" if scheme[1].lower() == "file" else "//"
+    return f"{scheme[1]}:{slashes}{os.fspath(path)[scheme.end() :]}"
 
 
 def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:
@@ -111,86 +192,38 @@ def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:
             f'"{error.filename}": may not be read', hint="Check its permissions."
         ) from error
 
-    for top, folders, files in os.walk(folder, onerror=refuse):
+    there: list[tuple[Path, list[str]]] = []
+    for place, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if recursive else []
-        ours = {name for file in files for name in _written(Path(top, file))}
-        for name in sorted(files):
+        there.append((Path(place), sorted(files)))
+    manifests = [top / name for top, files in there for name in files if _is_manifest(name)]
+    ours = {path for manifest in manifests for path in _written(manifest)}
+    # A stem's manifest may lie above it, in the folder that holds the others too.
+    for above in Path(os.path.abspath(folder)).parents:
+        with suppress(OSError):
+            names = [name for name in os.listdir(above) if _is_manifest(name)]
+            ours.update(path for name in names for path in _written(above / name))
+    for top, files in there:
+        for name in files:
             known = os.path.splitext(name)[1].lower() in EXTENSIONS
-            if known and not name.startswith(".") and os.path.realpath(Path(top, name)) not in ours:
-                yield Song(Path(top, name), PurePath(top).relative_to(folder))
-        # The stems of a folder's songs lie below it; they are no songs of their own.
-        folders[:] = [f for f in folders if not _holds_outputs(Path(top, f))]
+            if known and not name.startswith(".") and os.path.realpath(top / name) not in ours:
+                yield Song(top / name, top.relative_to(folder))
 
 
-def _holds_outputs(folder: Path) -> bool:
-    """Tell whether everything that sounds in a folder was written by karaoke."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return False
-    ours = {name for file in names for name in _written(folder / file)}
-    sounds = {
-        os.path.realpath(folder / n) for n in names if os.path.splitext(n)[1].lower() in EXTENSIONS
-    }
-    inner = any((folder / name).is_dir() for name in names)
-    return bool(sounds) and not inner and sounds <= ours
+def _is_manifest(name: str) -> bool:
+    """Tell a manifest by its name."""
+    return name.startswith(".") and name.endswith(MANIFEST_SUFFIX)
 
 
 def _written(path: Path) -> Iterator[str]:
-    """Yield the files that a manifest lists; nothing if the path is none."""
-    if not path.name.endswith(MANIFEST_SUFFIX):
-        return
+    """Yield the files that a manifest lists; nothing if it is damaged."""
     try:
-        outputs = json.loads(path.read_text(encoding="utf-8"))["outputs"]
-        for entry in outputs.values():
-            yield os.path.realpath(path.parent / os.fsdecode(entry["path"].encode()))
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        for written in (facts, *facts.get("earlier", ())):
+            for entry in written["outputs"].values():
+                yield os.path.realpath(path.parent / entry["path"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
-
-
-def check_template(template: str, stems: Sequence[str]) -> None:
-    """Refuse a template that cannot name the stems of a song.
-
-    Raises
-    ------
-    UsageError
-        It has unknown variables, leads out of the output folder, or names two stems alike.
-    """
-    try:
-        used = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-    except ValueError as error:
-        raise UsageError(f"--name {template}: {error}", hint="Write {{ for a brace.") from error
-    unknown = used - set(VARIABLES)
-    if unknown:
-        known = ", ".join(f"{{{name}}}" for name in VARIABLES)
-        raise UsageError(f"--name: unknown {{{min(unknown)}}}", hint=f"Variables: {known}.")
-    if len(stems) > 1 and "stem" not in used:
-        raise UsageError("--name: all stems would have one name", hint="Add {stem}.")
-    if "track" not in used and "parent" not in used:
-        raise UsageError("--name: all songs would have one name", hint="Add {track}.")
-    if template.startswith("/") or ".." in template.split("/") or template.endswith("/"):
-        raise UsageError(f"--name {template}: must name a file below the output folder")
-
-
-def fit_name(name: str, track: str) -> str:
-    """Shorten the track within a file name until the name is one that file systems take."""
-    while len(os.fsencode(name)) > LONGEST_NAME and track:
-        name = name.replace(track, track[:-1])
-        track = track[:-1]
-    return name
-
-
-def name_output(template: str, song: Song, stem: str, extension: str, model: str) -> PurePath:
-    """Fill a template in; the result is relative to the output folder."""
-    parts: list[str] = []
-    for part in template.split("/"):
-        if part == "{parent}":
-            parts.extend(song.parent.parts)
-            continue
-        parent = "-".join(song.parent.parts)
-        values = {"track": song.track, "stem": stem, "ext": extension, "model": model}
-        parts.append(fit_name(part.format(parent=parent, **values), song.track))
-    return PurePath(*parts)
 
 
 def plan(
@@ -204,36 +237,84 @@ def plan(
 ) -> list[Job]:
     """Lay out all outputs before any work.
 
+    A song whose files would be another's as well, on some file system or other, gets a job with an
+    error, and so does the other.
+
     Raises
     ------
     UsageError
-        The template cannot name them.
-    OutputExistsError
-        Two songs would write the same files, on some file system or other, or a song would be
-        written over.
+        The template cannot name files.
     """
     check_template(template, stems)
-    jobs: list[Job] = []
-    taken: dict[str, Path] = {}
+    name = Path(model).stem
+    laid_out: list[list[Path]] = []
+    owners: dict[str, set[int]] = {}
+    for number, song in enumerate(songs):
+        paths = [name_output(template, song, stem, extension, name) for stem in stems]
+        paths.append(name_manifest(template, song, extension, name))
+        laid_out.append([folder / path for path in paths])
+        for path in laid_out[-1]:
+            owners.setdefault(_as_compared(path), set()).add(number)
     sources = {os.path.realpath(song.path) for song in songs}
-    for song in songs:
-        outputs = {
-            stem: folder / name_output(template, song, stem, extension, Path(model).stem)
-            for stem in stems
-        }
-        for path in outputs.values():
-            # As file systems compare names that do not care about case or composition.
-            key = unicodedata.normalize("NFC", os.fspath(path)).casefold()
-            if taken.setdefault(key, song.path) != song.path:
-                raise OutputExistsError(
-                    f'"{taken[key]}" and "{song.path}" would write the same files',
-                    hint="Use another --name or --out for one of them.",
-                )
-            if os.path.realpath(path) in sources:
-                raise OutputExistsError(
-                    f'"{path}": is one of the songs', hint="Choose another folder with --out."
-                )
-        first = next(iter(outputs.values()))
-        name = fit_name(f".{song.track}{MANIFEST_SUFFIX}", song.track)
-        jobs.append(Job(song.path, outputs, first.parent / name))
+    jobs = []
+    for number, (song, files) in enumerate(zip(songs, laid_out, strict=True)):
+        others = [songs[n] for n in sorted(_rivals(files, owners) - {number})]
+        error = _refusal(song, files, others, sources)
+        *outputs, manifest = files
+        by_stem = dict(zip(stems, outputs, strict=True))
+        jobs.append(Job(song.path, by_stem, manifest, song.named, error))
     return jobs
+
+
+def _as_compared(path: Path) -> str:
+    """Give a path as file systems compare it that do not care about case or composition."""
+    return unicodedata.normalize("NFC", os.fspath(path)).casefold()
+
+
+def _rivals(paths: Sequence[Path], owners: Mapping[str, set[int]]) -> set[int]:
+    """List the songs that would write one of these files, or a file where its folder has to be."""
+    places = {place for path in paths for place in (path, *path.parents)}
+    return {number for place in places for number in owners.get(_as_compared(place), ())}
+
+
+def _refusal(
+    song: Song, paths: Sequence[Path], others: Sequence[Song], sources: Set[str]
+) -> KaraokeError | None:
+    """Find what is wrong with a song's files before any of them is looked at."""
+    if song.named and song.named != "-":
+        return address_error(song)
+    for path in paths[:-1]:
+        if os.path.realpath(path) in sources:
+            return OutputExistsError(
+                f'"{path}": is one of the songs', hint="Choose another folder with --out."
+            )
+    if any(map(too_long, paths)):
+        return UsageError(
+            f'"{song.path}": its files would have names of more than {LONGEST_NAME} bytes',
+            hint="Choose another --name.",
+        )
+    if not others:
+        return None
+    named = [f'"{other.path}"' for other in others[:MOST_NAMED]]
+    if len(others) > MOST_NAMED:
+        named.append(f"{len(others) - MOST_NAMED} more")
+    listed = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+    return OutputExistsError(
+        f'"{song.path}": would write the same files as {listed}', hint=_way_out(song, others)
+    )
+
+
+def address_error(song: Song) -> NoInputError:
+    """Say that a song was named by its address."""
+    return NoInputError(
+        f'"{song.named}": addresses are not read', hint="Save the song to a file first."
+    )
+
+
+def _way_out(song: Song, others: Sequence[Song]) -> str:
+    """Say how to keep songs apart."""
+    for variable, value in (("{folder}", "folder"), ("{source_ext}", "extension")):
+        ours, *theirs = (_as_compared(Path(getattr(each, value))) for each in (song, *others))
+        if ours not in theirs:
+            return f"Put {variable} into --name to keep them apart."
+    return "Rename one, or give it another --out."

@@ -33,7 +33,7 @@ from karaoke.audio import (
 )
 from karaoke.errors import KaraokeError, NotAudioError, OutputExistsError, WriteError
 from karaoke.locking import locked
-from karaoke.manifest import Settings, describe, identify
+from karaoke.manifest import Settings, describe, identify, with_earlier
 from karaoke.planning import Job
 from karaoke.separation import Separator
 from karaoke.streaming import silenced
@@ -202,7 +202,8 @@ def publish(
     facts = describe(job, settings, {stem: part.path for stem, part in parts.items()}, identity)
     with PartFile(job.manifest) as note:
         with writing_to(job.manifest):
-            note.path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            whole = with_earlier(facts, job.manifest)
+            note.path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
             # A set that is half old and half new must not have the old one's manifest.
             job.manifest.unlink(missing_ok=True)
         publish_all([*parts.values(), note])
@@ -245,7 +246,7 @@ def prepare(job: Job, files: ExitStack) -> str:
         Why they could not be locked, or nothing.
     """
     trouble = files.enter_context(locked(job.outputs.values()))
-    for path in {path.parent for path in job.outputs.values()}:
+    for path in {path.parent for path in (*job.outputs.values(), job.manifest)}:
         files.enter_context(output_folder(path))
         sweep(path)
     return trouble

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karaoke.errors import NoInputError, OutputExistsError, UsageError
-from karaoke.planning import (
+from karaoke.errors import NoInputError, UsageError
+from karaoke.manifest import Settings, describe
+from karaoke.naming import (
+    DEFAULT_TEMPLATE,
     LONGEST_NAME,
     Song,
     check_template,
-    find_songs,
+    name_manifest,
     name_output,
-    plan,
-    read_list,
 )
+from karaoke.planning import Job, find_songs, plan, read_list
 
 STEMS = ("vocals", "instrumental")
 
@@ -110,11 +111,205 @@ def test_names_fit_file_systems(track: str) -> None:
     assert path.name.endswith("-instrumental.flac")
 
 
-def test_outputs_that_meet_are_refused(tmp_path: Path) -> None:
-    for one, other in (("a/s.mp3", "b/s.wav"), ("a/S.mp3", "b/s.mp3"), ("é.mp3", "e\u0301.mp3")):
-        with pytest.raises(OutputExistsError, match="same files"):
-            plan([Song(Path(one)), Song(Path(other))], tmp_path, STEMS, "wav")
+@pytest.mark.parametrize(
+    "template",
+    ["{track:d}", "{track:{x}}", "{track:{stem}}", "{track.__class__}", "{track!r}", "{track[0]}",
+     "{0}", "{}", "{:}", "{!r}", "{track", "track}", "{{track}", "{track!}", "{track!rr}",
+     "{ track }", "{TRACK}", "{track:>500}", "{{track}}"],
+)  # fmt: skip
+def test_whatever_is_no_plain_variable_is_a_usage_error(template: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_template(template + "{stem}", STEMS)
+    assert "__class__" not in template or "<class" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+PIECES = [
+    *("{", "}", "{{", "}}", "{track}", "{stem}", "{parent}", "{folder}", "{source_ext}", "{model}"),
+    *("/", "..", ".", "!r", ":d", "[0]", "x", " ", "\\", "C:", "CON", "\0", "~"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join), st.booleans())
+def test_any_template_is_refused_or_stays_below_the_folder(template: str, windows: bool) -> None:
+    song = Song(Path("../a/../..", "...", "s.mp3"), PurePath("...", "y"))
+    try:
+        check_template(template, STEMS, windows=windows)
+    except UsageError:
+        return
+    for path in (
+        *(name_output(template, song, stem, "wav", "..", windows=windows) for stem in STEMS),
+        name_manifest(template, song, "wav", "..", windows=windows),
+    ):
+        assert path.parts and not path.is_absolute()
+        assert not {"..", "."} & set(path.parts)
+        assert not any("\0" in part or "/" in part for part in path.parts)
+        if windows:
+            there = PureWindowsPath(*path.parts)
+            assert there.parts == path.parts and not there.drive and not there.root
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["..\\{track}{stem}", "{track}\\..\\{stem}", "C:\\{track}{stem}", "C:{track}{stem}",
+     "\\\\server\\share\\{track}{stem}", "\\{track}{stem}", "\\\\?\\C:\\{track}{stem}",
+     "CON/{track}{stem}", "nul.{track}{stem}", "{track}/aux.txt/{stem}", "{track}./{stem}",
+     "{track} /{stem}", "{track}:{stem}", "{track}{stem}?", "{track}*{stem}", "<{track}>{stem}",
+     "{track}|{stem}", '"{track}{stem}"', "{track}{stem}.", "com1/{track}{stem}",
+     "{track}{stem}\\"],
+)  # fmt: skip
+def test_templates_that_windows_takes_otherwise(template: str) -> None:
+    with pytest.raises(UsageError):
+        check_template(template, STEMS, windows=True)
+
+
+def test_names_that_windows_takes_otherwise() -> None:
+    for track, expected in {
+        "CON": "_CON", "aux.live": "_aux.live", "Lpt1 ": "Lpt1_", "nul": "_nul",
+        "console": "console",
+        "what?": "what_", "a:b": "a_b", "AC/DC": "AC_DC", "end.": "end_", 'say "x"': "say _x_",
+        "com\u00b9": "_com\u00b9", "a<b>|*c": "a_b___c", "tab\there": "tab_here",
+    }.items():  # fmt: skip
+        song = Named(track)
+        path = name_output("{track}/{stem}.{ext}", song, "vocals", "wav", "m", windows=True)
+        assert PureWindowsPath(*path.parts).parts == (expected, "vocals.wav")
+        elsewhere = name_output("{track}/{stem}.{ext}", song, "vocals", "wav", "m", windows=False)
+        assert elsewhere.parts[0] == track.replace("/", "_")
+    both = "{parent}\\{track}/{stem}.{ext}"
+    path = name_output(both, Song(Path("a.mp3"), PurePath("x")), "vocals", "wav", "m", windows=True)
+    assert path.parts == ("x", "a", "vocals.wav")
+    check_template(both, STEMS, windows=True)
+
+
+class Named(Song):
+    """A song of a name that no file here can have."""
+
+    def __init__(self, track: str) -> None:
+        super().__init__(Path("x.mp3"))
+        object.__setattr__(self, "_track", track)
+
+    @property
+    def track(self) -> str:
+        return str(vars(self)["_track"])
+
+
+def test_outputs_that_meet_fail_alone(tmp_path: Path) -> None:
+    for one, other, way_out in (
+        ("a/s.mp3", "b/s.wav", "{folder}"),
+        ("s.mp3", "s.flac", "{source_ext}"),
+        ("a/S.mp3", "a/s.mp3", "Rename"),
+        ("é.mp3", "e\u0301.mp3", "Rename"),
+    ):
+        jobs = plan([Song(Path(name)) for name in (one, "x.mp3", other)], tmp_path, STEMS, "wav")
+        assert [job.error is None for job in jobs] == [False, True, False]
+        for job, rival in ((jobs[0], other), (jobs[2], one)):
+            assert job.error is not None and job.error.exit_code == 73
+            assert f'"{job.source}": would write the same files as "{rival}"' in job.error.message
+            assert way_out in job.error.hint
+    many = plan([Song(Path(f"{n}/s.mp3")) for n in range(9)], tmp_path, STEMS, "wav")
+    assert 'as "1/s.mp3", "2/s.mp3", "3/s.mp3" and 5 more' in str(many[0].error)
     song = tmp_path / "vocals" / "vocals.wav"
     touch(song)
-    with pytest.raises(OutputExistsError, match="is one of the songs"):
-        plan([Song(song)], tmp_path, STEMS, "wav")
+    for job in plan([Song(song), Song(Path("y.mp3"))], tmp_path, STEMS, "wav"):
+        assert (job.error is not None) == (job.source == song)
+    assert "is one of the songs" in str(plan([Song(song)], tmp_path, STEMS, "wav")[0].error)
+
+
+def test_a_file_where_another_songs_folder_has_to_be(tmp_path: Path) -> None:
+    songs = [Song(Path("a")), Song(Path("vocals"), PurePath("a"))]
+    jobs = plan(songs, tmp_path, ["vocals"], "wav", template="{parent}/{track}")
+    assert jobs[0].error is None and "same files" in str(jobs[1].error)
+
+
+def test_variables_tell_songs_of_one_name_apart(tmp_path: Path) -> None:
+    songs = [Song(Path(name)) for name in ("/m/a/s.wav", "/m/b/s.wav", "/m/a/s.flac", "../s.wav")]
+    template = "{folder}/{track}.{source_ext}/{stem}.{ext}"
+    jobs = plan(songs, tmp_path, STEMS, "wav", template=template)
+    assert [job.error for job in jobs] == [None] * 4
+    assert [str(job.outputs["vocals"].relative_to(tmp_path)) for job in jobs] == [
+        "m/a/s.wav/vocals.wav",
+        "m/b/s.wav/vocals.wav",
+        "m/a/s.flac/vocals.wav",
+        "_/s.wav/vocals.wav",
+    ]
+    (job,) = plan(songs[:1], tmp_path, STEMS, "wav", template="{folder}-{track}-{stem}.{ext}")
+    assert job.outputs["vocals"].name == "m-a-s-vocals.wav"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{parent}-{track}-{stem}.{ext}", "{stem}/{parent}/{track}.{ext}", "{parent}/{track}-{stem}",
+     "{stem}/{track} of {parent}.{ext}", "{parent}{track}/{stem}.{ext}", DEFAULT_TEMPLATE,
+     "{stem}-{source_ext}-{parent}-{track}", "{parent}.{track}.{stem}"],
+)  # fmt: skip
+def test_manifests_do_not_meet_where_outputs_do_not(template: str, tmp_path: Path) -> None:
+    songs = [Song(Path(f"{p}/{t}.wav"), PurePath(p)) for p in ("x", "y", "x/y") for t in ("a", "b")]
+    long = [Song(Path(f"{'l' * 240}{n}.wav"), PurePath("z")) for n in "12"]
+    jobs = plan([*songs, *long], tmp_path, STEMS, "wav", template=template)
+    assert [job.error for job in jobs] == [None] * 8
+    assert len({job.manifest for job in jobs}) == 8
+    for job in jobs:
+        for path in job.outputs.values():
+            assert path.is_relative_to(job.manifest.parent)
+        assert len(os.fsencode(job.manifest.name)) <= LONGEST_NAME
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        DEFAULT_TEMPLATE,
+        "{stem}/{track}.{ext}",
+        "{track}-{stem}.{ext}",
+        "{stem}/{parent}-{track}.{ext}",
+    ],
+)
+def test_stems_are_no_songs_wherever_they_lie(template: str, tmp_path: Path) -> None:
+    songs = [Song(Path(f"{p}/a\udcff.wav"), PurePath(p)) for p in ("x", "y")]
+    jobs = plan(songs, tmp_path, STEMS, "wav", template=template)
+    if any(job.error for job in jobs):
+        jobs = jobs[:1]
+    for job in jobs:
+        touch(*job.outputs.values(), job.manifest)
+        job.manifest.write_text(json.dumps(manifest_of(job)), encoding="utf-8")
+    with pytest.raises(NoInputError):
+        find_songs([tmp_path], recursive=True)
+    for job in jobs:
+        for path in job.outputs.values():
+            with pytest.raises(NoInputError):
+                find_songs([path.parent])
+
+
+def manifest_of(job: Job) -> dict[str, object]:
+    """Describe the outputs of a job, which lie there."""
+    source = {"path": "x", "size_bytes": 1, "modified_ns": 1}
+    return describe(job, Settings("m", "wav", 24, ""), job.outputs, source)
+
+
+def test_lists_of_windows() -> None:
+    text = "a.mp3\r\n\r\nm\u00fc\u4e2d/b c.mp3\r\n"
+    names = [Path("a.mp3"), Path("m\u00fc\u4e2d/b c.mp3")]
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        assert read_list(text.encode(encoding)) == names, encoding
+    for mark, encoding in ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le")):
+        for start in (mark, b""):
+            assert read_list(start + text.encode(encoding)) == names, (start, encoding)
+    assert read_list(b"a\0b\0c\0") == [Path("a"), Path("b"), Path("c")]
+    assert read_list("a\0b".encode("utf-16")) == [Path("a"), Path("b")]
+    assert read_list(b" \n\t\n") == []
+
+
+@pytest.mark.parametrize("entry", [b".", b"..", b" . ", b".\r", "\ufeff.".encode("utf-16-le")])
+def test_lists_name_songs(entry: bytes) -> None:
+    with pytest.raises(UsageError, match="not a song"):
+        read_list(entry + (b"\n\0" if b"\0" in entry else b"\na.mp3\n"), "songs.txt")
+    with pytest.raises(UsageError, match="not a list"):
+        read_list(b"x" * 5000, "song.mp3")
+
+
+def test_addresses_are_told_as_they_were_written() -> None:
+    for text in ("https://example.org/a.mp3?x=1", "HTTP://example.org", "file:///home/a.mp3"):
+        (song,) = find_songs([Path(text)])
+        (job,) = plan([song], Path("out"), STEMS, "wav")
+        assert song.named == job.title == text
+        assert f'"{text}": addresses are not read' in str(job.error)
+    assert find_songs([Path("c:x"), Path("a/b:/c")]) == [Song(Path("c:x")), Song(Path("a/b:/c"))]

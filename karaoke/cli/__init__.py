@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import signal
 import sys
 import time
@@ -12,25 +11,27 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from karaoke import __version__
+from karaoke.cli.commands import Command, Group, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
 from karaoke.cli.models import app as models
-from karaoke.cli.reporting import error_object, print_json
-from karaoke.cli.settings import read_config
+from karaoke.cli.reporting import error_object, print_json, say_error
+from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
-from karaoke.errors import ExitCode, KaraokeError, NoInputError, UsageError
+from karaoke.errors import DeviceMemoryError, ExitCode, KaraokeError, NoInputError, UsageError
 
 app = typer.Typer(
+    cls=Group,
     help="Split songs into vocals and instrumental, offline.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -58,15 +59,25 @@ def options(
     ] = False,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="TOML", help="Defaults of options.", envvar="KARAOKE_CONFIG"),
+        typer.Option(
+            metavar="FILE",
+            help="Defaults of options, in TOML; also KARAOKE_CONFIG.",
+            envvar="KARAOKE_CONFIG",
+            show_default="config.toml in the system's folder for such",
+        ),
     ] = None,
 ) -> None:
-    """Split songs into vocals and instrumental, offline."""
+    """Split songs into vocals and instrumental, offline.
+
+    To begin: karaoke split song.mp3. What an option means is told by COMMAND --help.
+    """
     context.default_map = read_config(config, COMMANDS)
+    if isinstance(context.obj, Telling):
+        context.obj.config = config or default_path()
 
 
 for command in COMMANDS.values():
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(models, name="models")
 
 
@@ -103,29 +114,31 @@ class SignalHandler:
             raise Stopped(ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED)
 
 
-def fail(error: KaraokeError) -> NoReturn:
+def fail(error: KaraokeError, telling: Telling) -> NoReturn:
     """Tell of an error and end the process with its code."""
-    if "--debug" in sys.argv:
+    if telling.debug:
         traceback.print_exc()
-    # Of `evaluate` it names a file.
-    if "--json" in sys.argv and "evaluate" not in sys.argv:
+    telling.explain(error)
+    if telling.json:
         print_json({"status": "failed", "error": error_object(error)})
     else:
-        print(f"karaoke: {error}", file=sys.stderr)
+        say_error(error)
     sys.exit(error.exit_code)
 
 
-def refuse_usage(error: Any) -> NoReturn:
-    """Tell of options that do not exist, in our words; without any options, show the help."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()
-        sys.exit(ExitCode.USAGE)
-    told = error.format_message().rstrip(".?")
-    command = getattr(getattr(error, "ctx", None), "command_path", "karaoke")
-    hint = f"See {command} --help."
-    if told.startswith("No such command") and os.path.exists(sys.argv[1]):
-        hint = f"To split it: karaoke split {shlex.quote(sys.argv[1])}"
-    fail(UsageError(told, hint=hint))
+def as_karaoke_error(error: Exception) -> KaraokeError:
+    """Make one of ours of an error that came from elsewhere."""
+    if isinstance(error, KaraokeError):
+        return error
+    if isinstance(error, MemoryError):
+        return DeviceMemoryError("out of memory", hint="Close other programs.")
+    if hasattr(error, "format_message"):  # Click's, whichever Click it is that Typer uses
+        told, _, guess = error.format_message().partition(" Did you mean ")
+        command = getattr(getattr(error, "ctx", None), "command_path", "karaoke")
+        hint = f"Did you mean {guess} " if guess else ""
+        return UsageError(told.rstrip(".?"), hint=f"{hint}See {command} --help.")
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return KaraokeError(text, hint="This is a bug; --debug shows where.")
 
 
 def check_current_folder() -> None:
@@ -150,9 +163,10 @@ def main() -> None:
     # Closed by the caller: what is meant for one must not end up in the other, or in a file.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    telling = Telling()
     try:
         check_current_folder()
-        sys.exit(app(prog_name="karaoke", standalone_mode=False))
+        sys.exit(app(prog_name="karaoke", standalone_mode=False, obj=telling))
     except Stopped as stop:
         print("karaoke: stopped, nothing half-written", file=sys.stderr)
         sys.exit(stop.code)
@@ -160,16 +174,8 @@ def main() -> None:
         sys.exit(reported.error.exit_code)
     except typer.Abort:
         sys.exit(ExitCode.INTERRUPTED)
-    except KaraokeError as error:
-        fail(error)
-    except MemoryError:
-        print("karaoke: out of memory. Close other programs. [memory]", file=sys.stderr)
-        sys.exit(ExitCode.MEMORY)
     except Exception as error:
-        if hasattr(error, "format_message"):  # Click's, whichever Click it is that Typer uses
-            refuse_usage(error)
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"karaoke: {text}. This is a bug; --debug shows where. [internal]", file=sys.stderr)
-        sys.exit(ExitCode.INTERNAL)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(ExitCode.USAGE)
+        fail(as_karaoke_error(error), telling)

@@ -13,10 +13,11 @@ from typing import Annotated
 import typer
 
 from karaoke import __version__
-from karaoke.catalogue import downloaded_models, shipped_models, verify
+from karaoke.catalogue import downloaded_models, find_entry, shipped_models, verify
 from karaoke.errors import ExitCode, KaraokeError
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
 #: Space below which songs of some length will not fit.
 LITTLE_SPACE = 2e9
 
@@ -43,10 +44,10 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(json_: AsJson = False) -> None:
-    """Look at Python, torch, the device, ffmpeg, the models and the disk.
+def doctor(json_: AsJson = False, debug: Debug = False) -> None:
+    """Check Python, torch, the device, ffmpeg, the models and the disk.
 
-    Ends with 0 if songs can be split, with 69 if not.
+    The exit code is 0 if songs can be split and 69 if not.
     """
     findings = [finding for look in LOOKS for finding in guarded(look)]
     if json_:
@@ -137,7 +138,11 @@ def look_at_downloads() -> Iterator[Finding]:
             yield Finding(f"model {name}", "warning", error.message, error.hint)
             continue
         facts = f"{path.stat().st_size / 1e6:.1f} MB, downloaded to {path}"
-        yield Finding(f"model {name}", "ok", facts if known else f"{facts}, no checksum known")
+        if not known:
+            facts += ", no checksum known"
+        elif find_entry(name).checksums == "partial":
+            facts += ", from a partly verified download"
+        yield Finding(f"model {name}", "ok", facts)
 
 
 def look_at_disk() -> Iterator[Finding]:

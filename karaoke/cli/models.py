@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from karaoke import catalogue
+from karaoke.catalogue import WHOLE_SHA256
+from karaoke.cli.commands import Command, Group
+from karaoke.cli.reporting import say
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -18,28 +22,36 @@ if TYPE_CHECKING:
 
     from karaoke.catalogue import Entry
 
-app = typer.Typer(help="List, download, check and remove models.", invoke_without_command=True)
+app = typer.Typer(
+    cls=Group, help="List, download, check and remove models.", invoke_without_command=True
+)
+command = partial(app.command, cls=Command)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the model.")]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Of the models.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of the list.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Models of the list.")]
 SomeNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME...]", help="By default all that are here.")
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Models that are here; all of them by default."),
 ]
 Accept = Annotated[
     bool,
-    typer.Option("--accept-licence", "--accept-license", help="Yes to terms of use."),
+    typer.Option("--accept-licence", "--accept-license", help="Agree to the model's terms of use."),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Use no network; also KARAOKE_OFFLINE=1.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors, and paths.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Do not use the network; also KARAOKE_OFFLINE=1.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors and paths.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
 Files = Annotated[
     list[str],
-    typer.Argument(metavar="[STEM=]FILE...", help="A .pth or .ckpt a stem."),
+    typer.Argument(metavar="[STEM=]FILE", help="A .pth or .ckpt file for each stem."),
 ]
-Architecture = Annotated[str, typer.Option(help="Of the weights: open_unmix.")]
-NewName = Annotated[str, typer.Option("--name", help="What to call the model.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of this name.")]
+Architecture = Annotated[
+    str, typer.Option(metavar="NAME", help="What the weights are for: open_unmix.")
+]
+NewName = Annotated[str, typer.Option("--name", metavar="NAME", help="What to call the model.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of the same name.")]
 
 
 @app.callback()
@@ -51,22 +63,28 @@ def models(context: typer.Context, json_: AsJson = False) -> None:
     """
     if context.invoked_subcommand is None:
         list_models(json_)
+    elif json_:
+        context.default_map = {context.invoked_subcommand: {"json_": True}}
 
 
-@app.command("list")
-def list_models(json_: AsJson = False) -> None:
-    """List all models: those that ship, those that are here, those that can be pulled."""
+@command("list")
+def list_models(json_: AsJson = False, debug: Debug = False) -> None:
+    """List the models that come with karaoke, were downloaded, or can be."""
     names = {**catalogue.catalogue(), **dict.fromkeys(catalogue.available_models())}
     found = [describe(name) for name in sorted(names)]
     if json_:
         print_object({"models": found})
-    else:
-        print_table(found)
+        return
+    print_table(found)
+    partly = [facts["name"] for facts in found if facts["checksums"] == "partial"]
+    if partly:
+        those = ", ".join(partly)
+        typer.echo(f"Downloads of {those} cannot be fully verified; see models info.", err=True)
 
 
-@app.command()
-def info(name: Name, json_: AsJson = False) -> None:
-    """Tell all that is known of a model."""
+@command()
+def info(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
+    """Show all that is known about a model."""
     facts = describe(name)
     entry = catalogue.find_entry(name)
     facts.update(
@@ -83,13 +101,13 @@ def info(name: Name, json_: AsJson = False) -> None:
     for key, value in facts.items():
         if key == "downloads":
             for file in value:
-                typer.echo(f"download: {file['urls'][0]} (SHA-256 {file['sha256']})")
+                typer.echo(f"download: {file['urls'][0]} ({checksum_of(file['sha256'])})")
         elif value not in ("", None, [], {}):
             text = ", ".join(value) if isinstance(value, list) else value
             typer.echo(f"{key}: {figures(value) if key == 'metrics' else text}")
 
 
-@app.command()
+@command()
 def pull(
     names: Names,
     accept: Accept = False,
@@ -98,7 +116,10 @@ def pull(
     json_: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Download models, verify and convert them; go on with what was broken off."""
+    """Download models and convert them, going on where an earlier download broke off.
+
+    What is downloaded is compared with the sizes and SHA-256 that its publisher gives.
+    """
     from rich.console import Console
 
     if offline:
@@ -110,7 +131,9 @@ def pull(
     pulled = []
     for name in wanted:
         path, new = pull_model(name, console)
-        pulled.append({"name": name, "path": str(path), "status": "downloaded" if new else "here"})
+        status = "downloaded" if new else "here"
+        checksums = catalogue.find_entry(name).checksums
+        pulled.append({"name": name, "path": str(path), "status": status, "checksums": checksums})
         if not json_:
             typer.echo(path)
     if json_:
@@ -138,7 +161,7 @@ def agree(entry: Entry, accept: bool, console: Console) -> None:
         return
     console.print(f"{entry.name}: licence {entry.license}. {entry.notice}", markup=False)
     if entry.unverified:
-        console.print(f"{entry.name}: {entry.unverified}", markup=False)
+        say(console, "warning: ", "yellow", f"{entry.name}: {entry.unverified}")
     if entry.commercial_use or accept:
         return
     if not at_terminal() or not typer.confirm("Do you agree?", err=True):
@@ -169,26 +192,30 @@ def offer_to_pull(name: str) -> None:
         pull_model(name, console)
 
 
-@app.command()
-def verify(names: SomeNames = None, json_: AsJson = False) -> None:
-    """Compare models with their checksums; ends with 76 if one is damaged."""
+@command()
+def verify(names: SomeNames = None, json_: AsJson = False, debug: Debug = False) -> None:
+    """Compare models with their checksums; end with 76 if one is damaged."""
     results = []
     for name in names or catalogue.available_models():
         try:
             status = "whole" if catalogue.verify(name) else "no checksum known"
         except ChecksumError:
             status = "damaged"
-        results.append({"name": name, "status": status, "path": str(catalogue.find_model(name))})
+        checksums = catalogue.find_entry(name).checksums
+        path = str(catalogue.find_model(name))
+        results.append({"name": name, "status": status, "checksums": checksums, "path": path})
         if not json_:
-            typer.echo(f"{name}: {status}")
+            # It is what was downloaded; whether that is what was published is not certain.
+            partial = status == "whole" and checksums == "partial"
+            typer.echo(f"{name}: {status}{', from a partly verified download' if partial else ''}")
     if json_:
         print_object({"models": results})
     if any(result["status"] == "damaged" for result in results):
         raise typer.Exit(int(ExitCode.CHECKSUM))
 
 
-@app.command()
-def remove(names: Names, json_: AsJson = False) -> None:
+@command()
+def remove(names: Names, json_: AsJson = False, debug: Debug = False) -> None:
     """Delete models that were downloaded or imported, and what broken downloads left."""
     from karaoke.installing import remove as remove_files
 
@@ -197,9 +224,9 @@ def remove(names: Names, json_: AsJson = False) -> None:
         print_object({"removed": removed})
 
 
-@app.command()
-def path(name: Name, json_: AsJson = False) -> None:
-    """Print where the checkpoint of a model is."""
+@command()
+def path(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
+    """Print where a model's checkpoint is."""
     found = str(catalogue.find_model(name))
     if json_:
         print_object({"name": name, "path": found})
@@ -207,7 +234,7 @@ def path(name: Name, json_: AsJson = False) -> None:
         typer.echo(found)
 
 
-@app.command("import")
+@command("import")
 def import_(
     files: Files,
     architecture: Architecture,
@@ -216,9 +243,10 @@ def import_(
     json_: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Convert weights from elsewhere, a file a stem, to a model; no code in them is run.
+    """Convert weights from elsewhere to a model, without running code that they may hold.
 
-    The stem is what stands before the file's name as STEM=, or what the name begins with.
+    There is one file for each stem. Which it is stands before the name, as in vocals=a.pth, or the
+    name begins with it.
     """
     from karaoke.installing import take_over
 
@@ -245,7 +273,9 @@ def stems_of(files: list[str]) -> dict[str, Path]:
             begins = [name for name in known if Path(file).name.startswith(name)]
             stem, rest = (begins or [""])[0], file
         if not stem.isidentifier() or stem in found:
-            raise UsageError(f'"{file}": which stem is it?', hint=f"Write vocals={rest}.")
+            twice = f'"{file}": a second file for {stem}'
+            unclear = f'"{file}": its name does not tell which stem it separates'
+            raise UsageError(twice if stem in found else unclear, hint=f"Write vocals={rest}.")
         found[stem] = Path(rest)
     return found
 
@@ -277,6 +307,7 @@ def describe(name: str) -> dict[str, Any]:
         "parameters": parameters,
         "size_bytes": size,
         "license": entry.license,
+        "checksums": entry.checksums,
         "metrics": entry.metrics,
     }
 
@@ -289,6 +320,13 @@ def figures(metrics: dict[str, Any]) -> str:
     )
     rest = "; ".join(str(metrics[key]) for key in ("data", "source") if key in metrics)
     return f"{line} ({rest})" if rest else line
+
+
+def checksum_of(digits: str) -> str:
+    """Write as much of a checksum as was published."""
+    if len(digits) == WHOLE_SHA256:
+        return f"SHA-256 {digits}"
+    return f"SHA-256 begins {digits}; the rest was not published"
 
 
 def megabytes(size: int | None) -> str:

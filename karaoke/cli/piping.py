@@ -12,8 +12,10 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from karaoke.cli.reporting import say
 from karaoke.errors import UsageError
-from karaoke.planning import Song
+from karaoke.naming import Song
+from karaoke.planning import address_error
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,6 +84,8 @@ def pipe_song(
         raise UsageError(said, hint="Name one song, and --stems instrumental.")
     if sys.stdout.isatty():
         raise UsageError("-o -: standard output is a terminal", hint="Send it to a program.")
+    if songs[0].named:
+        raise address_error(songs[0])
     path = songs[0].path
     if path != STANDARD:
         write_stem(partial(AudioReader, path, track=track), stems[0], load(), name, console)
@@ -118,4 +122,4 @@ def write_stem(
         lost = f"{name} cannot say that its channels are {nameless}" if nameless else ""
         for warning in (reader.damage, *reader.remarks, lost):
             if warning:
-                console.print(f"warning: {warning}", markup=False)
+                say(console, "warning: ", "yellow", f'"{reader.path}": {warning}')

@@ -140,13 +140,27 @@ def download_display(console: Console) -> Iterator[Callable[[Download], Callable
     with Progress(*columns, console=console, transient=True) as bar:
 
         def show(file: Download) -> Callable[..., None]:
-            task = bar.add_task(file.name, total=file.size_bytes)
-            return lambda have, size: bar.update(task, completed=have, total=size)
+            task = None
+
+            def update(have: int, size: int | None) -> None:
+                nonlocal task
+                # Not before: nothing may be left to download.
+                task = bar.add_task(file.name, total=size) if task is None else task
+                bar.update(task, completed=have, total=size)
+
+            return update
 
         yield show
 
 
 def say_once(console: Console, file: Download) -> Callable[..., None]:
-    """Name a download, and say nothing more."""
-    console.print(f"downloading {file.urls[0]}", markup=False)
-    return lambda have, size: None
+    """Name a download when it begins, and say nothing more."""
+    said = False
+
+    def update(have: int, size: int | None) -> None:
+        nonlocal said
+        if not said:
+            console.print(f"downloading {file.urls[0]}", markup=False)
+        said = True
+
+    return update

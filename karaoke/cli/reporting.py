@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+import unicodedata
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from karaoke.errors import KaraokeError, UsageError, WriteError
 from karaoke.planning import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from karaoke.batch import Outcome
@@ -39,6 +42,13 @@ class Reporter:
     debug
         Print where errors come from.
 
+    Attributes
+    ----------
+    explain
+        Adds to an error where the options that it speaks of were set.
+    counts
+        Of songs, by status.
+
     Raises
     ------
     UsageError
@@ -59,6 +69,7 @@ class Reporter:
             raise UsageError(f"--progress {progress}", hint="Choose auto, lines, json or none.")
         self.console, self.as_json, self.facts = console, as_json, facts
         self.progress, self.verbose, self.debug = progress, verbose, debug
+        self.explain: Callable[[KaraokeError], object] = lambda error: None
         self.counts: dict[str, int] = {}
 
     def progress_display(self, job: Job) -> AbstractContextManager[SongProgress | None]:
@@ -68,12 +79,14 @@ class Reporter:
         if self.progress == "none":
             return nullcontext()
         if self.progress == "json":
-            return json_progress(printable(job.source))
+            return json_progress(printable(job.title))
         return progress_display(self.console, job.source, bar=self.progress == "auto")
 
     def report(self, outcome: Outcome, alone: bool) -> None:
         """Print what became of a song; the error of one that is alone is left to the caller."""
         self.counts[outcome.status] = self.counts.get(outcome.status, 0) + 1
+        if outcome.error is not None:
+            self.explain(outcome.error)
         if self.as_json:
             self._print_json(outcome)
         else:
@@ -82,18 +95,18 @@ class Reporter:
             if self.debug:
                 traceback.print_exception(outcome.error)
             if not alone and not self.as_json:
-                print(f"karaoke: {outcome.error}", file=sys.stderr)
+                say_error(outcome.error)
 
     def _print_paths(self, outcome: Outcome) -> None:
         """Print the paths for scripts and a summary for people."""
-        name = outcome.job.source.name
+        name = visible(outcome.job.source.name)
         if outcome.status in ("skipped", "planned"):
             said = {"skipped": "is done already", "planned": "would be split"}[outcome.status]
             self.console.print(f'"{name}": {said}', markup=False)
         result = outcome.result
         if result is not None:
             for warning in result.warnings:
-                self.console.print(f'warning: "{outcome.job.source}": {warning}', markup=False)
+                say(self.console, "warning: ", "yellow", f'"{outcome.job.title}": {warning}')
             speed = result.seconds / max(result.elapsed_seconds, 1e-9)
             self.console.print(
                 f'"{name}": {clock(result.seconds)} of music in'
@@ -110,7 +123,7 @@ class Reporter:
     def _print_json(self, outcome: Outcome) -> None:
         """Print one object, on one line."""
         entry: dict[str, Any] = {
-            "song": printable(outcome.job.source),
+            "song": printable(outcome.job.title),
             "status": outcome.status,
             "outputs": {},
             **self.facts,
@@ -148,6 +161,27 @@ def details(result: SplitResult) -> str:
         f" {len(result.outputs)} files of {sizes / 1e6:.1f} MB in all"
         + ("" if residual is None else f", which lack {residual:.1f} dBFS of the song")
     )
+
+
+def say_error(error: KaraokeError) -> None:
+    """Print an error in one line on standard error."""
+    from rich.console import Console
+
+    say(Console(stderr=True), "karaoke: ", "bold red", str(error))
+
+
+def say(console: Console, label: str, style: str, text: str) -> None:
+    """Print a line whose label has a colour, where there are any."""
+    from rich.text import Text
+
+    line = Text.assemble((label, style), visible(text))
+    console.print(line, soft_wrap=True, highlight=False)
+
+
+def visible(text: str) -> str:
+    """Show control characters, which a name may hold, instead of sending them to a terminal."""
+    odd = ("Cc", "Cs")
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in odd else c for c in text)
 
 
 def error_object(error: KaraokeError) -> dict[str, Any]:

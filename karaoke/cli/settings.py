@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from karaoke.errors import NoInputError, UsageError
 
@@ -22,6 +22,23 @@ else:
 def default_path() -> Path:
     """Give ``~/.config/karaoke/config.toml``, or where the system keeps such files."""
     return Path(typer.get_app_dir("karaoke")) / "config.toml"
+
+
+def options_of(command: Callable[..., Any]) -> dict[str, bool]:
+    """Map the parameters of a command that are options to whether they may be repeated."""
+    hints = get_type_hints(command, include_extras=True)
+    return {
+        name: "list" in str(hint.__origin__)
+        for name, hint in hints.items()
+        if any(isinstance(extra, OptionInfo) for extra in getattr(hint, "__metadata__", ()))
+    }
+
+
+def read_value(value: Any, repeated: bool) -> Any:
+    """Give a value of the file as the command line has it."""
+    if isinstance(value, list) and not repeated:
+        return ",".join(map(str, value))
+    return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 def read_config(
@@ -51,27 +68,32 @@ def read_config(
     file = path or default_path()
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if path is None:
-            return {}
-        raise NoInputError(f'"{file}": {error.strerror}') from error
     except OSError as error:
-        raise NoInputError(f'"{file}": {error.strerror}') from error
+        if path is None and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return {}
+        raise NoInputError(
+            f'"{file}": {error.strerror}', hint="It is read for the defaults of options."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f'"{file}": {error}', hint="Write key = value, in TOML.") from error
+        raise UsageError(
+            f'"{file}": not TOML ({error})', hint='Write lines such as format = "flac".'
+        ) from error
     defaults: dict[str, dict[str, Any]] = {}
     for command, table in tables.items():
         if command not in commands or not isinstance(table, dict):
             known = ", ".join(f"[{name}]" for name in commands)
-            raise UsageError(f'"{file}": unknown {command!r}', hint=f"Tables: {known}.")
-        names = signature(commands[command]).parameters
+            raise UsageError(f'"{file}": unknown {command!r}', hint=f"It may have {known}.")
+        names = options_of(commands[command])
         values = {}
         for key, value in table.items():
             # Parameters that would hide a built-in end in an underscore.
             name = key.replace("-", "_")
             name = name if name in names else f"{name}_"
             if name not in names:
-                raise UsageError(f'"{file}": [{command}] has no option {key!r}')
-            values[name] = os.path.expanduser(value) if isinstance(value, str) else value
+                raise UsageError(
+                    f'"{file}": [{command}] has no option {key!r}',
+                    hint=f"See karaoke {command} --help.",
+                )
+            values[name] = read_value(value, names[name])
         defaults[command] = values
     return defaults

@@ -8,11 +8,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from karaoke.catalogue import DEFAULT_MODEL
 from karaoke.cli import parameters
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
-from karaoke.errors import BatchError, KaraokeError, NoInputError, UsageError
-from karaoke.planning import DEFAULT_TEMPLATE, Song
+from karaoke.errors import BatchError, KaraokeError, NoInputError, OutputExistsError, UsageError
+from karaoke.naming import DEFAULT_TEMPLATE, Song
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,7 @@ STEM_ALIASES = {"no_vocals": "instrumental", "accompaniment": "instrumental", "v
 
 
 def split(
+    context: typer.Context,
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
@@ -66,7 +69,6 @@ def split(
     from karaoke.audio import output_format
     from karaoke.batch import Options
     from karaoke.cli.reporting import Reporter
-    from karaoke.manifest import Settings
     from karaoke.planning import plan
 
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
@@ -82,14 +84,32 @@ def split(
     # Two bars cannot share a terminal's last line.
     progress = "lines" if progress == "auto" and jobs > 1 else progress
     reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug)
-    settings = Settings(
-        *(model, chosen.extension, chosen.bit_depth, chosen.bitrate, overlap, quality, track)
-    )
+    reporter.explain = context.obj.explain
+    settings = settings_for(model, chosen, overlap, quality, track)
     options = Options(overwrite, skip_existing, dry_run, fail_fast, strict, jobs)
     with ExitStack() as spools:
         ready = [song_from_standard_input(song, spools) for song in found]
         planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
         run(planned, load, chosen, settings, options, reporter)
+
+
+def settings_for(
+    model: str, chosen: OutputFormat, overlap: float | None, quality: str, track: int
+) -> Settings:
+    """Collect what the stems will depend on, the weights themselves among it."""
+    from karaoke.catalogue import find_model
+    from karaoke.manifest import Settings, checksum
+
+    return Settings(
+        model=model,
+        format=chosen.extension,
+        bit_depth=chosen.bit_depth,
+        bitrate=chosen.bitrate,
+        overlap=overlap,
+        quality=quality,
+        track=track,
+        weights_sha256=checksum(find_model(model)),
+    )
 
 
 def model_loader(
@@ -112,7 +132,9 @@ def model_loader(
 
 def song_from_standard_input(song: Song, spools: ExitStack) -> Song:
     """Save standard input to a file if it is the song."""
-    return Song(spools.enter_context(spooled())) if song.path == STANDARD else song
+    if song.path != STANDARD:
+        return song
+    return Song(spools.enter_context(spooled()), named=str(STANDARD))
 
 
 def run(
@@ -141,8 +163,11 @@ def run(
             reporter.report(outcome, alone)
             error = error or outcome.error
     if error is not None and not alone:
-        failures = reporter.counts["failed"]
-        error = BatchError(f"{failures} of {len(jobs)} songs failed", hint="See above.")
+        failed = f"{reporter.counts['failed']} of {len(jobs)} songs failed"
+        # Where no song has files of its own, nothing was tried.
+        clash = all(isinstance(job.error, OutputExistsError) for job in jobs)
+        kind = OutputExistsError if clash else BatchError
+        error = kind(failed, hint="See above.")
     if error is not None:
         raise Reported(error) if reporter.as_json else error
 
@@ -207,18 +232,18 @@ def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[So
     NoInputError
         A list cannot be read, or a folder holds none.
     """
-    from karaoke.planning import find_songs, read_list
+    from karaoke.planning import find_songs, printable, read_list
 
     inputs: list[Path] = []
     for song in songs:
         if not song:
             raise UsageError('"" names no song', hint="Is a variable empty?")
         if song.startswith("@") and not os.path.exists(song):
-            inputs += read_list(read_bytes(Path(song[1:])))
+            inputs += read_list(read_bytes(Path(song[1:])), song[1:])
         else:
             inputs.append(Path(song))
     if from_file is not None:
-        inputs += read_list(read_bytes(from_file))
+        inputs += read_list(read_bytes(from_file), printable(from_file))
     if not inputs:
         raise UsageError("no songs named", hint="Name files or folders; --help tells more.")
     return find_songs(inputs, recursive=recursive)

@@ -14,7 +14,7 @@ import typer
 from karaoke import catalogue
 from karaoke.catalogue import WHOLE_SHA256
 from karaoke.cli.commands import Command, Group
-from karaoke.cli.reporting import say
+from karaoke.cli.reporting import make_console, print_paragraph, say
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def list_models(json_: AsJson = False, debug: Debug = False) -> None:
     partly = [facts["name"] for facts in found if facts["checksums"] == "partial"]
     if partly:
         those = ", ".join(partly)
-        typer.echo(f"Downloads of {those} cannot be fully verified; see models info.", err=True)
+        said = f"Downloads of {those} cannot be fully verified; see karaoke models info."
+        make_console().print(said, markup=False)
 
 
 @command()
@@ -101,10 +102,11 @@ def info(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
     for key, value in facts.items():
         if key == "downloads":
             for file in value:
-                typer.echo(f"download: {file['urls'][0]} ({checksum_of(file['sha256'])})")
+                print_paragraph(f"download: {file['urls'][0]} ({checksum_of(file['sha256'])})")
         elif value not in ("", None, [], {}):
             text = ", ".join(value) if isinstance(value, list) else value
-            typer.echo(f"{key}: {figures(value) if key == 'metrics' else text}")
+            text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else text
+            print_paragraph(f"{key}: {figures(value) if key == 'metrics' else text}")
 
 
 @command()
@@ -120,11 +122,9 @@ def pull(
 
     What is downloaded is compared with the sizes and SHA-256 that its publisher gives.
     """
-    from rich.console import Console
-
     if offline:
         os.environ["KARAOKE_OFFLINE"] = "1"
-    console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
+    console = make_console(quiet=quiet)
     wanted = dict.fromkeys(names)
     for name in wanted:
         agree(catalogue.find_entry(name), accept, console)
@@ -178,8 +178,6 @@ def at_terminal() -> bool:
 
 def offer_to_pull(name: str) -> None:
     """Ask at a terminal whether to download a model of the catalogue that is not here."""
-    from rich.console import Console
-
     if name in catalogue.available_models() or os.path.exists(name):
         return
     entry = catalogue.catalogue().get(name)
@@ -187,7 +185,7 @@ def offer_to_pull(name: str) -> None:
         return
     question = f"{name} is not here. Download it ({megabytes(entry.download_bytes)})?"
     if typer.confirm(question, err=True):
-        console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        console = make_console()
         agree(entry, False, console)
         pull_model(name, console)
 

@@ -11,17 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.text import Text
+
+from karaoke.cli.reporting import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +44,19 @@ class SpeedColumn(ProgressColumn):
         return Text(f"{task.speed:.1f} x real time" if task.speed else "")
 
 
+def shortened(name: str, width: int) -> str:
+    """Cut the middle out of a name that is wider than some columns, keeping its end."""
+    if cell_len(name) <= width:
+        return name
+    half = max((width - 1) // 2, 1)
+    return f"{set_cell_size(name, half).rstrip()}…{set_cell_size(name[::-1], half)[::-1].lstrip()}"
+
+
+def bar_beside(console: Console, others: int) -> BarColumn:
+    """Make a bar of what columns of this width leave of a line."""
+    return BarColumn(bar_width=min(max(console.width - others, 5), 40))
+
+
 @contextmanager
 def progress_display(console: Console, source: Path, *, bar: bool) -> Iterator[SongProgress | None]:
     """Give a function to call with the seconds that are done and the duration, if known."""
@@ -47,18 +64,20 @@ def progress_display(console: Console, source: Path, *, bar: bool) -> Iterator[S
         yield None
         return
     if not (bar and console.is_terminal):
-        console.print(f'"{source.name}": splitting', markup=False)
+        console.print(f'"{visible(source.name)}": splitting', markup=False)
         yield None
         return
+    # Percentage, speed and time take 32 columns, the bar ten or more.
+    name = shortened(visible(source.name), max(console.width - 43, 8))
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        bar_beside(console, cell_len(name) + 33),
         TextColumn("{task.percentage:>3.0f} %"),
         SpeedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as display:
-        task = display.add_task(source.name, total=None)
+        task = display.add_task(name, total=None)
 
         def update(done: float, total: float | None) -> None:
             display.update(task, completed=done, total=total and max(total, done))
@@ -91,7 +110,8 @@ class TrainingDisplay:
     def __init__(self, console: Console) -> None:
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            # Beside it stand the step, the loss and the speed, the percentage and the time.
+            bar_beside(console, 62),
             TextColumn("{task.percentage:>5.1f} %"),
             TimeRemainingColumn(),
         )
@@ -107,7 +127,9 @@ class TrainingDisplay:
         state = trainer.state
         heard = state.step * trainer.recipe.batch_size * trainer.recipe.mixtures.segment_seconds
         speed = heard / max(state.seconds, 1e-9)
-        description = f"step {state.step}  loss {loss:.4f}  {speed:.0f} x real time"
+        description = f"step {state.step}  loss {loss:.4f}"
+        if self.console.width >= 70:
+            description += f"  {speed:.0f} x real time"
         self.bar.update(self.task, completed=trainer.progress, description=description)
 
     def on_validation(self, trainer: Trainer, figures: Figures) -> None:
@@ -132,7 +154,8 @@ def download_display(console: Console) -> Iterator[Callable[[Download], Callable
         return
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        # Sizes, speed and time take 34 columns, and names of files about 20.
+        bar_beside(console, 56),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
@@ -140,12 +163,13 @@ def download_display(console: Console) -> Iterator[Callable[[Download], Callable
     with Progress(*columns, console=console, transient=True) as bar:
 
         def show(file: Download) -> Callable[..., None]:
-            task = None
+            task: TaskID | None = None
+            name = shortened(file.name, max(console.width - 42, 8))
 
             def update(have: int, size: int | None) -> None:
                 nonlocal task
                 # Not before: nothing may be left to download.
-                task = bar.add_task(file.name, total=size) if task is None else task
+                task = bar.add_task(name, total=size) if task is None else task
                 bar.update(task, completed=have, total=size)
 
             return update

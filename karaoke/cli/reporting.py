@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 import traceback
 import unicodedata
 from contextlib import AbstractContextManager, nullcontext
@@ -159,23 +161,38 @@ def details(result: SplitResult) -> str:
     return (
         f"{result.sample_rate} Hz, {result.channels} channels, gain {result.gain:.3f},"
         f" {len(result.outputs)} files of {sizes / 1e6:.1f} MB in all"
-        + ("" if residual is None else f", which lack {residual:.1f} dBFS of the song")
+        + ("" if residual is None else f", which add up to the song within {residual:.1f} dBFS")
     )
+
+
+def make_console(*, quiet: bool = False) -> Console:
+    """Make what prints sentences on standard error: whole lines, but wrapped on a terminal."""
+    from rich.console import Console
+
+    to_people = sys.stderr.isatty()
+    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=not to_people, emoji=False)
 
 
 def say_error(error: KaraokeError) -> None:
     """Print an error in one line on standard error."""
-    from rich.console import Console
-
-    say(Console(stderr=True), "karaoke: ", "bold red", str(error))
+    say(make_console(), "karaoke: ", "bold red", str(error))
 
 
 def say(console: Console, label: str, style: str, text: str) -> None:
     """Print a line whose label has a colour, where there are any."""
     from rich.text import Text
 
-    line = Text.assemble((label, style), visible(text))
-    console.print(line, soft_wrap=True, highlight=False)
+    console.print(Text.assemble((label, style), visible(text)))
+
+
+def print_paragraph(text: str) -> None:
+    """Print on standard output: a whole line, but wrapped at words on a terminal."""
+    if sys.stdout.isatty():
+        width = max(shutil.get_terminal_size().columns, 20)
+        text = textwrap.fill(
+            text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    print(text)
 
 
 def visible(text: str) -> str:

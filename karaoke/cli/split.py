@@ -64,14 +64,12 @@ def split(
 
     Paths of the files go to standard output, one a line; all else to standard error.
     """
-    from rich.console import Console
-
     from karaoke.audio import output_format
     from karaoke.batch import Options
-    from karaoke.cli.reporting import Reporter
+    from karaoke.cli.reporting import Reporter, make_console
     from karaoke.planning import plan
 
-    console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
+    console = make_console(quiet=quiet)
     raw = out == STANDARD and format_.lower() == "raw"
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
     wanted = choose_stems(stems, model)

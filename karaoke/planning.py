@@ -87,6 +87,11 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 def read_list(data: bytes, called: str = "the list") -> list[Path]:
+    """Read names of songs as paths; see :func:`list_entries`."""
+    return [Path(name) for name in list_entries(data, called)]
+
+
+def list_entries(data: bytes, called: str = "the list") -> list[str]:
     """Read names of songs, separated by NUL if there is any, or else one a line.
 
     Names are bytes, as on the disk; a list in UTF-16 or UTF-32, as Windows writes it, is decoded.
@@ -115,7 +120,7 @@ def read_list(data: bytes, called: str = "the list") -> list[Path]:
             raise UsageError(
                 f'"{called}": not a list of songs', hint="Write one name a line, in UTF-8."
             )
-    return [Path(name) for name in names]
+    return names
 
 
 def _split_list(data: bytes) -> list[str]:
@@ -143,7 +148,7 @@ def _unmarked_utf16(data: bytes) -> str:
     return ""
 
 
-def find_songs(inputs: Sequence[Path], *, recursive: bool = False) -> list[Song]:
+def find_songs(inputs: Sequence[Path | str], *, recursive: bool = False) -> list[Song]:
     """List the songs among files and folders, in the order in which they are named.
 
     Folders give what looks like sound or video by its extension, in the order of names, without
@@ -162,26 +167,32 @@ def find_songs(inputs: Sequence[Path], *, recursive: bool = False) -> list[Song]
         There is no song in a folder, or it may not be read.
     """
     songs: dict[str, Song] = {}
-    for path in inputs:
+    for named in inputs:
+        path = Path(named)
         if os.path.isdir(path):  # Path.is_dir raises where a name is too long
             found = list(_songs_in(path, recursive))
             if not found:
                 hint = "" if recursive else "Add --recursive to look into its folders."
                 raise NoInputError(f'"{path}": no songs in this folder', hint=hint)
         else:
-            found = [Song(path, named=address_of(path))]
+            found = [Song(path, named=address_of(os.fspath(named)))]
         for song in found:
             songs.setdefault(os.path.realpath(song.path), song)
     return list(songs.values())
 
 
-def address_of(path: Path) -> str:
-    """Give the address that was taken for a path, which costs it a slash, or nothing."""
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]", os.fspath(path))
-    if scheme is None or os.path.exists(path):
+def address_of(named: str) -> str:
+    """Give what a user named if it is an address and no file, or else nothing.
+
+    As a path, it has one slash where it had two.
+    """
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]", named)
+    if scheme is None or os.path.exists(named):
         return ""
+    if "://" in named:
+        return named
     slashes = "///" if scheme[1].lower() == "file" else "//"
-    return f"{scheme[1]}:{slashes}{os.fspath(path)[scheme.end() :]}"
+    return f"{scheme[1]}:{slashes}{named[scheme.end() :]}"
 
 
 def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import (  # noqa: F401 (they enter their cases)
+    commands,
     filesystems,
     inputs,
     outputs,

@@ -81,7 +81,7 @@ def speaks_of(text: str, parameter: Parameter, context: Context) -> bool:
     """Tell whether a text has an option's name in it, or its value."""
     words = [*parameter.opts]
     value = context.params.get(parameter.name)
-    if isinstance(value, (str, Path)) and len(str(value)) > 2:
+    if isinstance(value, (str, Path, float)) and len(str(value)) > 2:
         words.append(str(value))
     return any(re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", text) for word in words)
 

@@ -14,6 +14,7 @@ import typer
 
 from karaoke import __version__
 from karaoke.catalogue import downloaded_models, find_entry, shipped_models, verify
+from karaoke.cli.reporting import print_json, print_paragraph
 from karaoke.errors import ExitCode, KaraokeError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -51,15 +52,13 @@ def doctor(json_: AsJson = False, debug: Debug = False) -> None:
     """
     findings = [finding for look in LOOKS for finding in guarded(look)]
     if json_:
-        from karaoke.cli.reporting import print_json
-
         print_json({"version": __version__, "findings": [asdict(f) for f in findings]})
     else:
         for finding in findings:
             mark = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}[finding.status]
-            typer.echo(f"{mark}  {finding.name}: {finding.detail}")
+            print_paragraph(f"{mark}  {finding.name}: {finding.detail}", indent=9)
             if finding.remedy:
-                typer.echo(f"         {finding.remedy}")
+                print_paragraph(f"{'':9}{finding.remedy}", indent=9)
     if any(finding.status == "problem" for finding in findings):
         raise typer.Exit(int(ExitCode.UNAVAILABLE))
 
@@ -114,7 +113,7 @@ def look_at_ffmpeg() -> Iterator[Finding]:
 
 
 def look_at_models() -> Iterator[Finding]:
-    """Whether the models are whole."""
+    """Whether the models are intact."""
     from karaoke.catalogue import DEFAULT_MODEL
     from karaoke.checkpoints import load_checkpoint
     from karaoke.manifest import checksum

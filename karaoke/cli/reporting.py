@@ -185,12 +185,16 @@ def say(console: Console, label: str, style: str, text: str) -> None:
     console.print(Text.assemble((label, style), visible(text)))
 
 
-def print_paragraph(text: str) -> None:
+def print_paragraph(text: str, *, indent: int = 2) -> None:
     """Print on standard output: a whole line, but wrapped at words on a terminal."""
     if sys.stdout.isatty():
         width = max(shutil.get_terminal_size().columns, 20)
         text = textwrap.fill(
-            text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            text,
+            width,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
     print(text)
 

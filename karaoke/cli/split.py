@@ -230,18 +230,18 @@ def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[So
     NoInputError
         A list cannot be read, or a folder holds none.
     """
-    from karaoke.planning import find_songs, printable, read_list
+    from karaoke.planning import find_songs, list_entries, printable
 
-    inputs: list[Path] = []
+    inputs: list[str] = []
     for song in songs:
         if not song:
             raise UsageError('"" names no song', hint="Is a variable empty?")
         if song.startswith("@") and not os.path.exists(song):
-            inputs += read_list(read_bytes(Path(song[1:])), song[1:])
+            inputs += list_entries(read_bytes(Path(song[1:])), song[1:])
         else:
-            inputs.append(Path(song))
+            inputs.append(song)
     if from_file is not None:
-        inputs += read_list(read_bytes(from_file), printable(from_file))
+        inputs += list_entries(read_bytes(from_file), printable(from_file))
     if not inputs:
         raise UsageError("no songs named", hint="Name files or folders; --help tells more.")
     return find_songs(inputs, recursive=recursive)

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from tests.faults import (  # noqa: F401 (they enter their cases)
+    commands,
     filesystems,
     inputs,
     outputs,

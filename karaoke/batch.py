@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karaoke.audio import AudioReader, OutputFormat, check_writable, writing_to
-from karaoke.audio.reading import check_readable
+from karaoke.audio.checking import check_readable
 from karaoke.errors import DeviceMemoryError, KaraokeError, WriteError
 from karaoke.manifest import Settings, is_complete
 from karaoke.planning import Job

@@ -157,6 +157,7 @@ def made_with(entry: dict[str, Any], settings: Settings) -> bool:
     if entry["format"] == 1:
         # It says which model but not which weights, and a file may hold others by now.
         del now["weights_sha256"]
+        now["track"] = now["track"] or 1  # the first stream was the default
         return bool(then == now) and not os.path.isfile(settings.model)
     return entry["format"] == FORMAT and {**then, "model": ""} == {**now, "model": ""}
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from karaoke.audio import PartFile, load_audio, sweep
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import LockedError
 from karaoke.locking import locked
-from karaoke.manifest import Settings, checksum, is_complete
+from karaoke.manifest import Settings, checksum, describe, identify, is_complete
 from karaoke.planning import Song, plan
 from karaoke.streaming import Block
 from tests.launching import Running
@@ -203,6 +204,24 @@ def test_completeness(tmp_path: Path) -> None:
     for nonsense in ("", "[]", '{"format": 1}', '{"format": 1, "outputs": 3, "settings": {}}'):
         job.manifest.write_text(nonsense, encoding="utf-8")
         assert not is_complete(job, SETTINGS)
+
+
+def test_old_manifests_are_believed_of_models_with_names(tmp_path: Path) -> None:
+    source = tmp_path / "s.wav"
+    source.write_bytes(b"x")
+    (job,) = plan([Song(source)], tmp_path / "out", ["vocals"], "wav")
+    job.outputs["vocals"].parent.mkdir(parents=True)
+    job.outputs["vocals"].write_bytes(b"stem")
+    assert job.manifest == tmp_path / "out" / "s" / ".s.karaoke.json"
+    for model, believed in (("open-v4", True), (str(source), False)):
+        settings = Settings(model, "wav", 24, "")
+        facts = describe(job, settings, job.outputs, identify(source))
+        facts["format"] = 1
+        del facts["settings"]["weights_sha256"]
+        job.manifest.write_text(json.dumps(facts), encoding="utf-8")
+        now = replace(settings, weights_sha256="0" * 64)
+        assert is_complete(job, now) == believed
+        assert not is_complete(job, replace(now, quality="fast"))
 
 
 def test_two_writers_of_one_file(tmp_path: Path) -> None:

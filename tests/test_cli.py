@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from rich.cells import cell_len
 
 import karaoke.catalogue
 from karaoke import __version__
 from karaoke.audio import load_audio
+from karaoke.cli.progress import shortened
 from karaoke.streaming import Block
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -357,3 +359,32 @@ def test_version_and_help(run_karaoke: Run) -> None:
     assert len(shown.splitlines()) <= 50, "one screen"
     assert run_karaoke().returncode == 2
     assert run_karaoke("split").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "split", "train", "evaluate", "doctor", "models", "models pull", "models import"],
+)
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_every_help_fits_its_terminal(run_karaoke: Run, command: str, columns: str) -> None:
+    done = run_karaoke(*command.split(), "--help", env={**os.environ, "COLUMNS": columns})
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= int(columns)
+    for odd in ("<bool>", "...}", "[[", "...]...", "<str>", "default: None", "default: inf"):
+        assert odd not in done.stdout
+    assert f"Usage: karaoke {command}".strip() in done.stdout
+
+
+def test_names_are_shown_without_control_characters(run_karaoke: Run, tmp_path: Path) -> None:
+    name = "\x1b]0;title\x07\x1b[31mred.mp3"
+    done = run_karaoke("split", name, cwd=tmp_path)
+    assert done.returncode == 66 and is_one_line(done.stderr)
+    assert "\x1b" not in done.stderr and "\\x1b[31mred.mp3" in done.stderr
+
+
+def test_long_names_leave_room_for_the_bar() -> None:
+    name = "A very long name of a song, live in Hamburg.mp3"
+    assert shortened(name, 17) == "A very l…burg.mp3"
+    assert shortened(name, 80) == name
+    for width in range(3, 30):
+        assert cell_len(shortened("\u97f3\u697d" * 20 + ".mp3", width)) <= width

@@ -343,6 +343,31 @@ def test_names_that_there_are_not(shop: Shop) -> None:
         assert done.returncode == 69 and "bad.json" in done.stderr, text
 
 
+def test_checksums_that_are_not_whole_are_told_of(shop: Shop) -> None:
+    shop.offer("small")
+    entry = shop.root / "catalogue" / "small.json"
+    facts = json.loads(entry.read_text(encoding="utf-8"))
+    facts["downloads"][0]["sha256"] = facts["downloads"][0]["sha256"][:8]
+    entry.write_text(json.dumps({**facts, "unverified": "Only 8 digits."}), encoding="utf-8")
+    listed = {each["name"]: each["checksums"] for each in shop.json()["models"]}
+    assert listed["small"] == listed["umx"] == listed["umxl"] == "partial"
+    assert listed["umxhq"] == "full" and listed[DEFAULT_MODEL] == ""
+    assert "small, umx" in " ".join(shop.run("models").stderr.split())
+    assert "the rest was not published" in shop.run("models", "info", "small").stdout
+    pulled = shop.run("models", "pull", "small")
+    assert pulled.returncode == 0 and "warning: small: Only 8 digits." in pulled.stderr
+    assert "small: whole, from a partly verified download" in shop.run("models", "verify").stdout
+    assert shop.json("verify", "small")["models"][0]["checksums"] == "partial"
+    assert "from a partly verified download" in shop.run("doctor").stdout
+
+
+def test_what_is_not_downloaded_is_not_said_to_be(shop: Shop) -> None:
+    shop.offer("small")
+    done = shop.run("models", "pull", "small", "--offline")
+    assert done.returncode == 69 and "downloading" not in done.stderr
+    assert "downloading" in shop.run("models", "pull", "small").stderr
+
+
 def wait_for(ready: Callable[[], bool], seconds: float = 30) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + seconds

@@ -92,7 +92,7 @@ def split(
 
 
 def settings_for(
-    model: str, chosen: OutputFormat, overlap: float | None, quality: str, track: int
+    model: str, chosen: OutputFormat, overlap: float | None, quality: str, track: int | None
 ) -> Settings:
     """Collect what the stems will depend on, the weights themselves among it."""
     from karaoke.catalogue import find_model

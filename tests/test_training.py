@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from karaoke.training import losses
 from karaoke.training.corpus import Recording
 from karaoke.training.data import MixtureConfig
 from karaoke.training.loop import Trainer
-from karaoke.training.optimizers import OPTIMIZERS, MuonWithAdamW
+from karaoke.training.losses import Pair
+from karaoke.training.optimizers import OPTIMIZERS, Muon, MuonWithAdamW
 from karaoke.training.recipe import Recipe, read_recipe
 
 TINY_RECIPE = """
@@ -48,24 +50,49 @@ def test_losses_are_zero_for_the_target_and_positive_otherwise(name: str) -> Non
     stft, loss = Stft(512, 128), losses.LOSSES[name]
     target = 0.1 * torch.randn(2, 2, 9000)
     # The floor under a root is all that may be left.
-    assert float(loss(target, target, stft)) <= 1.01e-4
+    assert float(loss(Pair(target, target, stft))) <= 1.01e-4
     estimate = (0.5 * target).requires_grad_()
-    value = loss(estimate, target, stft)
+    value = loss(Pair(estimate, target, stft))
     assert float(value.detach()) > 1e-3
     (gradient,) = torch.autograd.grad(value, estimate)
     assert gradient.isfinite().all() and gradient.abs().max() > 0
     silent = torch.zeros(1, 2, 9000, requires_grad=True)
-    (gradient,) = torch.autograd.grad(loss(silent, silent.detach(), stft), silent)
+    (gradient,) = torch.autograd.grad(loss(Pair(silent, silent.detach(), stft)), silent)
     assert gradient.isfinite().all()
 
 
 def test_losses_are_weighted() -> None:
-    stft = Stft(512, 128)
     target, estimate = 0.1 * torch.randn(2, 1, 2, 4000)
-    both = losses.weighted_loss({"error_norm": 2.0, "waveform_l1": 3.0}, estimate, target, stft)
-    expected = 2 * losses.error_norm(estimate, target, stft)
-    expected += 3 * losses.waveform_l1(estimate, target, stft)
+    pair = Pair(estimate, target, Stft(512, 128))
+    both = losses.weighted_loss({"error_norm": 2.0, "waveform_l1": 3.0}, pair)
+    expected = 2 * losses.error_norm(pair) + 3 * losses.waveform_l1(pair)
     torch.testing.assert_close(both, expected)
+
+
+def test_losses_share_two_transforms() -> None:
+    target, estimate = 0.1 * torch.randn(2, 3, 2, 9000)
+    estimate.requires_grad_()
+    stft = Stft(512, 128)
+    count = 0
+
+    def transform(_module: object, _arguments: object, _result: object) -> None:
+        nonlocal count
+        count += 1
+
+    stft.register_forward_hook(transform)
+    weights = {"error_norm": 1.0, "spectrogram_l1": 0.5, "compressed_magnitude_mse": 2.0}
+    found = losses.weighted_loss(weights, Pair(estimate, target, stft))
+    assert count == 2
+    # As the formulas say, one by one: the spectrum of the difference, and roots of magnitudes.
+    scale = stft.window.square().sum().sqrt()
+    error = estimate - target
+    roots = [(stft(x).abs() / scale + 1e-4).sqrt() for x in (estimate, target)]
+    expected = (error.square().flatten(1).mean(dim=1) + 1e-8).sqrt().mean()
+    expected = expected + 0.5 * torch.view_as_real(stft(error)).abs().mean() / scale
+    expected = expected + 2.0 * (roots[0] - roots[1]).square().mean()
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad(value, estimate)[0] for value in (found, expected)]
+    torch.testing.assert_close(*gradients, atol=1e-7, rtol=1e-3)
 
 
 def test_learning_rate_warms_up_and_falls() -> None:
@@ -185,6 +212,76 @@ def test_muon_moves_matrices_alike_in_all_directions(tiny_header: Header) -> Non
     assert moves.max() < 3 * moves.min()
     optimizer.zero_grad()
     assert matrix.grad is None
+
+
+def matrices_after(optimizer: type[torch.optim.Optimizer], steps: int) -> list[torch.Tensor]:
+    """Take steps down fixed slopes with an optimizer of matrices."""
+    torch.manual_seed(0)
+    shapes = [(64, 16), (16, 64), (24, 24)]
+    weights = [torch.nn.Parameter(0.1 * torch.randn(shape)) for shape in shapes]
+    options = {} if optimizer is Muon else {"adjust_lr_fn": "match_rms_adamw"}
+    one = optimizer(weights, lr=0.01, weight_decay=0.1, **options)
+    for _ in range(steps):
+        for weight in weights:
+            weight.grad = torch.randn_like(weight)
+        one.step()
+    return [weight.detach() for weight in weights]
+
+
+def test_muon_follows_that_of_torch() -> None:
+    started, ours, theirs = (
+        matrices_after(kind, steps)
+        for kind, steps in ((Muon, 0), (Muon, 20), (torch.optim.Muon, 20))
+    )
+    for start, one, other in zip(started, ours, theirs, strict=True):
+        # bfloat16 has three digits.
+        assert (one - other).norm() < 0.02 * (other - start).norm()
+
+
+def test_the_state_of_torchs_muon_is_taken_over(tiny_header: Header) -> None:
+    network = build_network(tiny_header)
+    ours = MuonWithAdamW(network, lr=0.01, weight_decay=0.1)
+    weights = ours.parts[0].param_groups[0]["params"]
+    theirs = torch.optim.Muon(weights, lr=0.01, adjust_lr_fn="match_rms_adamw")
+    for parameter in network.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    theirs.step()
+    ours.load_state_dict({"parts": [theirs.state_dict(), ours.parts[1].state_dict()]})
+    for weight in weights:
+        moments = [one.state[weight]["momentum_buffer"] for one in (theirs, ours.parts[0])]
+        assert moments[0].equal(moments[1])
+    ours.step()
+    assert ours.state_dict()["parts"][0]["state"].keys() == theirs.state_dict()["state"].keys()
+
+
+def test_a_step_is_taken_without_bfloat16(corpus: Path, tmp_path: Path) -> None:
+    # As a processor without AVX-512: oneDNN then has no LSTM in bfloat16.
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
+    path = tmp_path / "recipe.toml"
+    path.write_text(TINY_RECIPE, encoding="utf-8")
+    options = ["--recipe", path, "--set", "steps=1", "--workers", "0", "--device", "cpu"]
+    command = [sys.executable, "-m", "karaoke", "train", corpus, "-o", tmp_path / "run", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_bfloat16_is_tried_before_it_is_used() -> None:
+    code = (
+        "import torch\n"
+        "from karaoke.training.precision import autocast, has_bfloat16, runs_bfloat16\n"
+        "torch.manual_seed(1); state = torch.get_rng_state()\n"
+        "print(has_bfloat16('cpu'), runs_bfloat16('cpu'), autocast('cpu')._enabled)\n"
+        "assert state.equal(torch.get_rng_state())\n"
+    )
+    on_x86 = platform.machine().lower() in ("x86_64", "amd64")  # elsewhere there is no such limit
+    without = "False False False\n" if on_x86 else None
+    for limit, expected in (("AVX2", without), ("DEFAULT", None)):
+        environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": limit}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        has, _, enabled = done.stdout.split()
+        assert has == enabled
+        assert expected is None or done.stdout == expected
 
 
 def test_passes_add_up_to_the_batch(

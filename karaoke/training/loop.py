@@ -84,7 +84,7 @@ class Trainer:
     folder
         Of the run; an existing one is resumed.
     device
-        A torch device; on any of them the network runs in bfloat16 and the loss in float32.
+        A torch device; where it has bfloat16, the network runs in that, and the loss in float32.
     start_from
         A checkpoint whose weights a new run begins with, instead of random ones.
     listeners

@@ -1,66 +1,84 @@
 """Training losses: small functions of waveforms, so that they fit every architecture.
 
-Each takes an estimate and a target ``(B, ..., N)`` and a transform, and returns a scalar. Losses of
-masks, for networks that are trained by these, are in :mod:`karaoke.training.masks`.
+Each takes a :class:`Pair` of an estimate and a target and returns a scalar. Losses of masks, for
+networks that are trained by these, are in :mod:`karaoke.training.masks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from karaoke.spectral import Stft
 from karaoke.training.masks import MASK_LOSSES, require_masks
+from karaoke.training.precision import autocast
 
 #: Windows in samples of the multi-resolution loss, 6 to 93 ms at 44.1 kHz.
 RESOLUTIONS = (256, 1024, 4096)
 
 
-def error_norm(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
+class Pair:
+    """An estimate and a target, with their spectra, which all losses have in common.
+
+    Parameters
+    ----------
+    estimate, target
+        ``(B, ..., N)``.
+    stft
+        Transform of the losses that compare spectra.
+    """
+
+    def __init__(self, estimate: Tensor, target: Tensor, stft: Stft) -> None:
+        self.estimate, self.target, self.stft = estimate, target, stft
+
+    @cached_property
+    def spectra(self) -> tuple[Tensor, Tensor]:
+        """Of estimate and target: complex ``(B, ..., F, T)``, relative to the window's energy."""
+        scale = self.stft.window.square().sum().sqrt()
+        return self.stft(self.estimate) / scale, self.stft(self.target) / scale
+
+
+def error_norm(pair: Pair) -> Tensor:
     """Root mean square of the error of each mixture, averaged over the batch.
 
     Squares inside, so that an uncertain mask settles on the expected value, as the signal-to-
     distortion ratio asks, where absolute errors would drive it to all or nothing; the root keeps a
     hard mixture from counting more than many easy ones.
     """
+    error = (pair.estimate - pair.target).square().flatten(1).mean(dim=1)
     # The floor bounds the gradient of the root where the error vanishes.
-    return ((estimate - target).square().flatten(1).mean(dim=1) + 1e-8).sqrt().mean()
+    return (error + 1e-8).sqrt().mean()
 
 
-def waveform_l1(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
+def waveform_l1(pair: Pair) -> Tensor:
     """Mean absolute error of the samples."""
-    return (estimate - target).abs().mean()
+    return (pair.estimate - pair.target).abs().mean()
 
 
-def spectrogram_l1(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
+def spectrogram_l1(pair: Pair) -> Tensor:
     """Mean absolute error of real and imaginary parts (Luo & Yu 2023), per window energy."""
-    difference = torch.view_as_real(stft(estimate - target))
-    return difference.abs().mean() / stft.window.square().sum().sqrt()
+    estimate, target = pair.spectra
+    return torch.view_as_real(estimate - target).abs().mean()
 
 
-def multi_resolution_l1(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
+def multi_resolution_l1(pair: Pair) -> Tensor:
     """Compute :func:`spectrogram_l1` with short, middle and long windows, and average."""
-    losses = [
-        spectrogram_l1(estimate, target, Stft(n_fft, n_fft // 4).to(estimate.device))
-        for n_fft in RESOLUTIONS
-    ]
-    return torch.stack(losses).mean()
+    transforms = [Stft(n_fft, n_fft // 4).to(pair.estimate.device) for n_fft in RESOLUTIONS]
+    pairs = [Pair(pair.estimate, pair.target, stft) for stft in transforms]
+    return torch.stack([spectrogram_l1(one) for one in pairs]).mean()
 
 
-def compressed_magnitude_mse(estimate: Tensor, target: Tensor, stft: Stft) -> Tensor:
+def compressed_magnitude_mse(pair: Pair) -> Tensor:
     """Mean squared error of square-rooted magnitudes: hears consonants and air, not just bass."""
-    scale = stft.window.square().sum().sqrt()
-    roots = [
-        # The floor bounds the gradient of the root near silence.
-        (stft(x).abs() / scale + 1e-4).sqrt()
-        for x in (estimate, target)
-    ]
-    return torch.nn.functional.mse_loss(roots[0], roots[1])
+    # The floor bounds the gradient of the root near silence.
+    estimate, target = ((spectrum.abs() + 1e-4).sqrt() for spectrum in pair.spectra)
+    return torch.nn.functional.mse_loss(estimate, target)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Stft], Tensor]] = {
+LOSSES: dict[str, Callable[[Pair], Tensor]] = {
     loss.__name__: loss
     for loss in (
         error_norm,
@@ -72,13 +90,9 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Stft], Tensor]] = {
 }
 
 
-def weighted_loss(
-    weights: Mapping[str, float], estimate: Tensor, target: Tensor, stft: Stft
-) -> Tensor:
+def weighted_loss(weights: Mapping[str, float], pair: Pair) -> Tensor:
     """Add up the losses that have a weight."""
-    terms = [
-        weight * LOSSES[name](estimate, target, stft) for name, weight in weights.items() if weight
-    ]
+    terms = [weight * LOSSES[name](pair) for name, weight in weights.items() if weight]
     return torch.stack(terms).sum()
 
 
@@ -86,7 +100,8 @@ class Objective(nn.Module):
     """A network and what is wanted of it: the parts of mixtures in, the loss out.
 
     A module of its own, so that processes that train together exchange the gradients of whatever
-    it calls of the network. The network runs in bfloat16 and the loss in float32.
+    it calls of the network. The network runs in bfloat16, where the device has it, and the loss in
+    float32.
 
     Parameters
     ----------
@@ -109,14 +124,13 @@ class Objective(nn.Module):
     def forward(self, parts: Tensor) -> Tensor:
         """Compute the loss for mixtures of parts ``(B, parts, C, N)``."""
         mixture, targets = parts.sum(dim=1), parts[:, : self.stems]
-        precision = torch.autocast(parts.device.type, dtype=torch.bfloat16)
+        precision = autocast(parts.device.type)
         if self.weights.keys() <= LOSSES.keys():
             with precision:
                 estimates = self.network(mixture)
             # A stem of a mixture counts as a mixture does.
-            return weighted_loss(
-                *(self.weights, estimates.float().flatten(0, 1), targets.flatten(0, 1), self.stft)
-            )
+            estimates, targets = estimates.float().flatten(0, 1), targets.flatten(0, 1)
+            return weighted_loss(self.weights, Pair(estimates, targets, self.stft))
         network = require_masks(self.network)
         spectra = network.stft(torch.cat([mixture[:, None], targets], dim=1))
         with precision:

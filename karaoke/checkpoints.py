@@ -6,20 +6,24 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from karaoke.errors import ModelError
+from karaoke.errors import DamagedModelError, ModelError
+from karaoke.fields import Within, check_fields, shown
 from karaoke.networks import NETWORKS
 
 #: Version of the header; a reader refuses any other.
 FORMAT = 1
 #: The one metadata entry of the safetensors file; its value is the header as JSON.
 HEADER_KEY = "karaoke"
+#: Types of weights, as safetensors names them.
+DTYPES = {"F16", "BF16", "F32", "F64", "I64"}
+MOST_STEMS = 16
 RETRAIN = "Use a checkpoint that this version of karaoke wrote."
 
 
@@ -43,11 +47,27 @@ class Header:
 
     architecture: str
     config: dict[str, Any]
-    sample_rate: int
-    channels: int
+    sample_rate: Annotated[int, Within(1000, 768_000)]
+    channels: Annotated[int, Within(1, 2)]
     stems: tuple[str, ...]
-    segment_seconds: float
-    overlap: float
+    segment_seconds: Annotated[float, Within(0, 60, open_low=True)]
+    overlap: Annotated[float, Within(0, 1, open_high=True)]
+
+
+def check_header(header: Header) -> None:
+    """Look for stems and sizes that do not go together.
+
+    Raises
+    ------
+    ValueError
+        There are some.
+    """
+    stems = header.stems
+    named = all(stem.isidentifier() and len(stem) <= 64 for stem in stems)  # files are called so
+    if not named or not 1 <= len(set(stems)) == len(stems) <= MOST_STEMS:
+        raise ValueError(f"stems must be up to {MOST_STEMS} different names, not {shown(stems)}")
+    if round(header.segment_seconds * header.sample_rate) < 1:
+        raise ValueError(f"segment_seconds {header.segment_seconds} is less than a sample")
 
 
 def build_network(header: Header) -> nn.Module:
@@ -56,20 +76,38 @@ def build_network(header: Header) -> nn.Module:
     Raises
     ------
     ModelError
-        The architecture is unknown or its config has other fields.
+        The architecture is unknown, its config has other fields, or a value is out of its range.
     """
     if header.architecture not in NETWORKS:
         known = ", ".join(sorted(NETWORKS))
-        raise ModelError(f"unknown architecture {header.architecture!r} (known: {known})")
+        raise DamagedModelError(f"unknown architecture {header.architecture!r} (known: {known})")
     network, config = NETWORKS[header.architecture]
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in header.config.items()}
     try:
-        shape = config(**fields)
-    except TypeError as error:
-        raise ModelError(f"config of {header.architecture}: {error}", hint=RETRAIN) from error
+        shape = config(**check_fields(config, header.config))
+        if hasattr(shape, "n_fft") and not shape.n_fft <= 64 * shape.hop_length <= 32 * shape.n_fft:
+            raise ValueError(
+                f"hop_length must be from 1/64 to half of n_fft, not {shape.hop_length}"
+                f" of {shape.n_fft}"
+            )
+    except (TypeError, ValueError) as error:
+        raise DamagedModelError(
+            f"config of {header.architecture}: {error}", hint=RETRAIN
+        ) from error
     return network(
         shape, sample_rate=header.sample_rate, channels=header.channels, stems=header.stems
     )
+
+
+def outline(header: Header) -> nn.Module:
+    """Build the network that a header describes without memory for its weights.
+
+    Raises
+    ------
+    ModelError
+        As :func:`build_network`.
+    """
+    with torch.device("meta"):
+        return build_network(header)
 
 
 def save_checkpoint(path: Path, network: nn.Module, header: Header) -> None:
@@ -88,28 +126,66 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     ModelError
-        The file is missing, is no safetensors file, or has no header of this format.
+        The file is missing, is no safetensors file, has no header of this format, or one with
+        values that cannot be.
     """
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(HEADER_KEY)
+    except FileNotFoundError as error:
+        raise ModelError(f'"{path}": not a checkpoint (no such file)') from error
     except (OSError, SafetensorError) as error:
-        raise ModelError(f'"{path}": not a checkpoint ({error})', hint=RETRAIN) from error
+        raise DamagedModelError(f'"{path}": not a checkpoint ({error})', hint=RETRAIN) from error
     if text is None:
-        raise ModelError(f'"{path}": safetensors, but without a karaoke header', hint=RETRAIN)
+        raise DamagedModelError(
+            f'"{path}": safetensors, but without a karaoke header', hint=RETRAIN
+        )
     try:
         entries = json.loads(text)
         version = entries.pop("format")
-        entries["stems"] = tuple(entries["stems"])
-        header = Header(**entries)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f'"{path}": damaged header ({error})', hint=RETRAIN) from error
+        if version == FORMAT:
+            header = Header(**check_fields(Header, entries))
+            check_header(header)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedModelError(f'"{path}": damaged header ({error})', hint=RETRAIN) from error
     if version != FORMAT:
-        raise ModelError(
-            f'"{path}": checkpoint format {version}, this is a reader of {FORMAT}',
+        raise DamagedModelError(
+            f'"{path}": checkpoint format {shown(version)}, this is a reader of {FORMAT}',
             hint="Update karaoke.",
         )
     return header
+
+
+def check_weights(path: Path, header: Header) -> None:
+    """Compare the tensors of a checkpoint with what its header describes, before either is made.
+
+    A header can describe a network of any size in a line; the file cannot lie about its tensors.
+
+    Raises
+    ------
+    ModelError
+        The header describes no network, or one with other weights.
+    """
+    try:
+        described = {n: tuple(t.shape) for n, t in outline(header).state_dict().items()}
+    except ModelError as error:
+        raise DamagedModelError(f'"{path}": {error.message}', hint=error.hint) from error
+    with safe_open(path, framework="pt") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        held = {name: tuple(part.get_shape()) for name, part in slices.items()}
+        kinds = {part.get_dtype() for part in slices.values()}
+    if unknown := kinds - DTYPES:
+        raise DamagedModelError(
+            f'"{path}": weights of the type {", ".join(sorted(unknown))}', hint=RETRAIN
+        )
+    for name in sorted(held.keys() | described.keys()):
+        there, said = held.get(name, "nothing"), described.get(name, "nothing")
+        if there != said:
+            raise DamagedModelError(
+                f'"{path}": its header describes other weights than it holds:'
+                f" {name} should be {said}, but is {there}",
+                hint=RETRAIN,
+            )
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
@@ -121,14 +197,11 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
         As :func:`read_header`; or the weights do not fit the architecture to the letter.
     """
     header = read_header(path)
+    check_weights(path, header)
     network = build_network(header)
     with safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
-        raise ModelError(f'"{path}": weights that are not finite numbers', hint=RETRAIN)
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f'"{path}": {reason[:300]}', hint=RETRAIN) from error
+        raise DamagedModelError(f'"{path}": weights that are not finite numbers', hint=RETRAIN)
+    network.load_state_dict(weights, strict=True)
     return network.eval(), header

@@ -6,9 +6,12 @@
     +-- UsageError             2  usage
     +-- BatchError             3  batch              (some songs of several failed)
     +-- NotAudioError         65  not-audio          (nothing can be decoded from it)
+    +-- CorpusError           65  corpus             (recordings to train on, or their manifest)
+    +-- DivergedError         65  diverged           (a loss that is no number)
     +-- NoInputError          66  no-input
     +-- ToolMissingError      69  ffmpeg
-    +-- ModelError            69  model              (unknown, unreadable or unfit model)
+    +-- ModelError            69  model              (unknown model, or one that is not here)
+    |   +-- DamagedModelError 65  damaged-model      (no checkpoint, or not as its header says)
     |   +-- ForeignModelError 65  foreign-model      (weights that cannot be taken over)
     +-- UnavailableError      69  unavailable        (offline, or not at its address)
     +-- DeviceMemoryError     71  memory
@@ -93,6 +96,20 @@ class NotAudioError(KaraokeError):
     exit_code = ExitCode.BAD_DATA
 
 
+class CorpusError(KaraokeError):
+    """Recordings to train on, or what a manifest says of them, are not as they must be."""
+
+    code = "corpus"
+    exit_code = ExitCode.BAD_DATA
+
+
+class DivergedError(KaraokeError):
+    """A training run came to a loss or a gradient that is no number."""
+
+    code = "diverged"
+    exit_code = ExitCode.BAD_DATA
+
+
 class NoInputError(KaraokeError):
     """A file that was named does not exist."""
 
@@ -112,6 +129,13 @@ class ModelError(KaraokeError):
 
     code = "model"
     exit_code = ExitCode.UNAVAILABLE
+
+
+class DamagedModelError(ModelError):
+    """A file is no checkpoint, or its weights are not those that its header describes."""
+
+    code = "damaged-model"
+    exit_code = ExitCode.BAD_DATA
 
 
 class ForeignModelError(ModelError):

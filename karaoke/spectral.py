@@ -28,7 +28,9 @@ class Stft(nn.Module):
         self.n_fft = n_fft
         self.hop_length = hop_length
         # Non-persistent: it follows from n_fft, so a checkpoint must not be able to disagree.
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        # On the CPU even where an outline of a network is drawn: there it takes torch a second.
+        window = torch.hann_window(n_fft, device="cpu")
+        self.register_buffer("window", window, persistent=False)
 
     @property
     def bins(self) -> int:

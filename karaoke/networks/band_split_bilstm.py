@@ -6,13 +6,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from karaoke.fields import Within
 from karaoke.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
 from karaoke.networks.masking import MaskingNetwork
+from karaoke.networks.sizes import Depth, Dropout, Exponent, FftLength, HopLength, Width
 from karaoke.spectral import Stft
 
 #: Numbers per bin that bands hand to the convolutions, beside their masks.
@@ -62,21 +65,21 @@ class BandSplitConfig:
         Bins below it have them: where partials are apart.
     """
 
-    n_fft: int = 4096
-    hop_length: int = 1024
-    band_edges_hz: tuple[float, ...] = VOICE_BAND_EDGES_HZ
-    features: int = 48
-    hidden: int = 64
-    layers: int = 4
-    mask_hidden: int = 192
-    magnitude_exponent: float = 0.3
+    n_fft: FftLength = 4096
+    hop_length: HopLength = 1024
+    band_edges_hz: Annotated[tuple[float, ...], Within(0, 400_000)] = VOICE_BAND_EDGES_HZ
+    features: Width = 48
+    hidden: Width = 64
+    layers: Depth = 4
+    mask_hidden: Width = 192
+    magnitude_exponent: Exponent = 0.3
     stereo_difference: bool = True
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
     shared_bands: bool = False
     stereo_centre: bool = False
-    local_channels: int = 0
-    local_layers: int = 3
-    local_below_hz: float = 8000.0
+    local_channels: Annotated[int, Within(0, 1 << 12)] = 0
+    local_layers: Annotated[int, Within(0, 16)] = 3
+    local_below_hz: Annotated[float, Within(0, 400_000)] = 8000.0
 
     def __post_init__(self) -> None:
         """Make a tuple of the list of edges that a checkpoint's header holds."""

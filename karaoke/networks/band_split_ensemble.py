@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from karaoke.errors import ModelError
+from karaoke.fields import Within, check_fields
 from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
 from karaoke.networks.masking import MaskingNetwork
 from karaoke.spectral import Stft
+
+#: An ensemble gains little from the fifth on.
+MOST_MEMBERS = 64
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,17 @@ class BandSplitEnsembleConfig:
     Raises
     ------
     ModelError
-        There are no members, they differ in their transform, or the exponent is not as above.
+        There are no members or too many, they differ in their transform, or the exponent is not as
+        above.
     """
 
     members: tuple[dict[str, Any], ...] = ({},)
-    exponent: float = 1.0
+    exponent: Annotated[float, Within(0, 1000, open_low=True)] = 1.0
 
     def __post_init__(self) -> None:
         """Refuse members that do not go together."""
+        if len(self.members) > MOST_MEMBERS:
+            raise ModelError(f"{len(self.members)} members, of at most {MOST_MEMBERS}")
         if len({(shape.n_fft, shape.hop_length) for shape in self.shapes}) != 1:
             raise ModelError("the members of an ensemble need one transform in common")
         if not 0 < self.exponent < math.inf:
@@ -48,7 +55,10 @@ class BandSplitEnsembleConfig:
     @property
     def shapes(self) -> list[BandSplitConfig]:
         """The members' shapes."""
-        return [BandSplitConfig(**member) for member in self.members]
+        return [
+            BandSplitConfig(**check_fields(BandSplitConfig, member, f"members[{index}]."))
+            for index, member in enumerate(self.members)
+        ]
 
 
 class BandSplitEnsemble(MaskingNetwork):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from karaoke.fields import Within
 from karaoke.networks.masking import MaskingNetwork
+from karaoke.networks.sizes import Dropout, Exponent, FftLength, HopLength, Width
 from karaoke.spectral import Stft
 
 #: Frames that a decision is based on; the middle one is decided.
@@ -34,12 +37,12 @@ class CNNBinaryMaskConfig:
         Bins whose mask is above it are kept.
     """
 
-    n_fft: int = 1024
-    hop_length: int = 512
-    hidden: int = 128
-    magnitude_exponent: float = 0.3
-    dropout: float = 0.25
-    threshold: float = 0.5
+    n_fft: FftLength = 1024
+    hop_length: HopLength = 512
+    hidden: Width = 128
+    magnitude_exponent: Exponent = 0.3
+    dropout: Dropout = 0.25
+    threshold: Annotated[float, Within(0, 1)] = 0.5
 
 
 class MiddleFrameCNN(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from karaoke.errors import ModelError
 from karaoke.networks.masking import EPSILON, MaskingNetwork
+from karaoke.networks.sizes import Depth, Dropout, Exponent, FftLength, HopLength, Width
 from karaoke.spectral import Stft
 
 
@@ -33,14 +34,14 @@ class LSTMMaskConfig:
         Share of the features that are lost between the LSTMs in training.
     """
 
-    n_fft: int = 2048
-    hop_length: int = 1024
-    features: int = 128
-    hidden: int = 128
-    layers: int = 2
+    n_fft: FftLength = 2048
+    hop_length: HopLength = 1024
+    features: Width = 128
+    hidden: Width = 128
+    layers: Depth = 2
     bidirectional: bool = True
-    magnitude_exponent: float = 0.3
-    dropout: float = 0.0
+    magnitude_exponent: Exponent = 0.3
+    dropout: Dropout = 0.0
 
 
 class LSTMMask(MaskingNetwork):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from karaoke.errors import ModelError
+from karaoke.networks.sizes import Depth, Dropout, FftLength, HopLength, Width
 from karaoke.spectral import Stft
 
 
@@ -29,12 +31,12 @@ class OpenUnmixConfig:
         Share of the features that is lost between the layers of the LSTM in training.
     """
 
-    n_fft: int = 4096
-    hop_length: int = 1024
-    heard_bins: int = 1487
-    hidden: int = 512
-    layers: int = 3
-    dropout: float = 0.4
+    n_fft: FftLength = 4096
+    hop_length: HopLength = 1024
+    heard_bins: Width = 1487
+    hidden: Width = 512
+    layers: Depth = 3
+    dropout: Dropout = 0.4
 
 
 class TargetNetwork(nn.Module):
@@ -100,6 +102,11 @@ class OpenUnmix(nn.Module):
     stems
         Names of the outputs, S of them.
 
+    Raises
+    ------
+    ModelError
+        It is to hear more bins than there are.
+
     References
     ----------
     F.-R. Stöter, S. Uhlich, A. Liutkus and Y. Mitsufuji, "Open-Unmix - A Reference Implementation
@@ -113,6 +120,11 @@ class OpenUnmix(nn.Module):
         super().__init__()
         self.config = config
         self.stft = Stft(config.n_fft, config.hop_length)
+        if config.heard_bins > self.stft.bins:
+            raise ModelError(
+                f"{config.heard_bins} bins cannot be heard of {self.stft.bins}",
+                hint="Correct heard_bins.",
+            )
         self.targets = nn.ModuleDict(
             {stem: TargetNetwork(config, bins=self.stft.bins, channels=channels) for stem in stems}
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from karaoke.networks.bands import growing_band_widths
+from karaoke.networks.sizes import Depth, Dropout, Exponent, FftLength, HopLength, Width
 from karaoke.networks.unet import MaskingUNet
 from karaoke.spectral import Stft
 
@@ -34,13 +35,13 @@ class UNetRatioMaskConfig:
         Share of the features that the three deepest levels of the decoder lose in training.
     """
 
-    n_fft: int = 2048
-    hop_length: int = 512
-    bands: int = 256
-    width: int = 64
-    levels: int = 7
-    magnitude_exponent: float = 0.3
-    dropout: float = 0.5
+    n_fft: FftLength = 2048
+    hop_length: HopLength = 512
+    bands: Width = 256
+    width: Width = 64
+    levels: Depth = 7
+    magnitude_exponent: Exponent = 0.3
+    dropout: Dropout = 0.5
 
 
 class UNetRatioMask(MaskingUNet):
@@ -96,7 +97,9 @@ class UNetRatioMask(MaskingUNet):
             dropout=config.dropout,
             bins=config.bands,
         )
-        bands = torch.arange(config.bands).repeat_interleave(torch.tensor(widths))
+        bands = torch.arange(config.bands).repeat_interleave(
+            torch.tensor(widths), output_size=stft.bins
+        )
         self.register_buffer("band_of_bin", bands, persistent=False)
 
     def power(self, spectrogram: Tensor) -> Tensor:

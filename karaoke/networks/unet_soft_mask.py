@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from karaoke.networks.sizes import Depth, Dropout, Exponent, FftLength, HopLength, Width
 from karaoke.networks.unet import MaskingUNet
 from karaoke.spectral import Stft
 
@@ -28,12 +29,12 @@ class UNetSoftMaskConfig:
         Share of the features that the three deepest levels of the decoder lose in training.
     """
 
-    n_fft: int = 2048
-    hop_length: int = 512
-    width: int = 16
-    levels: int = 5
-    magnitude_exponent: float = 0.3
-    dropout: float = 0.3
+    n_fft: FftLength = 2048
+    hop_length: HopLength = 512
+    width: Width = 16
+    levels: Depth = 5
+    magnitude_exponent: Exponent = 0.3
+    dropout: Dropout = 0.3
 
 
 class UNetSoftMask(MaskingUNet):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,9 @@ import pytest
 import soundfile
 import torch
 
-from karaoke.errors import NoInputError
+from karaoke.audio import Block, load_audio
+from karaoke.audio.ffmpeg import find_ffmpeg
+from karaoke.errors import CorpusError, NoInputError
 from karaoke.training import augment
 from karaoke.training.corpus import (
     SAMPLE_RATE,
@@ -133,6 +139,127 @@ def test_licences_can_be_left_out(tmp_path: Path) -> None:
     assert [r.path for r in kept] == ["a.wav"]
     with pytest.raises(NoInputError, match="no recording"):
         load_corpus([tmp_path], cache, workers=1, without_licences=["gpl", "cc0"])
+
+
+def in_manifest(root: Path, *rows: str, header: str = "path\trole\tgroup\tsplit") -> Path:
+    """Write a manifest."""
+    (root / "manifest.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("a.wav\tchoir\ta\ttrain", 'line 3: role is "choir"'),
+        ("a.wav\tsong-\ta\ttrain", 'role is "song-"'),
+        ("a.wav\tvocals\ta\ttest", 'split is "test"'),
+        ("a.wav\tvocals\t\ttrain", 'group is ""'),
+        ("a.wav\tvocals", 'line 3: group is ""'),
+        ("\tvocals\ta\ttrain", 'path is ""'),
+        ("../a.wav\tvocals\ta\ttrain", 'path is "../a.wav"'),
+        ("b/../../a.wav\tvocals\ta\ttrain", "below the folder"),
+        ("/etc/passwd\tvocals\ta\ttrain", 'path is "/etc/passwd"'),
+    ],
+)
+def test_a_row_that_cannot_be_is_named(tmp_path: Path, row: str, says: str) -> None:
+    root = in_manifest(tmp_path, "a.wav\tvocals\ta\ttrain", row)
+    with pytest.raises(CorpusError, match=re.escape(says)) as caught:
+        load_corpus([root], tmp_path / "cache", workers=1)
+    assert "manifest.tsv" in str(caught.value) and caught.value.exit_code == 65
+
+
+def test_a_manifest_that_is_none_is_named(tmp_path: Path) -> None:
+    root = in_manifest(tmp_path, "a.wav\tvocals", header="path\trole")
+    with pytest.raises(CorpusError, match=r"manifest\.tsv.*no column group, split"):
+        find_rows(root)
+    for content in (b"", b"\xff\xfe\x00", b"RIFF\x00\x00WAVE"):
+        (root / "manifest.tsv").write_bytes(content)
+        with pytest.raises(CorpusError, match=r"manifest\.tsv"):
+            find_rows(root)
+    header = "\ufeffpath\trole\tgroup\tsplit\r"  # as Windows' editors write it
+    assert find_rows(in_manifest(root, "a.wav\tvocals\ta\ttrain\r", header=header))
+
+
+def test_a_recording_that_is_missing_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav")
+    rows = [f"{name}.wav\tvocals\ta\ttrain" for name in "ab"]
+    with pytest.raises(NoInputError, match=r"b\.wav.*manifest\.tsv") as caught:
+        load_corpus([in_manifest(tmp_path, *rows)], tmp_path / "cache", workers=1)
+    assert caught.value.exit_code == 66 and not (tmp_path / "cache").exists()
+
+
+def test_a_bad_recording_is_left_out_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "vocals"
+    write(folder / "good.wav")
+    soundfile.write(folder / "none.wav", np.zeros((0, 2)), SAMPLE_RATE)
+    (folder / "empty.mp3").touch()
+    (folder / "text.flac").write_bytes(b"<html>404</html>")
+    (folder / "zeros.ogg").write_bytes(bytes(9999))
+    said: list[str] = []
+    kept = load_corpus([tmp_path], tmp_path / "cache", workers=1, warn=said.append)
+    assert [recording.path for recording in kept] == ["vocals/good.wav"]
+    assert len(said) == 4 and all("left out" in line for line in said)
+    for name, line in zip(("empty.mp3", "none.wav", "text.flac", "zeros.ogg"), said, strict=True):
+        assert name in line
+    (folder / "good.wav").write_bytes(b"RIFF")
+    with pytest.raises(CorpusError, match=r"none of 5 recordings.*empty\.mp3"):
+        load_corpus([tmp_path], tmp_path / "cache", workers=1, warn=said.append)
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
+    write(tmp_path / "vocals" / "a.wav")
+    load_corpus([tmp_path], tmp_path / "cache", workers=1)
+    (cached,) = (tmp_path / "cache").rglob("*.npy")
+    content = cached.read_bytes()
+    cached.write_bytes(content[:100])
+    load_corpus([tmp_path], tmp_path / "cache", workers=1)
+    assert cached.read_bytes() == content
+
+
+def test_a_stream_whose_times_do_not_begin_at_zero_is_read(
+    tmp_path: Path, noise: Callable[..., Block]
+) -> None:
+    source, part, late = (
+        tmp_path / name for name in ("whole.wav", "b/whole.opus", "vocals/a.opus")
+    )
+    soundfile.write(source, noise(1, 5 * 48000).T, 48000)
+    for path in (part, late):
+        path.parent.mkdir()
+    run = [find_ffmpeg(), "-v", "error", "-y"]
+    subprocess.run([*run, "-i", source, "-c:a", "libopus", part], check=True)
+    # Cut out of the middle without a new coder: its first page says 2 s.
+    cut = ["-ss", "2", "-i", part, "-c", "copy", "-copyts"]
+    subprocess.run([*run, *cut, late], check=True)
+    (recording,) = load_corpus([tmp_path], tmp_path / "cache", workers=1)
+    assert recording.length == pytest.approx(3 * SAMPLE_RATE, rel=0.02)
+    expected, rate = load_audio(late)
+    np.testing.assert_allclose(
+        recording.read(0, 2000), resample(expected.T, rate).T[:, :2000], atol=1e-4
+    )
+
+
+def test_without_ffmpeg_soundfile_reads(tmp_path: Path) -> None:
+    write(tmp_path / "vocals" / "a.wav", 0.25)
+    nothing = np.full((900, 2), np.nan)
+    soundfile.write(tmp_path / "vocals" / "b.wav", nothing, SAMPLE_RATE, subtype="FLOAT")
+    code = (
+        "import sys\n"
+        "sys.modules['ffmpeg'] = sys.modules['imageio_ffmpeg'] = sys.modules['librosa'] = None\n"
+        "from pathlib import Path\n"
+        "from karaoke.training.corpus import load_corpus\n"
+        "for r in load_corpus([Path('.')], Path('cache'), workers=1): print(r.read(0, 1)[0, 0])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [round(float(line), 3) for line in done.stdout.split()] == [0.25, 0.0]
+
+
+def test_resampling_does_not_wrap_the_end_into_the_start() -> None:
+    click = np.zeros((48000, 1), np.float32)
+    click[-40:] = 1.0
+    assert np.abs(resample(click, 48000)[:2000]).max() < 1e-6
 
 
 def test_corpora_of_one_name_do_not_share_a_cache(tmp_path: Path) -> None:

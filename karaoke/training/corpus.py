@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import os
+import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
-from karaoke.errors import NoInputError
+from karaoke.errors import (
+    CorpusError,
+    KaraokeError,
+    NoInputError,
+    ToolMissingError,
+    WriteError,
+)
+from karaoke.training.manifests import read_manifest
 
 SAMPLE_RATE = 44100
-#: What soundfile reads, without ffmpeg, on a bare training machine.
-EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff")
+#: Of the files that count where there is no manifest.
+EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif")
 #: Folders of the layouts without a manifest, and the split that they stand for.
 SPLITS = {"train": "train", "test": "validation", "validation": "validation"}
 
@@ -49,45 +56,76 @@ class Recording:
 
 
 def resample(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """Bring ``(samples, channels)`` to 44.1 kHz, whole and at once, by its spectrum.
-
-    Numpy alone does it, so that a bare training machine can; a recording that is cut into random
-    stretches does not mind that its very end rings into its very start.
-    """
-    common = math.gcd(sample_rate, SAMPLE_RATE)
-    up, down = SAMPLE_RATE // common, sample_rate // common
-    # Padded to whole periods of both rates, and to a length whose transform is fast.
-    periods = -(-len(audio) // (down * 64)) * 64
-    spectrum = np.fft.rfft(audio, periods * down, axis=0)[: periods * up // 2 + 1]
-    resampled = np.fft.irfft(spectrum, periods * up, axis=0) * (up / down)
-    return resampled[: round(len(audio) * up / down)].astype(np.float32)
+    """Bring ``(samples, channels)`` to 44.1 kHz."""
+    if sample_rate == SAMPLE_RATE:
+        return audio
+    resampled: NDArray[np.float32] = soxr.resample(audio, sample_rate, SAMPLE_RATE)
+    return resampled
 
 
-def decode_to_cache(source: Path, target: Path) -> None:
-    """Decode one file to int16 ``(channels, samples)`` at 44.1 kHz, unless that was done."""
-    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
-        return
-    audio, sample_rate = soundfile.read(source, dtype="float32", always_2d=True)
-    audio = resample(audio, sample_rate)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}.part.npy")
-    np.save(part, np.round(audio.T.clip(-1, 1) * 32767).astype(np.int16))
-    part.rename(target)
+def decode(source: Path) -> NDArray[np.float32]:
+    """Decode a recording as ``karaoke split`` does, to ``(samples, channels)`` at 44.1 kHz.
 
-
-def read_manifest(root: Path) -> list[dict[str, str]]:
-    """Read the rows of a corpus' ``manifest.tsv``.
+    A bare training machine has no ffmpeg: there libsndfile reads what it can.
 
     Raises
     ------
-    NoInputError
-        There is none.
+    CorpusError
+        It cannot be read, or there is nothing in it.
     """
-    manifest = root / "manifest.tsv"
-    if not manifest.is_file():
-        raise NoInputError(f'"{manifest}": no such file', hint="Name a folder with a manifest.")
-    with manifest.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    try:
+        try:
+            from karaoke.audio import load_audio
+
+            blocks, sample_rate = load_audio(source)
+            audio = blocks.T
+        except (ImportError, ToolMissingError):
+            audio, sample_rate = soundfile.read(source, dtype="float32", always_2d=True)
+            audio = np.nan_to_num(audio, posinf=0.0, neginf=0.0)
+        audio = resample(audio, sample_rate)
+    # libsndfile's errors are RuntimeErrors.
+    except (KaraokeError, OSError, RuntimeError, ValueError) as error:
+        reason = error.message if isinstance(error, KaraokeError) else str(error)
+        raise CorpusError(f'"{source}": cannot be read ({reason})') from error
+    if not len(audio):
+        raise CorpusError(f'"{source}": is empty')
+    return audio
+
+
+def decode_to_cache(source: Path, target: Path) -> str:
+    """Decode one file to int16 ``(channels, samples)`` at 44.1 kHz, unless that was done.
+
+    Returns
+    -------
+    str
+        Why it cannot be, or nothing.
+
+    Raises
+    ------
+    WriteError
+        The cache cannot be written.
+    """
+    try:
+        if target.stat().st_mtime >= source.stat().st_mtime:
+            np.load(target, mmap_mode="r")
+            return ""
+    except (OSError, ValueError, EOFError):
+        target.unlink(missing_ok=True)  # what is no array is not worth keeping
+    try:
+        audio = decode(source)
+    except CorpusError as error:
+        return error.message
+    part = target.with_suffix(f".{os.getpid()}.part.npy")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.save(part, np.round(audio.T.clip(-1, 1) * 32767).astype(np.int16))
+        part.rename(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise WriteError(
+            f'"{target}": not written ({error.strerror})', hint="Choose another --cache."
+        ) from error
+    return ""
 
 
 def find_rows(root: Path) -> list[dict[str, str]]:
@@ -101,6 +139,8 @@ def find_rows(root: Path) -> list[dict[str, str]]:
     ------
     NoInputError
         There is nothing of the kind.
+    CorpusError
+        As :func:`read_manifest`.
     """
     if (root / "manifest.tsv").is_file():
         return read_manifest(root)
@@ -141,8 +181,40 @@ def cache_folder(cache: Path, root: Path) -> Path:
     return cache / f"{whole.name}-{zlib.crc32(str(whole).encode()):08x}"
 
 
+def wanted_rows(
+    roots: Sequence[Path], without_licences: Sequence[str]
+) -> list[tuple[Path, dict[str, str]]]:
+    """List the rows of some corpora without some licences, each with its folder; all files exist.
+
+    Raises
+    ------
+    NoInputError, CorpusError
+        As :func:`load_corpus`.
+    """
+    kept = [
+        (root, row)
+        for root in roots
+        for row in find_rows(root)
+        if not any(word.lower() in row.get("licence", "").lower() for word in without_licences)
+    ]
+    if not any(row["split"] == "train" for _, row in kept):
+        raise NoInputError("no recording to train on", hint="Check the folders and licences.")
+    for root, row in kept:
+        if not (root / row["path"]).is_file():
+            raise NoInputError(
+                f'"{root / row["path"]}": no such file',
+                hint=f'It is a path in "{root / "manifest.tsv"}".',
+            )
+    return kept
+
+
 def load_corpus(
-    roots: Sequence[Path], cache: Path, *, workers: int = 2, without_licences: Sequence[str] = ()
+    roots: Sequence[Path],
+    cache: Path,
+    *,
+    workers: int = 2,
+    without_licences: Sequence[str] = (),
+    warn: Callable[[str], None] = warnings.warn,
 ) -> list[Recording]:
     """Open every recording of some corpora, decoding what the cache lacks.
 
@@ -156,27 +228,36 @@ def load_corpus(
         Processes that decode.
     without_licences
         Leave recordings out whose licence contains one of these, in any case.
+    warn
+        Called with what is wrong with a recording that is left out.
 
     Raises
     ------
     NoInputError
-        A folder is no corpus, or nothing is left of them all.
+        A folder is no corpus, a recording is missing, or nothing is left of them all.
+    CorpusError
+        A manifest is damaged, or no recording to train on can be read.
+    WriteError
+        The cache cannot be written.
     """
-    kept = [
-        (root, row)
-        for root in roots
-        for row in find_rows(root)
-        if not any(word.lower() in row.get("licence", "").lower() for word in without_licences)
-    ]
-    if not any(row["split"] == "train" for _, row in kept):
-        raise NoInputError("no recording to train on", hint="Check the folders and licences.")
+    kept = wanted_rows(roots, without_licences)
+    sources = [root / row["path"] for root, row in kept]
     targets = [cache_folder(cache, root) / f"{row['path']}.npy" for root, row in kept]
     with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(decode_to_cache, [root / row["path"] for root, row in kept], targets))
-    return [
+        problems = list(pool.map(decode_to_cache, sources, targets))
+    for problem in filter(None, problems):
+        warn(f"{problem}; it is left out")
+    recordings = [
         Recording(row["path"], row["role"], row["group"], row["split"], np.load(t, mmap_mode="r"))
-        for (_, row), t in zip(kept, targets, strict=True)
+        for (_, row), t, problem in zip(kept, targets, problems, strict=True)
+        if not problem
     ]
+    if not any(recording.split == "train" for recording in recordings):
+        raise CorpusError(
+            f"none of {len(problems)} recordings can be used ({next(filter(None, problems))})",
+            hint="Train on files that karaoke split takes.",
+        )
+    return recordings
 
 
 class Pool:

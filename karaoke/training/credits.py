@@ -9,7 +9,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from karaoke.training.corpus import read_manifest
+from karaoke.training.manifests import read_table
+
+#: Of a manifest, that a credit is made of.
+COLUMNS = ("role", "split", "seconds", "licence", "attribution", "source")
 
 
 def credit_table(roots: Sequence[Path]) -> str:
@@ -27,7 +30,7 @@ def credit_table(roots: Sequence[Path]) -> str:
         A Markdown table.
     """
     sources: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for row in (row for root in roots for row in read_manifest(root)):
+    for row in (row for root in roots for row in read_table(root, COLUMNS)):
         if row["split"] == "train":
             kind = "songs" if row["role"].startswith("song-") else row["role"]
             sources.setdefault((kind, row["source"]), []).append(row)

@@ -1,0 +1,82 @@
+"""A corpus' ``manifest.tsv``: which recordings there are, and what each is good for."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from karaoke.errors import CorpusError, NoInputError
+
+#: Columns that a manifest must have.
+COLUMNS = ("path", "role", "group", "split")
+#: Of recordings that are no stems of a song; mixtures are for other programs.
+ROLES = ("vocals", "speech", "accompaniment", "mixture")
+SONG_ROLE = re.compile(r"song-\S.*")
+
+
+def read_table(root: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read the rows of a corpus' ``manifest.tsv``, whatever they hold.
+
+    Raises
+    ------
+    NoInputError
+        There is none.
+    CorpusError
+        It cannot be read, or lacks a column.
+    """
+    manifest = root / "manifest.tsv"
+    if not manifest.is_file():
+        raise NoInputError(f'"{manifest}": no such file', hint="Name a folder with a manifest.")
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+            found, rows = reader.fieldnames or (), list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise CorpusError(f'"{manifest}": cannot be read ({error})') from error
+    if missing := [column for column in columns if column not in found]:
+        raise CorpusError(
+            f'"{manifest}": has no column {", ".join(missing)}',
+            hint=f"Its first line must name {', '.join(columns)}, with tabs between.",
+        )
+    return rows
+
+
+def read_manifest(root: Path) -> list[dict[str, str]]:
+    """Read what a corpus' ``manifest.tsv`` says of its recordings.
+
+    Raises
+    ------
+    NoInputError
+        There is none.
+    CorpusError
+        It lacks a column, or a row does not say what it should.
+    """
+    rows = read_table(root, COLUMNS)
+    for number, row in enumerate(rows, 2):
+        check_row(row, f'"{root / "manifest.tsv"}", line {number}')
+    return rows
+
+
+def check_row(row: dict[str, str], place: str) -> None:
+    """Look for what a manifest cannot say of a recording.
+
+    Raises
+    ------
+    CorpusError
+        There is something.
+    """
+    path = PurePath(row["path"])
+    problem = None
+    if not row["path"] or path.is_absolute() or ".." in path.parts or "\0" in row["path"]:
+        problem = ("path", "a path below the folder of the manifest")
+    elif row["role"] not in ROLES and not SONG_ROLE.fullmatch(row["role"]):
+        problem = ("role", f"{', '.join(ROLES)}, or song- and the name of a stem")
+    elif not row["group"]:
+        problem = ("group", "the name of a singer, a band or a song")
+    elif row["split"] not in ("train", "validation"):
+        problem = ("split", "train or validation")
+    if problem is not None:
+        column, wanted = problem
+        raise CorpusError(f'{place}: {column} is "{row[column]}"', hint=f"Write {wanted}.")

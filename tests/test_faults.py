@@ -14,6 +14,7 @@ from tests.faults import (  # noqa: F401 (they enter their cases)
     processes,
     sources,
     tags,
+    training,
 )
 from tests.faults.bench import CASES, Tally, bench
 from tests.faults.endless import peak_of_ten_hours

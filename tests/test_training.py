@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import pickle
 import platform
+import resource
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from karaoke.checkpoints import Header, build_network, load_checkpoint, read_header
-from karaoke.errors import ModelError, NoInputError, UsageError
+from karaoke.errors import (
+    DamagedModelError,
+    DivergedError,
+    ModelError,
+    NoInputError,
+    UsageError,
+    WriteError,
+)
+from karaoke.fields import Within, check_fields, hints_of
 from karaoke.spectral import Stft
 from karaoke.training import losses
 from karaoke.training.corpus import Recording
@@ -26,6 +38,7 @@ from karaoke.training.loop import Trainer
 from karaoke.training.losses import Pair
 from karaoke.training.optimizers import OPTIMIZERS, Muon, MuonWithAdamW
 from karaoke.training.recipe import Recipe, read_recipe
+from karaoke.training.run import Options
 
 TINY_RECIPE = """
 batch_size = 2
@@ -128,24 +141,111 @@ def test_the_recipes_of_the_repository_can_be_read() -> None:
     ("setting", "says"),
     [
         ("nonsense=1", "no field 'nonsense'"),
-        ("mixtures.nonsense=1", "no field 'nonsense'"),
-        ("steps=many", "steps must be a int"),
+        ("mixtures.nonsense=1", "no field 'mixtures.nonsense'"),
+        ("config.nonsense=1", "no field 'config.nonsense'"),
+        ("steps=many", "steps must be a whole number"),
         ("steps", "not key=value"),
         ("loss.nonsense=1", "unknown loss nonsense"),
         ("time_budget=0", "when the run ends"),
         ("clock=moon", "clock must be"),
         ("optimizer=hope", "optimizer must be"),
         ('stems=["drums"]', "stems must be"),
+        ("stems=[1]", r"stems\[0\] must be text"),
+        ("stems=vocals", "stems must be a list"),
+        ("architecture=toaster", "architecture must be"),
+        *(
+            (f"{name}={value}", rf"{name.split('.')[-1]}(\[\d\])? must")
+            for name, values in {
+                "batch_size": (0, -1, 1.5, "true", 10**9),
+                "accumulate": (0, -3),
+                "steps": (-1, 10**12),
+                "time_budget": (-1, "nan", "inf", "soon"),
+                "learning_rate": (0, -1, "nan", "inf", "-inf", 1e9, "[1]"),
+                "weight_decay": (-1, "nan"),
+                "clip_norm": (0, -1, "nan", "inf"),
+                "warm_up": (-0.1, 1.5, "nan"),
+                "ema_decay": (-0.1, 1, "nan"),
+                "validate_every": (0, -5),
+                "log_every": (0, -5),
+                "patience": (-1, 2.5),
+                "segment_seconds": (0, -1, "nan", 1e6),
+                "overlap": (1, -0.1, "nan"),
+                "freeze_encoder": (1, "yes"),
+                "seed": (-1, 1 << 70, 0.5),
+                "without_licences": ("gpl", "[1]"),
+                "mixtures": (3,),
+                "mixtures.segment_seconds": (0, -1, "nan", 1e6),
+                "mixtures.aligned_share": (-0.1, 1.1, "nan", "true"),
+                "mixtures.wide_share": (2,),
+                "mixtures.song_pitch_spread": (-1, "inf"),
+                "mixtures.vocals_level_db": ("[1, 2, 3]", "[7, -9]", 5, "[nan, 1]", "[-999, 1]"),
+                "mixtures.vocal_chain": (1,),
+                "loss": (1,),
+                "loss.error_norm": (-1, "nan", "inf", "much"),
+                "config": (1,),
+                "config.layers": (0, -1, 10**6, 1.5, "nan"),
+                "config.hidden": (0, 10**9),
+                "config.n_fft": (0, 10**9, "nan"),
+                "config.hop_length": (0, 8192),
+                "config.dropout": (1, "nan"),
+            }.items()
+            for value in values
+        ),
+        ("loss={error_norm=0}", "no loss has a weight"),
+        ("config={features=16000,hidden=16000,layers=64}", "weights, of at most"),
+        ("config.band_edges_hz=[0.0, 100.0]", "bands must reach"),
+        ("freeze_encoder=true", "has no encoder"),
+        ("seed.many=1", "seed is no table"),
+        ("=3", "no field ''"),
         ('mask_figures=["beauty"]', "unknown mask figure beauty"),
         ("loss={error_norm=1.0,magnitude_l1=1.0}", "at once"),
     ],
 )
 def test_wrong_settings_are_usage_errors(setting: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        read_recipe(None, [setting])
+        read_recipe(None, ["seed=2", setting])
+
+
+def test_what_a_network_lacks_is_a_usage_error() -> None:
+    for settings, says in (
+        (["architecture=lstm_mask"], "two stems"),
+        (["architecture=open_unmix", "loss={magnitude_l1=1}"], "has no masks"),
+        (["architecture=open_unmix", 'mask_figures=["dice"]'], "has no masks"),
+        (["architecture=open_unmix", "config.heard_bins=9999"], "cannot be heard"),
+        (["architecture=unet_ratio_mask", "config.bands=9999"], "shared out"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            read_recipe(None, settings)
+
+
+def test_every_number_of_a_recipe_has_a_range() -> None:
+    for kind in (Recipe, MixtureConfig):
+        for name, hint in hints_of(kind).items():
+            default = getattr(kind(), name)
+            if type(default) in (int, float):
+                assert any(isinstance(one, Within) for one in hint.__metadata__), name
+                for value in (float("nan"), float("inf"), -1e18, 10**40):
+                    with pytest.raises(ValueError, match=f"{name} must be"):
+                        check_fields(kind, {name: value})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"workers": value} for value in (-1, 10**6)),
+        *({"stop_after": value} for value in (-1.0, math.nan)),
+        *({name: Path("nowhere")} for name in ("start_from", "init_encoder")),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_decoded(changes: dict[str, Any]) -> None:
+    with pytest.raises((UsageError, ModelError)):
+        Options([], Path("run"), Path("cache"), "cpu", **changes)
 
 
 def test_wrong_recipes_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes("# Größe\nsteps = 3".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"latin\.toml"):
+        read_recipe(tmp_path / "latin.toml")
     with pytest.raises(NoInputError, match=r"gone\.toml"):
         read_recipe(tmp_path / "gone.toml")
     (tmp_path / "bad.toml").write_text("batch_size: 3", encoding="utf-8")
@@ -335,6 +435,77 @@ def test_a_folder_with_another_network_is_not_resumed(
     for changes in ({"config": {**recipe.config, "layers": 2}}, {"optimizer": "muon"}):
         with pytest.raises(UsageError, match="another network or optimizer"):
             Trainer(replace(recipe, **changes), recordings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut", "empty", "text", "pickle", "other", "stateless", "wider"]
+)
+def test_what_is_no_state_of_a_run_is_named(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path, damage: str
+) -> None:
+    Trainer(recipe, recordings, tmp_path).save()
+    path = tmp_path / "last.pt"
+    content, saved = path.read_bytes(), torch.load(path, weights_only=True)
+    contents = {
+        "cut": content[:2000],
+        "empty": b"",
+        "text": b"<html>",
+        "pickle": pickle.dumps(os.system),
+    }
+    if damage in contents:
+        path.write_bytes(contents[damage])
+    else:
+        wider = {name: torch.cat([t, t]) for name, t in saved["network"].items()}
+        changed = {
+            "other": [1, 2],
+            "stateless": {**saved, "state": {"moon": 1}},
+            "wider": {**saved, "network": wider},
+        }
+        torch.save(changed[damage], path)
+    with pytest.raises(DamagedModelError, match=r"last\.pt.*not the state of a run.*Delete it"):
+        Trainer(recipe, recordings, tmp_path)
+
+
+def test_a_state_that_cannot_be_written_leaves_the_one_of_before(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe, recordings, tmp_path)
+    trainer.save()
+    before = (tmp_path / "last.pt").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))  # as a full disk
+    try:
+        with pytest.raises(WriteError, match=r"last\.pt"):
+            trainer.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_loss_that_is_no_number_keeps_the_weights_of_before(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path, saved: bool
+) -> None:
+    trainer = Trainer(recipe, recordings, tmp_path)
+    train(trainer, 3)
+    if saved:
+        trainer.report()
+    before = [weight.clone() for weight in trainer.average.parameters()]
+    with torch.no_grad():  # as a step that was far too large leaves a weight
+        trainer.network.over_time[0].linear.bias[0] = math.nan
+    with pytest.raises(DivergedError, match="at step 4") as caught:
+        train(trainer, 1)
+    for weight, kept in zip(trainer.average.parameters(), before, strict=True):
+        assert weight.equal(kept)
+    if saved:
+        assert "the weights of step 3 are kept" in str(caught.value)
+        assert "best.safetensors, last.pt" in str(caught.value)
+        load_checkpoint(tmp_path / "best.safetensors")
+    else:
+        assert "no weights were saved before" in str(caught.value)
 
 
 def test_a_run_learns_logs_and_writes_checkpoints(

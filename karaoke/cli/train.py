@@ -107,6 +107,7 @@ def train(
         init_encoder=init_encoder,
         workers=workers,
         stop_after=stop_after,
+        warn=lambda problem: console.print(f"warning: {problem}", markup=False),
     )
 
     def listeners() -> list[Listener]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from karaoke.fields import SHARE, Within
 from karaoke.training import augment, bus, formants
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
@@ -19,6 +21,9 @@ from karaoke.training.voices import Singers
 SINGING_RMS = 0.01
 #: What networks can be trained to give.
 STEMS = (("vocals",), ("vocals", "instrumental"), ("vocals", "drums", "bass", "other"))
+
+Share = Annotated[float, SHARE]
+Levels = Annotated[tuple[float, float], Within(-120, 120)]
 
 
 @dataclass(frozen=True)
@@ -60,25 +65,32 @@ class MixtureConfig:
         Whether voices are produced, and whether mixtures go through bus, coder and noise.
     """
 
-    segment_seconds: float = 3.0
-    aligned_share: float = 0.18
-    song_share: float = 0.2
-    speech_share: float = 0.35
-    song_pitch_spread: float = 3.0
-    song_chain_share: float = 0.3
-    own_music_share: float = 0.25
-    layered_share: float = 0.2
-    talk_box_share: float = 0.05
-    vocals_absent_share: float = 0.08
-    accompaniment_absent_share: float = 0.03
-    vocals_level_db: tuple[float, float] = (-9.0, 7.0)
-    shuffled_share: float = 0.5
-    part_absent_share: float = 0.1
-    part_level_db: tuple[float, float] = (-6.0, 6.0)
-    dry_share: float = 0.0
-    wide_share: float = 0.0
+    segment_seconds: Annotated[float, Within(0.1, 60)] = 3.0
+    aligned_share: Share = 0.18
+    song_share: Share = 0.2
+    speech_share: Share = 0.35
+    song_pitch_spread: Annotated[float, Within(0, 24)] = 3.0
+    song_chain_share: Share = 0.3
+    own_music_share: Share = 0.25
+    layered_share: Share = 0.2
+    talk_box_share: Share = 0.05
+    vocals_absent_share: Share = 0.08
+    accompaniment_absent_share: Share = 0.03
+    vocals_level_db: Levels = (-9.0, 7.0)
+    shuffled_share: Share = 0.5
+    part_absent_share: Share = 0.1
+    part_level_db: Levels = (-6.0, 6.0)
+    dry_share: Share = 0.0
+    wide_share: Share = 0.0
     vocal_chain: bool = True
     song_effects: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse levels whose lowest is above the highest."""
+        for name in ("vocals_level_db", "part_level_db"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be the lowest and the highest, not {low}, {high}")
 
 
 class MixtureDataset(Dataset[Tensor]):

@@ -18,16 +18,16 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
-from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.checkpoints import build_network, save_checkpoint
 from karaoke.errors import UsageError
-from karaoke.networks import NETWORKS
 from karaoke.spectral import Stft
-from karaoke.training.corpus import SAMPLE_RATE, Recording
+from karaoke.training.corpus import Recording
 from karaoke.training.data import MixtureDataset
 from karaoke.training.losses import Objective
 from karaoke.training.masks import require_masks
 from karaoke.training.optimizers import OPTIMIZERS
-from karaoke.training.recipe import Recipe
+from karaoke.training.recipe import Recipe, header_of
+from karaoke.training.states import diverged, no_state, read_state, write_state, writing
 from karaoke.training.summary import summarise
 from karaoke.training.transfer import adopt_encoder, adopt_weights, require_encoder
 from karaoke.training.validation import SCORED, Figures, rank_and_world, validate
@@ -91,6 +91,15 @@ class Trainer:
         To tell how it goes; of the first process only.
     init_encoder
         A checkpoint, perhaps of another network, whose encoder a new run begins with.
+
+    Raises
+    ------
+    UsageError
+        The folder is that of another run, or the batch is too small for so many processes.
+    DamagedModelError
+        Its ``last.pt`` cannot be read.
+    WriteError, PermissionDeniedError
+        Nothing can be written there.
     """
 
     def __init__(
@@ -107,12 +116,11 @@ class Trainer:
         if recipe.batch_size == 0:
             recipe = replace(recipe, batch_size=BATCH_SIZES[torch.device(device).type])
         self.recipe, self.recordings, self.folder, self.device = recipe, recordings, folder, device
-        # In full: a checkpoint must not change its meaning when a default does.
-        config = asdict(NETWORKS[recipe.architecture][1](**recipe.config))
-        self.header = Header(
-            *(recipe.architecture, config, SAMPLE_RATE, 2, recipe.stems),
-            *(recipe.segment_seconds, recipe.overlap),
-        )
+        if recipe.batch_size < rank_and_world()[1]:
+            raise UsageError(
+                f"batch_size {recipe.batch_size} is too little for {rank_and_world()[1]} processes"
+            )
+        self.header = header_of(recipe)
         self.network = build_network(self.header).to(device)
         if recipe.freeze_encoder:
             require_encoder(self.network).requires_grad_(False)
@@ -128,9 +136,11 @@ class Trainer:
             self.network, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.state = State()
+        self.saved_step: int | None = None
         self.listeners = listeners if rank_and_world()[0] == 0 else ()
         self.stop_signal = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
             self._resume()
         else:
@@ -155,25 +165,29 @@ class Trainer:
 
     def _resume(self) -> None:
         """Go on from ``last.pt``."""
-        saved = torch.load(self.folder / "last.pt", map_location="cpu", weights_only=True)
+        path = self.folder / "last.pt"
+        saved = read_state(path)
         known = (saved["header"], saved.get("optimizer_name", self.recipe.optimizer))
         if known != (asdict(self.header), self.recipe.optimizer):
             raise UsageError(
                 f'"{self.folder}": a run of another network or optimizer',
                 hint="Go on with its own recipe, or take another folder.",
             )
-        self.network.load_state_dict(saved["network"])
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.state = State(**saved["state"])
-        torch.set_rng_state(saved["random"])
-        if self.device.startswith("cuda"):
-            torch.cuda.set_rng_state(saved["cuda_random"], self.device)
+        try:
+            self.network.load_state_dict(saved["network"])
+            self.average = copy.deepcopy(self.network).requires_grad_(False)
+            self.average.load_state_dict(saved["average"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.state = State(**saved["state"])
+            torch.set_rng_state(saved["random"])
+            if self.device.startswith("cuda"):
+                torch.cuda.set_rng_state(saved["cuda_random"], self.device)
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise no_state(path, error) from error
+        self.saved_step = self.state.step
 
     def save(self) -> None:
         """Write what :meth:`_resume` reads, replacing the old file at once."""
-        part = self.folder / "last.pt.part"
         saved = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -186,8 +200,8 @@ class Trainer:
             else None,
             "header": asdict(self.header),
         }
-        torch.save(saved, part)
-        part.replace(self.folder / "last.pt")
+        write_state(self.folder / "last.pt", saved)
+        self.saved_step = self.state.step
 
     @property
     def progress(self) -> float:
@@ -224,7 +238,10 @@ class Trainer:
                 loss = loss * len(part) / len(stems)
                 torch.autograd.backward(loss)
             total += float(loss.detach())
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        # Before the step: it would spoil the weights and their average.
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            raise diverged(self.folder, self.state.step + 1, total, float(norm), self.saved_step)
         self.optimizer.step()
         self.state.step += 1
         # Early averages follow quickly: the first weights are not worth remembering.
@@ -272,8 +289,6 @@ class Trainer:
                 loss = self.train_step(batch)
                 stop = self.stop_signal != 0 or time.perf_counter() - began > stop_after
                 seconds, stop = self._agreed(clock() - before, stop)
-                if not math.isfinite(loss):
-                    raise FloatingPointError(f"the loss is {loss} at step {self.state.step}")
                 self.state.seconds += seconds
                 if self._after_step(loss):
                     return True
@@ -335,7 +350,8 @@ class Trainer:
             line["loss"] = round(state.loss / state.counted, 6)
         state.loss, state.counted = 0.0, 0
         if rank_and_world()[0] == 0:
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            path = self.folder / "log.jsonl"
+            with writing(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({**line, **more}) + "\n")
 
     def report(self) -> None:
@@ -357,10 +373,12 @@ class Trainer:
         if rank_and_world()[0] != 0:
             return
         for name in ("last", "best") if better else ("last",):
-            save_checkpoint(self.folder / f"{name}.safetensors", self.average, self.header)
             facts = summarise(self.recipe, self.recordings, self.state, self.device, figures)
             text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-            (self.folder / f"{name}.json").write_text(text, encoding="utf-8")
+            path = self.folder / f"{name}.safetensors"
+            with writing(path):
+                save_checkpoint(path, self.average, self.header)
+                path.with_suffix(".json").write_text(text, encoding="utf-8")
         self.save()
         for listener in self.listeners:
             listener.on_validation(self, figures)

@@ -5,20 +5,28 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from karaoke.errors import NoInputError, UsageError
+from karaoke.checkpoints import Header, outline
+from karaoke.errors import ModelError, NoInputError, UsageError
+from karaoke.fields import SHARE, Within, check_fields
+from karaoke.networks import NETWORKS
+from karaoke.training.corpus import SAMPLE_RATE
 from karaoke.training.data import STEMS, MixtureConfig
 from karaoke.training.losses import LOSSES
-from karaoke.training.masks import MASK_FIGURES, MASK_LOSSES
+from karaoke.training.masks import MASK_FIGURES, MASK_LOSSES, require_masks
 from karaoke.training.optimizers import OPTIMIZERS
+from karaoke.training.transfer import require_encoder
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+#: Beyond is no network for songs, but a slip of the hand.
+MOST_WEIGHTS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class Recipe:
         What the seconds are: ``wall``, or ``cpu`` time of the first process, for fair comparisons
         of small runs on a machine that does other things too.
     batch_size, accumulate
-        Mixtures per step, shared among all processes, zero for what suits the device; and the
-        passes that each process' share is cut into, to save memory.
+        Mixtures per step, shared among all processes, where it is not said as many as suit the
+        device; and the passes that each process' share is cut into, to save memory.
     optimizer
         A key of :data:`karaoke.training.optimizers.OPTIMIZERS`.
     learning_rate, weight_decay, clip_norm
@@ -72,7 +80,7 @@ class Recipe:
     config: dict[str, Any] = field(default_factory=dict)
     stems: tuple[str, ...] = STEMS[0]
     mixtures: MixtureConfig = field(default_factory=MixtureConfig)
-    loss: dict[str, float] = field(
+    loss: dict[str, Annotated[float, Within(0, 1e6)]] = field(
         default_factory=lambda: {
             "error_norm": 1.0,
             "spectrogram_l1": 0.5,
@@ -80,25 +88,25 @@ class Recipe:
         }
     )
     mask_figures: tuple[str, ...] = ()
-    steps: int = 0
-    time_budget: float = 3600.0
+    steps: Annotated[int, Within(0, 100_000_000)] = 0
+    time_budget: Annotated[float, Within(0, 1e9)] = 3600.0
     clock: str = "wall"
-    batch_size: int = 0
-    accumulate: int = 1
+    batch_size: Annotated[int, Within(1, 100_000)] = 0
+    accumulate: Annotated[int, Within(1, 100_000)] = 1
     optimizer: str = "adamw"
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0
-    warm_up: float = 0.03
-    ema_decay: float = 0.998
-    validate_every: int = 200
-    log_every: int = 10
-    patience: int = 0
-    segment_seconds: float = 10.0
-    overlap: float = 0.25
+    learning_rate: Annotated[float, Within(0, 10, open_low=True)] = 2e-3
+    weight_decay: Annotated[float, Within(0, 10)] = 1e-2
+    clip_norm: Annotated[float, Within(0, 1e6, open_low=True)] = 1.0
+    warm_up: Annotated[float, SHARE] = 0.03
+    ema_decay: Annotated[float, Within(0, 1, open_high=True)] = 0.998
+    validate_every: Annotated[int, Within(1, 1_000_000_000)] = 200
+    log_every: Annotated[int, Within(1, 1_000_000_000)] = 10
+    patience: Annotated[int, Within(0, 1_000_000)] = 0
+    segment_seconds: Annotated[float, Within(0.1, 60)] = 10.0
+    overlap: Annotated[float, Within(0, 0.95)] = 0.25
     freeze_encoder: bool = False
     without_licences: tuple[str, ...] = ()
-    seed: int = 1
+    seed: Annotated[int, Within(0, (1 << 63) - 1)] = 1
 
     def progress(self, steps: int, seconds: float) -> float:
         """Tell how much of the run is done, in [0, 1]."""
@@ -125,7 +133,7 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{origin}: {error}", hint="Write key = value, in TOML.") from error
 
 
@@ -145,7 +153,8 @@ def read_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
     NoInputError
         The file cannot be read.
     UsageError
-        It is no TOML, or there is no such field, loss or choice, or a value has the wrong type.
+        It is no TOML, or there is no such field, loss, choice or network, or a value is of the
+        wrong type or out of its range.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -153,20 +162,27 @@ def read_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
             values = parse_toml(path.read_text(encoding="utf-8"), f'"{path}"')
         except OSError as error:
             raise NoInputError(f'"{path}": {error.strerror}') from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f'"{path}": not UTF-8', hint="Write key = value, in TOML.") from error
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise UsageError(f"--set {setting}: not key=value")
+            raise UsageError(f"--set {setting}: not key=value", hint="Write --set steps=1000.")
         try:
             parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             parsed = value.strip()
         *tables, name = key.strip().split(".")
         table = values
         for part in tables:
             table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise UsageError(f"--set {setting}: {part} is no table")
         table[name] = parsed
-    recipe: Recipe = fill(Recipe, values, "recipe")
+    try:
+        recipe = Recipe(**check_fields(Recipe, values))
+    except ValueError as error:
+        raise UsageError(f"recipe: {error}", hint="See models/README.md.") from error
     check(recipe)
     return recipe
 
@@ -192,37 +208,62 @@ def check(recipe: Recipe) -> None:
     if recipe.stems not in STEMS:
         lists = "; or ".join(", ".join(stems) for stems in STEMS)
         raise UsageError(f"recipe: stems must be {lists}; not {', '.join(recipe.stems)}")
-    if recipe.optimizer not in OPTIMIZERS:
-        raise UsageError(
-            f"recipe: optimizer must be {' or '.join(OPTIMIZERS)}, not {recipe.optimizer}"
-        )
-    if recipe.clock not in ("wall", "cpu"):
-        raise UsageError(f"recipe: clock must be wall or cpu, not {recipe.clock}")
+    for name, chosen, known_names in (
+        ("architecture", recipe.architecture, list(NETWORKS)),
+        ("optimizer", recipe.optimizer, list(OPTIMIZERS)),
+        ("clock", recipe.clock, ["wall", "cpu"]),
+    ):
+        if chosen not in known_names:
+            raise UsageError(f"recipe: {name} must be {' or '.join(known_names)}, not {chosen}")
     if not recipe.steps and not recipe.time_budget:
         raise UsageError("recipe: neither steps nor time_budget says when the run ends")
+    if not any(recipe.loss.values()):
+        raise UsageError("recipe: no loss has a weight above zero")
+    check_network(recipe)
 
 
-def fill(kind: type[Any], values: dict[str, Any], name: str) -> Any:
-    """Make a dataclass of a TOML table, checking names and types.
+def check_network(recipe: Recipe) -> None:
+    """Look whether there is such a network, and whether it has what the recipe asks of it.
 
     Raises
     ------
     UsageError
-        A field does not exist or has another type.
+        It cannot be built, or has no masks or no encoder.
     """
-    defaults = kind()
-    known = {f.name for f in fields(kind)}
-    for key, value in values.items():
-        if key not in known:
-            raise UsageError(f"{name}: no field {key!r} (known: {', '.join(sorted(known))})")
-        default = getattr(defaults, key)
-        if is_dataclass(default) and isinstance(value, dict):
-            values[key] = fill(type(default), value, key)
-        elif isinstance(default, tuple) and isinstance(value, list):
-            values[key] = tuple(value)
-        elif isinstance(default, float) and type(value) is int:
-            values[key] = float(value)
-        elif type(value) is not type(default):
-            expected = type(default).__name__
-            raise UsageError(f"{name}: {key} must be a {expected}, not {value!r}")
-    return kind(**values)
+    try:
+        network = outline(header_of(recipe))
+    except ModelError as error:
+        raise UsageError(f"recipe: {error.message}", hint=error.hint) from error
+    weights = sum(weight.numel() for weight in network.parameters())
+    if weights > MOST_WEIGHTS:
+        raise UsageError(
+            f"recipe: config describes {weights:,} weights, of at most {MOST_WEIGHTS:,}"
+        )
+    if recipe.freeze_encoder:
+        require_encoder(network)
+    if recipe.mask_figures or recipe.loss.keys() & MASK_LOSSES.keys():
+        require_masks(network)
+
+
+def header_of(recipe: Recipe) -> Header:
+    """Describe the network of a recipe in full: a checkpoint must not change with a default.
+
+    Raises
+    ------
+    ModelError
+        Its config has a field that does not exist, or cannot have such a value.
+    """
+    kind = NETWORKS[recipe.architecture][1]
+    try:
+        config = asdict(kind(**check_fields(kind, recipe.config, "config.")))
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    return Header(
+        architecture=recipe.architecture,
+        config=config,
+        sample_rate=SAMPLE_RATE,
+        channels=2,
+        stems=recipe.stems,
+        segment_seconds=recipe.segment_seconds,
+        overlap=recipe.overlap,
+    )

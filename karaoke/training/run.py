@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,14 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from karaoke.checkpoints import read_header
+from karaoke.errors import UsageError
 from karaoke.training.corpus import load_corpus
 from karaoke.training.loop import Listener, Trainer
 from karaoke.training.recipe import Recipe
 from karaoke.training.validation import rank_and_world
+
+MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Options:
         Processes that make mixtures, per training process; None for what suits the device.
     stop_after
         Seconds after which to stop and save.
+    warn
+        Called with what is wrong with a recording that is left out.
     """
 
     corpora: Sequence[Path]
@@ -49,6 +56,25 @@ class Options:
     init_encoder: Path | None = None
     workers: int | None = None
     stop_after: float = math.inf
+    warn: Callable[[str], None] = warnings.warn
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, before hours of decoding.
+
+        Raises
+        ------
+        ModelError
+            One of the checkpoints is none.
+        UsageError
+            A number is out of its range.
+        """
+        if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
+            raise UsageError(f"--workers must be from 0 to {MOST_WORKERS:,}, not {self.workers}")
+        if not self.stop_after >= 0:
+            raise UsageError(f"--stop-after must be at least 0 seconds, not {self.stop_after}")
+        for checkpoint in (self.start_from, self.init_encoder):
+            if checkpoint is not None:
+                read_header(checkpoint)
 
 
 def train(
@@ -97,6 +123,7 @@ def train(
             *(options.corpora, options.cache),
             workers=os.cpu_count() or 1,
             without_licences=recipe.without_licences,
+            warn=options.warn if rank == 0 else lambda problem: None,
         )
         if rank == 0 and not alone:
             distributed.barrier()

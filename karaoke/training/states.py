@@ -1,0 +1,114 @@
+"""What a run goes on from: ``last.pt``, read without running code, written whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from karaoke.errors import DamagedModelError, DivergedError, PermissionDeniedError, WriteError
+
+#: What a state has at least.
+ENTRIES = {"header", "network", "average", "optimizer", "state", "random"}
+
+
+def no_state(path: Path, error: object) -> DamagedModelError:
+    """Make the error for a file that no run can go on from."""
+    text = " ".join(str(error).split())[:200] or type(error).__name__
+    return DamagedModelError(
+        f'"{path}": not the state of a run ({text})',
+        hint="Delete it to begin anew; --start-from takes up what best.safetensors has learned.",
+    )
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read the state of a run.
+
+    Raises
+    ------
+    DamagedModelError
+        The file is cut, damaged or something else.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    # What a damaged or hostile pickle raises has no common class.
+    except Exception as error:
+        raise no_state(path, error) from error
+    if not isinstance(saved, dict) or not saved.keys() >= ENTRIES:
+        raise no_state(path, "it lacks parts of one")
+    return saved
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of a run, so that a crash or a full disk leaves the one of before.
+
+    Raises
+    ------
+    WriteError, PermissionDeniedError
+        It cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with writing(path), part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        with writing(path):
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def diverged(
+    folder: Path, step: int, loss: float, norm: float, saved_step: int | None
+) -> DivergedError:
+    """Make the error for a loss or a gradient that is no number.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    step
+        That could not be taken.
+    loss, norm
+        Of it, and of its gradient.
+    saved_step
+        Whose weights were saved last; None if none were.
+    """
+    what = f"the gradient is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+    kept = "no weights were saved before"
+    if saved_step is not None:
+        names = [name for name in ("best.safetensors", "last.pt") if (folder / name).exists()]
+        kept = f'the weights of step {saved_step} are kept in "{folder}": {", ".join(names)}'
+    return DivergedError(
+        f"{what} at step {step}; {kept}",
+        hint="Take a smaller learning_rate, clip_norm or weight of a loss.",
+    )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be written.
+
+    Raises
+    ------
+    WriteError, PermissionDeniedError
+        What is done inside fails.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise PermissionDeniedError(
+            f'"{path}": may not be written', hint="Check the permissions of the folder."
+        ) from error
+    # torch has errors of its own for a disk that is full.
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
+        raise WriteError(
+            f'"{path}": not written ({reason})', hint="Free some space, then run it again."
+        ) from error

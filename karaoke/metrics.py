@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor
 
 #: Keeps silent signals from dividing by zero; 100 dB below a signal of full scale.
 EPSILON = 1e-10
-#: Edges in Hz of the bands that :class:`Shares` tells apart.
-OCTAVES_HZ = (0, 125, 250, 500, 1000, 2000, 4000, 8000, 22050)
+#: Lower edges in Hz of the bands that :class:`Shares` tells apart; the last one has no upper edge.
+OCTAVES_HZ = (0, 125, 250, 500, 1000, 2000, 4000, 8000)
 
 
 def sdr(estimate: Tensor, target: Tensor) -> Tensor:
@@ -187,7 +188,8 @@ class Shares:
 
     In each band the estimate's spectrogram is explained as ``kept * target + leaked * other`` by
     least squares over all bins, frames and channels. An estimate that is the mixture keeps 1 and
-    leaks 1; a perfect one keeps 1 and leaks 0.
+    leaks 1; a perfect one keeps 1 and leaks 0. The bands are those of ``OCTAVES_HZ`` that lie below
+    half the sample rate.
 
     Parameters
     ----------
@@ -195,17 +197,26 @@ class Shares:
         In Hz.
     """
 
-    n_fft = 4096
-
     def __init__(self, sample_rate: int) -> None:
-        self.bins = [round(edge * self.n_fft / sample_rate) for edge in OCTAVES_HZ]
-        self.products = torch.zeros(len(OCTAVES_HZ) - 1, 5, dtype=torch.float64)
+        # 80 to 160 ms at any rate: the lowest bands then have bins, too.
+        self.n_fft = 1 << max(6, math.ceil(math.log2(sample_rate / 12)))
+        starts = [round(edge * self.n_fft / sample_rate) for edge in OCTAVES_HZ]
+        # Bands from half the sample rate on are none of this song.
+        self.bins = [start for start in starts if start < self.n_fft // 2] + [self.n_fft // 2 + 1]
+        self.products = torch.zeros(len(self.bins) - 1, 5, dtype=torch.float64)
 
     def add(self, estimate: Tensor, target: Tensor, other: Tensor) -> None:
-        """Take in a window; all signals ``(C, N)``."""
+        """Take in a window of any length; all signals ``(C, N)``."""
         window = torch.hann_window(self.n_fft)
         estimated, voice, music = (
-            torch.stft(signal, self.n_fft, self.n_fft // 4, window=window, return_complex=True)
+            torch.stft(
+                signal,
+                self.n_fft,
+                self.n_fft // 4,
+                window=window,
+                pad_mode="constant",
+                return_complex=True,
+            )
             for signal in (estimate, target, other)
         )
         pairs = (

@@ -39,7 +39,7 @@ def average(results: Sequence[Figures], stem: str, metric: str) -> Average:
     """Give median and mean of a stem's figure over songs.
 
     Songs weigh the same, but in the mean of the NSDR, where they weigh as they are long: it is
-    then the GNSDR of MIR-1K (see :func:`karaoke.bsseval.nsdr`).
+    then the GNSDR of MIR-1K (see :class:`karaoke.bsseval.Nsdr`).
     """
     pairs = [
         (value, result.seconds if metric == "nsdr_db" else 1.0)

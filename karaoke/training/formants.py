@@ -21,7 +21,7 @@ VOWEL_FORMANTS_HZ = ((270, 850), (800, 2300), (2300, 3200))
 
 
 def restore_formants(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
-    """Put the formants of a bent voice back to where they were before :func:`bend`.
+    """Put formants back to where they were before :func:`karaoke.training.augment.bend`.
 
     Bending is a change of speed: it moves the resonances of the throat with the pitch, which makes
     dwarfs and giants of singers. The envelope of each spectrum is estimated by its low cepstrum

@@ -1,4 +1,6 @@
-"""Styles of instrumental music: grooves, progressions and instruments, for :mod:`.music`.
+"""Styles of instrumental music, for :mod:`karaoke.training.music`.
+
+Grooves, progressions and instruments.
 
 Everything here is a commonplace of its style, written for this project; no song is copied.
 Rhythms are bars of 16 steps: ``x`` a stroke, ``o`` a soft one, ``.`` nothing. Programs are those

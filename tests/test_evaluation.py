@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import subprocess
 import sys
@@ -14,15 +15,17 @@ import pytest
 import soundfile
 import torch
 from matplotlib.image import imread
+from rich.console import Console
 
 from karaoke import baselines
 from karaoke.audio import Block
 from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.cli.figures import tables
 from karaoke.errors import UsageError
 from karaoke.evaluation.datasets import find_tracks
 from karaoke.evaluation.methods import BASELINES, Method, baseline_methods, model_method
 from karaoke.evaluation.running import Journal, evaluate
-from karaoke.evaluation.scoring import METRICS, Figures, Scorer
+from karaoke.evaluation.scoring import METRICS, PER_WINDOW, Figures, Scorer
 from karaoke.evaluation.songs import Song
 from karaoke.evaluation.summary import average, to_json, window_medians
 from karaoke.metrics import Shares, is_rest, is_singing, si_sdr_gain, windows
@@ -171,6 +174,58 @@ def test_a_second_run_does_what_is_missing(
     assert len(lines.read_text(encoding="utf-8").split("\n")) == 3
 
 
+def test_only_what_was_named_is_looked_at(run_karaoke: Run, songs: Path) -> None:
+    for name in ("bad", "worse"):
+        (songs / name).mkdir()
+        (songs / name / "vocals.flac").write_bytes((songs / "a" / "vocals.flac").read_bytes())
+    (songs / "worse" / "accompaniment.flac").write_bytes(b"<html>")
+    baseline = ("--baseline", "mixture")
+    done = run_karaoke("evaluate", songs, "a", *baseline)
+    assert done.returncode == 0 and "left out" not in done.stderr, done.stderr
+    done = run_karaoke("evaluate", songs, *baseline)
+    assert done.returncode == 0 and "2 of 4 songs left out" in done.stderr, done.stderr
+    for name, problem in (("bad", "no accompaniment"), ("worse", "not audio")):
+        (line,) = [line for line in done.stderr.splitlines() if f"{name} is left out" in line]
+        assert problem in line and line.startswith("warning: ")
+    for name, code in (("bad", 66), ("worse", 65)):
+        alone = run_karaoke("evaluate", songs, name, *baseline)
+        assert alone.returncode == code and name in alone.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_figure_and_no_name_is_cut(width: int) -> None:
+    song, path = "how_to_kill_a_conversation_heartonmythumb", "/home/somebody/long/best.safetensors"
+    results = [
+        Figures(
+            *(method, song, 200.0, 20.0),
+            stems={stem: dict.fromkeys(METRICS, -15.25) for stem in ("vocals", "instrumental")},
+            windows={**{name: [6.5] for name in PER_WINDOW}, "leak_db": [-120.55]},
+            kept=[0.91] * 8,
+            leaked=[0.12] * 8,
+        )
+        for method in ("[b]", path)
+    ]
+    methods = [Method(one.method, lambda song: {}, "1", 5_207_022, 10_600_000) for one in results]
+    out = Console(width=width, file=io.StringIO(), emoji=False)
+    for table in tables(results, methods, width):
+        out.print(table)
+    shown = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in shown and max(map(len, shown.splitlines())) <= width
+    for text in (
+        *METRICS.values(),
+        "-15.25",
+        "-120.55",
+        "0.91 / 0.12",
+        "8000+",
+        "5,207,022",
+        "[b]",
+    ):
+        assert text in shown, text
+    cells = [line.strip("│").split("│") for line in shown.splitlines() if line.startswith("│")]
+    for column, name in ((0, path), (1, song)):
+        assert name in "".join(row[column].strip() for row in cells if len(row) > column)
+
+
 def test_refusals(run_karaoke: Run, songs: Path) -> None:
     def refuse(code: int, said: str, *arguments: object) -> None:
         done = run_karaoke("evaluate", *arguments)
@@ -273,6 +328,28 @@ def test_shares_per_octave() -> None:
     kept, leaked = zip(*shares.results(), strict=True)
     np.testing.assert_allclose(kept, 0.8, atol=0.02)
     np.testing.assert_allclose(leaked, [0.3] * 5 + [0] * 3, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("rate", "bands"),
+    [(8000, 6), (11025, 7), (16000, 7), (22050, 8), (44100, 8), (48000, 8), (192_000, 8), (600, 3)],
+)
+def test_shares_have_the_bands_of_the_rate(rate: int, bands: int) -> None:
+    voice, music = torch.randn(2, 2, 2 * rate)
+    shares = Shares(rate)
+    shares.add(0.8 * voice + 0.3 * music, voice, music)
+    kept, leaked = zip(*shares.results(), strict=True)
+    assert len(kept) == bands
+    np.testing.assert_allclose(kept, 0.8, atol=1e-3)
+    np.testing.assert_allclose(leaked, 0.3, atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [1, 100, 2000])
+def test_shares_of_short_signals(length: int) -> None:
+    voice, music = torch.randn(2, 2, length)
+    shares = Shares(44100)
+    shares.add(voice, voice, music)
+    assert all(np.isfinite(pair).all() for pair in shares.results())
 
 
 def gain_of(estimate: Block, voice: Block, mixture: Block) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from karaoke.evaluation.methods import Method
+    from karaoke.evaluation.scoring import Figures
 
 
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of the songs.")]
@@ -103,10 +105,8 @@ def evaluate(
     """
     from rich.console import Console
 
-    from karaoke.cli.figures import tables
+    from karaoke.evaluation import running
     from karaoke.evaluation.datasets import find_tracks
-    from karaoke.evaluation.running import Journal
-    from karaoke.evaluation.running import evaluate as measure
     from karaoke.evaluation.summary import publish, to_csv, to_json
     from karaoke.locking import locked
     from karaoke.separation import choose_device
@@ -118,23 +118,44 @@ def evaluate(
     lines = json_ and json_.with_name(f"{json_.name}.lines")
     console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
     with locked([lines] if lines else []):
-        journal = Journal(lines, resume=resume)
+        journal = running.Journal(lines, resume=resume)
         with progress_display(console, len(tracks) * len(methods)) as progress:
-            results = measure(
-                tracks, methods, journal, device=device, as_mp3=mp3, progress=progress
+            results = running.evaluate(
+                *(tracks, methods, journal),
+                device=device,
+                as_mp3=mp3,
+                progress=progress,
+                warn=partial(warn, console),
             )
         if json_ is not None:
             publish(json_, to_json({"dataset": layout, "mp3": mp3}, results, methods))
         if csv_ is not None:
             publish(csv_, to_csv(results))
-    out = Console(width=None if Console().is_terminal else 160)
-    for table in tables(results, methods):
-        out.print(table)
+    show(results, methods)
     if plot is not None:
         from karaoke.evaluation.plots import draw
         from karaoke.evaluation.songs import load_song
 
-        draw(plot, results, methods[0], load_song(tracks[0], as_mp3=mp3))
+        chosen = next(track for track in tracks if track.name == results[0].song)
+        draw(plot, results, methods[0], load_song(chosen, as_mp3=mp3))
+
+
+def warn(console: Console, problem: str) -> None:
+    """Tell of a song that is left out."""
+    console.print(f"warning: {problem}", markup=False, soft_wrap=True)
+
+
+def show(results: Sequence[Figures], methods: Sequence[Method]) -> None:
+    """Print all tables, as wide as the terminal, or as the narrowest usual one where none is."""
+    from rich.console import Console
+
+    from karaoke.cli.figures import tables
+
+    out = Console(emoji=False, highlight=False)
+    if not out.is_terminal:
+        out.width = 80
+    for table in tables(results, methods, out.width):
+        out.print(table)
 
 
 def choose_methods(

@@ -1,11 +1,13 @@
-"""Tables of what ``karaoke evaluate`` measured."""
+"""Tables of what ``karaoke evaluate`` measured, as wide as the terminal and no wider."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from karaoke.evaluation.methods import Method
@@ -13,18 +15,84 @@ if TYPE_CHECKING:
 
 #: Digits after the point; the others are in dB and have two.
 DIGITS = {"mask_accuracy": 3, "dice": 3}
+#: What a column takes besides its text: a line and a space on each side.
+MARGIN = 3
 
 
-def tables(results: Sequence[Figures], methods: Sequence[Method]) -> Iterator[Table]:
-    """Yield all of them, the most telling last."""
+@dataclass
+class Sheet:
+    """Figures in rows, before they are laid out.
+
+    Parameters
+    ----------
+    title, caption
+        Above and below.
+    names
+        Headings of the columns that say what a row is about.
+    columns
+        Headings of the figures.
+    rows
+        Names, figures, and whether a line is drawn below.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    columns: Sequence[str]
+    caption: str = ""
+    rows: list[tuple[tuple[str, ...], Sequence[str], bool]] = field(default_factory=list)
+
+    def add(self, names: tuple[str, ...], cells: Sequence[str], *, last: bool = False) -> None:
+        """Add a row; after the last one of a group comes a line."""
+        self.rows.append((names, cells, last))
+
+    def tables(self, width: int) -> Iterator[Table]:
+        """Lay out as many tables beneath each other as it takes for none to be too wide.
+
+        Each repeats the names, which wrap where they are long; a figure is never cut.
+        """
+        sizes = [
+            max(len(heading), *(len(cells[index]) for _, cells, _ in self.rows), 0) + MARGIN
+            for index, heading in enumerate(self.columns)
+        ]
+        # At least half of the width is for figures.
+        most = max(8, (width // 2 - 1) // len(self.names) - MARGIN)
+        widths = [
+            min(most, max(len(text) for text in (heading, *(row[0][index] for row in self.rows))))
+            for index, heading in enumerate(self.names)
+        ]
+        left = width - 1 - sum(size + MARGIN for size in widths)
+        chosen: list[int] = []
+        for index, size in enumerate(sizes):
+            if chosen and sum(sizes[one] for one in chosen) + size > left:
+                yield self._table(chosen, widths)
+                chosen = []
+            chosen.append(index)
+        yield self._table(chosen, widths, caption=self.caption)
+
+    def _table(self, chosen: Sequence[int], widths: Sequence[int], caption: str = "") -> Table:
+        """Lay out some of the columns."""
+        shown = Table(title=self.title, caption=caption or None)
+        for heading, width in zip(self.names, widths, strict=True):
+            shown.add_column(heading, overflow="fold", width=width)
+        for index in chosen:
+            shown.add_column(self.columns[index], no_wrap=True, justify="right")
+        for names, cells, last in self.rows:
+            # Not as markup: a song may be called [b].
+            shown.add_row(*map(Text, names), *(cells[i] for i in chosen), end_section=last)
+        return shown
+
+
+def tables(
+    results: Sequence[Figures], methods: Sequence[Method], width: int = 80
+) -> Iterator[Table]:
+    """Yield all of them for a terminal of so many columns, the most telling last."""
     from karaoke.evaluation.summary import stems_of
 
-    for stem in stems_of(results):
-        yield stem_table(results, stem)
+    sheets = [stem_sheet(results, stem) for stem in stems_of(results)]
     if any(result.windows for result in results):
-        yield window_table(results)
-        yield share_table(results)
-    yield summary_table(results, methods)
+        sheets += [window_sheet(results), share_sheet(results)]
+    for sheet in [*sheets, summary_sheet(results, methods)]:
+        yield from sheet.tables(width)
 
 
 def cell(value: float | None, metric: str = "") -> str:
@@ -36,58 +104,63 @@ def cell(value: float | None, metric: str = "") -> str:
     return f"{value:.{DIGITS.get(metric, 2)}f}"
 
 
-def stem_table(results: Sequence[Figures], stem: str) -> Table:
-    """Lay out the figures of a stem, song by song, then medians and means."""
+def stem_sheet(results: Sequence[Figures], stem: str) -> Sheet:
+    """Collect the figures of a stem, song by song, then medians and means."""
     from karaoke.evaluation.scoring import METRICS
     from karaoke.evaluation.summary import average, by_method
 
-    shown = Table("method", "song", *METRICS.values(), title=f"{stem}: dB, MSE, shares")
+    shown = Sheet(
+        f"{stem}: dB, MSE, shares",
+        ("method", "song"),
+        list(METRICS.values()),
+        "SDR, ISR, SIR, SAR: BSSEval v4, median over 1 s; mean of NSDR: GNSDR",
+    )
     for method, chosen in by_method(results).items():
         for result in chosen:
             figures = result.stems.get(stem, {})
             cells = [cell(figures.get(metric), metric) for metric in METRICS]
-            shown.add_row(method, result.song, *cells)
+            shown.add((method, result.song), cells, last=len(chosen) == 1)
         if len(chosen) == 1:
-            shown.add_section()
             continue
         averages = {metric: average(chosen, stem, metric) for metric in METRICS}
         for kind in ("median", "mean"):
             cells = [cell(getattr(averages[metric], kind), metric) for metric in METRICS]
-            shown.add_row(method, f"[b]{kind}", *cells, end_section=kind == "mean")
-    shown.caption = "SDR, ISR, SIR, SAR: BSSEval v4, median over 1 s; mean of NSDR: GNSDR"
+            shown.add((method, f"= {kind}"), cells, last=kind == "mean")
     return shown
 
 
-def window_table(results: Sequence[Figures]) -> Table:
-    """Lay out medians over windows of 10 s."""
+def window_sheet(results: Sequence[Figures]) -> Sheet:
+    """Collect medians over windows of 10 s."""
     from karaoke.evaluation.summary import by_method, window_count, window_medians
 
-    names = ("vocals gain", "instr. gain", "vocals SDR", "instr. SDR", "leak")
-    shown = Table("method", "song", "windows", *names, title="windows of 10 s with singing: dB")
+    shown = Sheet(
+        "windows of 10 s with singing: dB",
+        ("method", "song"),
+        ("windows", "vocals gain", "instr. gain", "vocals SDR", "instr. SDR", "leak"),
+        "gain: SI-SDR above the mixture's; leak: vocals' level where nobody sings",
+    )
     for method, chosen in by_method(results).items():
-        for song, group in [*((one.song, [one]) for one in chosen), ("[b]all windows", chosen)]:
-            medians = map(cell, window_medians(group).values())
-            count = str(window_count(group))
-            shown.add_row(method, song, count, *medians, end_section=group is chosen)
-    shown.caption = "gain: SI-SDR above the mixture's; leak: vocals' level where nobody sings"
+        for song, group in [*((one.song, [one]) for one in chosen), ("= all windows", chosen)]:
+            cells = [str(window_count(group)), *map(cell, window_medians(group).values())]
+            shown.add((method, song), cells, last=group is chosen)
     return shown
 
 
-def share_table(results: Sequence[Figures]) -> Table:
-    """Lay out kept and leaked shares per octave."""
+def share_sheet(results: Sequence[Figures]) -> Sheet:
+    """Collect kept and leaked shares per octave, of which songs of a low rate have fewer."""
     from karaoke.metrics import OCTAVES_HZ
 
-    bands = [f"{low}+" for low in OCTAVES_HZ[:-1]]
-    shown = Table("method", "song", *bands, title="kept / leaked, by octave from ... Hz")
+    bands = [f"{low}+" for low in OCTAVES_HZ]
+    shown = Sheet("kept / leaked, by octave from ... Hz", ("method", "song"), bands)
     for result in results:
         pairs = zip(result.kept, result.leaked, strict=True)
         cells = [f"{kept:.2f} / {leaked:.2f}" for kept, leaked in pairs]
-        shown.add_row(result.method, result.song, *cells)
+        shown.add((result.method, result.song), cells + ["-"] * (len(bands) - len(cells)))
     return shown
 
 
-def summary_table(results: Sequence[Figures], methods: Sequence[Method]) -> Table:
-    """Lay out what methods cost beside what they are worth."""
+def summary_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
+    """Collect what methods cost beside what they are worth."""
     from karaoke.evaluation.summary import (
         average,
         by_method,
@@ -98,27 +171,26 @@ def summary_table(results: Sequence[Figures], methods: Sequence[Method]) -> Tabl
 
     stems = stems_of(results)
     scored = [(stem, metric) for stem in stems for metric in ("sdr_db", "song_sdr_db")]
-    columns = [f"{short(stem)} {name}" for stem in stems for name in ("SDR", "song SDR")]
-    shown = Table("method", "parameters", "MB", "x real time", *columns, title="medians: dB")
+    columns = ["parameters", "MB", "x real time"]
+    columns += [f"{short(stem)} {name}" for stem in stems for name in ("SDR", "song SDR")]
     if windowed := any(result.windows for result in results):
-        for name in ("vocals gain", "instr. gain", "leak"):
-            shown.add_column(name)
+        columns += ["vocals gain", "instr. gain", "leak"]
+    caption = "x real time: seconds of work per second of song"
+    shown = Sheet("medians: dB", ("method",), columns, caption)
     groups = by_method(results)
     for method in methods:
-        chosen = groups[method.name]
+        chosen = groups.get(method.name, [])
         figures = [average(chosen, stem, metric).median for stem, metric in scored]
         if windowed:
             medians = window_medians(chosen)
             names = ("vocals_gain_db", "instrumental_gain_db", "leak_db")
             figures += [medians[name] for name in names]
-        shown.add_row(
-            method.name,
+        costs = [
             "-" if method.parameters is None else f"{method.parameters:,}",
             "-" if method.size_bytes is None else f"{method.size_bytes / 1e6:.1f}",
             f"{real_time_factor(chosen):.3f}",
-            *map(cell, figures),
-        )
-    shown.caption = "x real time: seconds of work per second of song"
+        ]
+        shown.add((method.name,), [*costs, *map(cell, figures)])
     return shown
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from karaoke.catalogue import Entry
 
+#: Of the last column of a table, which wraps.
+READABLE_WIDTH = 24
+
 app = typer.Typer(
     cls=Group, help="List, download, check and remove models.", invoke_without_command=True
 )
@@ -333,28 +336,44 @@ def megabytes(size: int | None) -> str:
 
 
 def print_table(found: list[dict[str, Any]]) -> None:
-    """Print a model a line."""
+    """Print a model a line, or several where a terminal is narrow; what one types is never cut."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="")
-    for title in ("model", "where", "stems", "weights", "size", "licence", "published"):
-        table.add_column(title, no_wrap=title != "published")
-    for facts in found:
-        vocals = {k: v for k, v in facts["metrics"].items() if k.startswith("vocals")}
-        table.add_row(
+    console = Console(highlight=False, emoji=False)
+    # In a pipe nobody sees a width, and a script wants whole lines.
+    console.width = console.width if console.is_terminal else 1000
+    titles = ("model", "where", "stems", "weights", "size", "licence", "published")
+    rows = [
+        (
             facts["name"],
             facts["where"],
             "4" if len(facts["stems"]) == 4 else ",".join(facts["stems"]),
             f"{facts['parameters'] / 1e6:.1f} M" if facts["parameters"] else "",
             megabytes(facts["size_bytes"]),
             facts["license"],
-            figures(vocals),
+            figures({k: v for k, v in facts["metrics"].items() if k.startswith("vocals")}),
         )
-    console = Console(highlight=False)
-    # In a pipe nobody sees a width, and a script wants whole lines.
-    console.width = console.width if console.is_terminal else 1000
+        for facts in found
+    ]
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    shown = len(titles)
+    # What was published wraps; below a width that it can be read in it is left to `info`, and
+    # then one column after the other from the right.
+    if console.width < sum(widths[:-1]) + len(widths) + READABLE_WIDTH:
+        shown -= 1
+        while shown > 1 and console.width < sum(widths[:shown]) + shown - 1:
+            shown -= 1
+    table = Table(box=None, pad_edge=False, header_style="", padding=(0, 1, 0, 0))
+    for title in titles[:shown]:
+        table.add_column(title, no_wrap=title not in ("published", "model"), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row[:shown]))
     console.print(table)
+    if shown < len(titles):
+        rest = ", ".join(titles[shown:])
+        print(f"{rest}: karaoke models info NAME", file=sys.stderr)
 
 
 def print_object(facts: dict[str, Any]) -> None:

@@ -40,17 +40,34 @@ class Track:
         None where it is to be the sum of the stems.
     made
         Whether the mixture is one that the data set does not know.
+    problem
+        Why it cannot be measured, if that is seen already.
     """
 
     name: str
     stems: dict[str, Source]
     mixture: Source | None = None
     made: bool = False
+    problem: str = ""
 
     @property
     def subset(self) -> str:
         """``train``, ``test``, or nothing."""
         return self.name.rpartition("/")[0]
+
+    def check(self) -> None:
+        """Refuse a track that has a problem.
+
+        Raises
+        ------
+        NoInputError
+            It has one.
+        """
+        if self.problem:
+            raise NoInputError(
+                self.problem,
+                hint="Expected accompaniment.*, or drums.*, bass.* and other.*, beside vocals.*.",
+            )
 
     def fingerprint(self) -> str:
         """Name the files by their names and sizes, without reading them.
@@ -58,8 +75,9 @@ class Track:
         Raises
         ------
         NoInputError
-            One is not there.
+            One is not there, or the track has a problem.
         """
+        self.check()
         sources = [*self.stems.values(), *([self.mixture] if self.mixture else [])]
         paths = sorted({source.path for source in sources})
         try:
@@ -147,24 +165,14 @@ def find_folders(root: Path) -> list[Track]:
 
 
 def song_folder(folder: Path, name: str) -> Track:
-    """List the stems in a folder, whatever their format.
-
-    Raises
-    ------
-    NoInputError
-        There is nothing beside the vocals.
-    """
+    """List the stems in a folder, whatever their format; without music it has a problem."""
     found = {path.stem: Source(path) for path in sorted(folder.glob("*.*"), reverse=True)}
     stems = {stem: found[stem] for stem in ("vocals", *PARTS) if stem in found}
     for stem in WHOLE:
         if stem in found:
             stems["instrumental"] = found[stem]
-    if len(stems) == 1:
-        raise NoInputError(
-            f'"{folder}": holds no accompaniment',
-            hint="Expected accompaniment.*, or drums.*, bass.* and other.*, beside vocals.*.",
-        )
-    return Track(name, stems, found.get("mixture"), made="mixture" not in found)
+    problem = f'"{folder}": holds no accompaniment' if len(stems) == 1 else ""
+    return Track(name, stems, found.get("mixture"), "mixture" not in found, problem)
 
 
 LAYOUTS = (

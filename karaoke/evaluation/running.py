@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from karaoke.audio import writing_to
+from karaoke.errors import KaraokeError, NoInputError, NotAudioError, PermissionDeniedError
 from karaoke.evaluation.datasets import Track
 from karaoke.evaluation.methods import Method
 from karaoke.evaluation.scoring import Figures, Scorer
@@ -82,6 +83,7 @@ def evaluate(
     device: str = "cpu",
     as_mp3: bool | None = None,
     progress: Progress = lambda song, method: None,
+    warn: Callable[[str], None] | None = None,
 ) -> list[Figures]:
     """Measure every method on every song, one song in memory at a time.
 
@@ -98,37 +100,71 @@ def evaluate(
     device
         That models run on; for the figures.
     as_mp3
-        See :func:`karaoke.evaluation.datasets.load_song`.
+        See :func:`karaoke.evaluation.songs.load_song`.
     progress
         Called before each song and method.
+    warn
+        Called with what is wrong with a song that is left out, if there are others; without it,
+        such a song is an error.
 
     Returns
     -------
     list
         In the order of the songs, and for each in that of the methods.
+
+    Raises
+    ------
+    KaraokeError
+        Of a song that cannot be measured, if there is no other.
     """
-    results = []
+    results: list[Figures] = []
     warm: set[str] = set()
+    failures: list[KaraokeError] = []
     for track in tracks:
-        made = track.made if as_mp3 is None else as_mp3
-        common = {"format": FORMAT, "song": track.name, "files": track.fingerprint(), "mp3": made}
-        scorer = None
-        for method in methods:
-            progress(track.name, method.name)
-            key = {**common, "method": method.name, "identity": method.identity}
-            figures = journal.find(key)
-            if figures is None:
-                scorer = scorer or Scorer(load_song(track, as_mp3=as_mp3))
-                if method.name not in warm:
-                    # What a first call loads and compiles is not the price of a song.
-                    method.separate(scorer.song.excerpt(0, 2 * scorer.song.sample_rate))
-                    warm.add(method.name)
-                started = time.perf_counter()
-                estimates = method.separate(scorer.song)
-                elapsed = time.perf_counter() - started
-                figures = scorer.score(method.name, estimates)
-                figures.elapsed_seconds = elapsed
-                figures.device = device if method.parameters else "cpu"
-                journal.add(key, figures)
-            results.append(figures)
+        try:
+            results += measure(track, methods, journal, warm, device, as_mp3, progress)
+        except (NoInputError, NotAudioError, PermissionDeniedError) as error:
+            if warn is None or len(tracks) == 1:
+                raise
+            failures.append(error)
+            warn(f"{error}; {track.name} is left out")
+    if failures and not results:
+        raise failures[0]
+    if failures and warn is not None:
+        warn(f"{len(failures)} of {len(tracks)} songs left out")
+    return results
+
+
+def measure(
+    track: Track,
+    methods: Sequence[Method],
+    journal: Journal,
+    warm: set[str],
+    device: str,
+    as_mp3: bool | None,
+    progress: Progress,
+) -> list[Figures]:
+    """Measure every method on one song; ``warm`` names those that have run before."""
+    results = []
+    made = track.made if as_mp3 is None else as_mp3
+    common = {"format": FORMAT, "song": track.name, "files": track.fingerprint(), "mp3": made}
+    scorer = None
+    for method in methods:
+        progress(track.name, method.name)
+        key = {**common, "method": method.name, "identity": method.identity}
+        figures = journal.find(key)
+        if figures is None:
+            scorer = scorer or Scorer(load_song(track, as_mp3=as_mp3))
+            if method.name not in warm:
+                # What a first call loads and compiles is not the price of a song.
+                method.separate(scorer.song.excerpt(0, 2 * scorer.song.sample_rate))
+                warm.add(method.name)
+            started = time.perf_counter()
+            estimates = method.separate(scorer.song)
+            elapsed = time.perf_counter() - started
+            figures = scorer.score(method.name, estimates)
+            figures.elapsed_seconds = elapsed
+            figures.device = device if method.parameters else "cpu"
+            journal.add(key, figures)
+        results.append(figures)
     return results

@@ -73,7 +73,7 @@ class Figures:
         the vocals relative to the mixture, one per window without.
     kept, leaked
         Shares of the true vocals and of the music in the vocals estimate, for each octave band of
-        ``OCTAVES_HZ``, over all windows with singing.
+        ``OCTAVES_HZ`` that the song has, over all windows with singing.
     null_dbfs
         Peak of ``vocals + instrumental - mixture``.
     """

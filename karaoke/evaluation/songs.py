@@ -91,6 +91,7 @@ def load_stems(track: Track) -> tuple[dict[str, Block], int]:
     NoInputError, PermissionDeniedError, NotAudioError
         As :func:`read`; or the stems have different sample rates.
     """
+    track.check()
     read_stems = {stem: read(source) for stem, source in track.stems.items()}
     rates = {rate for _, rate in read_stems.values()}
     if len(rates) > 1:
@@ -121,7 +122,7 @@ def load_song(track: Track, *, as_mp3: bool | None = None) -> Song:
     Parameters
     ----------
     track
-        From :func:`find_tracks`.
+        From :func:`karaoke.evaluation.datasets.find_tracks`.
     as_mp3
         Whether the mixture is to have the sound of an MP3; by default it has, if it is made here.
         That are mixtures that a folder of stems lacks: their sum, with all of them at the level

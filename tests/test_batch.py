@@ -218,6 +218,7 @@ def test_old_manifests_are_believed_of_models_with_names(tmp_path: Path) -> None
         facts = describe(job, settings, job.outputs, identify(source))
         facts["format"] = 1
         del facts["settings"]["weights_sha256"]
+        facts["settings"]["track"] = 1
         job.manifest.write_text(json.dumps(facts), encoding="utf-8")
         now = replace(settings, weights_sha256="0" * 64)
         assert is_complete(job, now) == believed

@@ -26,6 +26,8 @@ from karaoke.streaming import (
 )
 from karaoke.threads import single_threads, usable_cores
 
+#: Channels that belong together as left and right, or stand alone, by their indices.
+Groups = tuple[tuple[int, ...], ...]
 #: Told what went otherwise than planned, in a sentence without a full stop.
 Warn = Callable[[str], object]
 #: Segments that a GPU works on at a time.
@@ -39,8 +41,8 @@ MOST_HALVINGS = 2
 #: An array with more is (samples, channels) by mistake.
 MOST_CHANNELS = 64
 #: Channels of a surround layout that belong together as left and right; the rest stand alone.
-#: In ffmpeg's order: FL FR FC LFE BL BR SL SR and its shorter relatives.
-CHANNEL_GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
+#: Where the layout is not known, the commonest one: FL FR FC LFE BL BR SL SR or a shorter relative.
+CHANNEL_GROUPS: dict[int, Groups] = {
     1: ((0,),),
     2: ((0, 1),),
     3: ((0, 1), (2,)),
@@ -222,7 +224,7 @@ class Separator:
             ) from error
         return stems
 
-    def _process(self, segments: Block, warn: Warn) -> Block:
+    def _process(self, segments: Block, groups: Groups | None, warn: Warn) -> Block:
         """Separate segments ``(batch, channels, N)`` with the song's channels: plus an axis S.
 
         Songs that are separated side by side take turns here.
@@ -232,24 +234,23 @@ class Separator:
                 parts = range(0, len(segments), self._at_a_time)
                 try:
                     return np.concatenate(
-                        [self._run_part(segments[p : p + self._at_a_time]) for p in parts]
+                        [self._run_part(segments[p : p + self._at_a_time], groups) for p in parts]
                     )
                 except DeviceMemoryError:
                     if not self._use_less(warn):
                         raise
 
-    def _run_part(self, segments: Block) -> Block:
+    def _run_part(self, segments: Block, groups: Groups | None) -> Block:
         """Separate as many segments as go at a time."""
+        separate = partial(self._separate_groups, groups=groups)
         if self._workers is None:
-            return self._separate_groups(segments)
-        return np.concatenate(
-            list(self._workers.map(self._separate_groups, np.split(segments, len(segments))))
-        )
+            return separate(segments)
+        return np.concatenate(list(self._workers.map(separate, np.split(segments, len(segments)))))
 
-    def _separate_groups(self, segments: Block) -> Block:
+    def _separate_groups(self, segments: Block, groups: Groups | None) -> Block:
         """Map the song's channels to what the network hears, pair by pair, and back."""
         channels = segments.shape[1]
-        groups = CHANNEL_GROUPS.get(channels) or tuple((c,) for c in range(channels))
+        groups = groups or CHANNEL_GROUPS.get(channels) or tuple((c,) for c in range(channels))
         stems = np.empty((len(segments), len(self.network_stems), *segments.shape[1:]), np.float32)
         for group in groups:
             heard = segments[:, list(group)]
@@ -268,6 +269,7 @@ class Separator:
         blocks: Iterable[Block],
         *,
         sample_rate: int,
+        groups: Groups | None = None,
         progress: Progress | None = None,
         warn: Warn = warnings.warn,
     ) -> Iterator[dict[str, Block]]:
@@ -279,6 +281,9 @@ class Separator:
             float32 ``(channels, samples)``, of any sizes.
         sample_rate
             Of the blocks, in Hz.
+        groups
+            Channels that belong together as left and right, or stand alone: all indices, each
+            once. None for those of the commonest layout of so many channels.
         progress
             Called with the number of seconds that have been finished.
         warn
@@ -294,7 +299,7 @@ class Separator:
         source = Delay()
         report = None if progress is None else lambda done: progress(done / self.sample_rate)
         estimates = overlap_add(
-            partial(self._process, warn=warn),
+            partial(self._process, groups=groups, warn=warn),
             resample(source.fill(sound_only(blocks, warn)), sample_rate, self.sample_rate),
             segment_length=self.segment_length,
             overlap=self.overlap,

@@ -20,6 +20,7 @@ from karaoke.audio import (
     Block,
     OutputFormat,
     PartFile,
+    channel_groups,
     check_writable,
     encode,
     fit_tags,
@@ -281,7 +282,11 @@ def fill_spools(
             progress(done, reader.declared_seconds)
 
     stream = separator.stream(
-        reader.blocks(), sample_rate=reader.sample_rate, progress=report, warn=warn
+        reader.blocks(),
+        sample_rate=reader.sample_rate,
+        groups=channel_groups(reader.layout, reader.channels),
+        progress=report,
+        warn=warn,
     )
     for stems in stream:
         check()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from karaoke.audio.layouts import LAYOUTS, channel_groups
 from karaoke.checkpoints import Header, build_network
 from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation import CHANNEL_GROUPS, Separator, choose_device, load_model
@@ -95,6 +96,39 @@ def test_silent_channels_stay_silent(separator: Separator, noise: Callable[..., 
 def test_channel_groups_hold_every_channel_once() -> None:
     for channels, groups in CHANNEL_GROUPS.items():
         assert sorted(c for group in groups for c in group) == list(range(channels))
+
+
+def test_channels_go_as_their_speakers_do(tiny_header: Header) -> None:
+    heard: list[np.ndarray] = []
+
+    class Listener(torch.nn.Module):
+        """Remembers what it hears."""
+
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            heard.append(mixture[0, :, 0].numpy())
+            return mixture[:, None]
+
+    song = np.repeat(np.arange(1, 5, dtype=np.float32)[:, None], 500, axis=1)
+    separator = Separator(Listener(), tiny_header)
+    for layout, pairs in {
+        "4.0": [(1, 2), (3, 3), (4, 4)],
+        "quad": [(1, 2), (3, 4)],
+        "4 channels (FC+FL+FR+LFE)": [(2, 3), (1, 1), (4, 4)],
+        "": [(1, 2), (3, 4)],
+    }.items():
+        heard.clear()
+        groups = channel_groups(layout, 4)
+        (stems,) = separator.stream([song], sample_rate=44_100, groups=groups)
+        assert [tuple(pair) for pair in heard] == pairs, layout
+        np.testing.assert_array_equal(stems["vocals"], song)
+
+
+def test_groups_of_all_layouts_hold_every_channel_once() -> None:
+    for layout, speakers in LAYOUTS.items():
+        count = len(speakers.split())
+        groups = channel_groups(layout, count)
+        assert groups is not None and sorted(sum(groups, ())) == list(range(count)), layout
+    assert channel_groups("5.1", 4) is channel_groups("4 channels", 4) is None
 
 
 def test_overlap_and_device_are_checked(tiny_header: Header) -> None:

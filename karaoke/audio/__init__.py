@@ -5,7 +5,7 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some 
 
 from __future__ import annotations
 
-from karaoke.audio.layouts import unspoken
+from karaoke.audio.layouts import channel_groups, unspoken
 from karaoke.audio.piping import PIPE_FORMATS, PipeWriter
 from karaoke.audio.publishing import (
     PartFile,
@@ -37,6 +37,7 @@ __all__ = [
     "PipeWriter",
     "Tags",
     "can_be_piped",
+    "channel_groups",
     "check_writable",
     "encode",
     "fit_tags",

@@ -46,6 +46,34 @@ LAYOUTS = {
 }
 
 
+#: Speakers that play left and right of one another; what they play belongs together.
+PAIRS = ("FL FR", "BL BR", "FLC FRC", "SL SR", "TFL TFR", "TBL TBR")
+
+
+def speaker_names(layout: str, channels: int) -> list[str]:
+    """Name the speaker of each channel; nothing if the layout does not say all of them."""
+    named = re.fullmatch(r"\d+ channels \((.*)\)", layout)
+    speakers = (named[1] if named else LAYOUTS.get(layout, layout)).replace("+", " ").split()
+    return speakers if len(speakers) == channels and set(speakers) <= set(SPEAKERS) else []
+
+
+def channel_groups(layout: str, channels: int) -> tuple[tuple[int, ...], ...] | None:
+    """Group channels as left and right, where both are there, and alone.
+
+    Returns
+    -------
+    tuple or None
+        Indices of channels, each once; None if the layout is not known.
+    """
+    speakers = speaker_names(layout, channels)
+    if not speakers or len(set(speakers)) < channels:
+        return None
+    pairs = [pair.split() for pair in PAIRS if set(pair.split()) <= set(speakers)]
+    paired = {speaker for pair in pairs for speaker in pair}
+    groups = [*pairs, *([speaker] for speaker in speakers if speaker not in paired)]
+    return tuple(tuple(speakers.index(speaker) for speaker in group) for group in groups)
+
+
 def channel_mask(layout: str, channels: int) -> int:
     """Give the mask of a layout; 0 if it is not stated, or is none that a mask can say.
 
@@ -56,10 +84,7 @@ def channel_mask(layout: str, channels: int) -> int:
     channels
         The number of channels.
     """
-    named = re.fullmatch(r"\d+ channels \((.*)\)", layout)
-    speakers = (named[1] if named else LAYOUTS.get(layout, layout)).replace("+", " ").split()
-    if len(speakers) != channels or not set(speakers) <= set(SPEAKERS):
-        return 0
+    speakers = speaker_names(layout, channels)
     places = [SPEAKERS.index(speaker) for speaker in speakers]
     # The channels of a file stand in the order of the bits.
     return sum(1 << place for place in places) if places == sorted(set(places)) else 0

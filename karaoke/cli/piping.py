@@ -109,14 +109,15 @@ def write_stem(
     console: Console,
 ) -> None:
     """Separate a song as it comes, to standard output."""
-    from karaoke.audio import PipeWriter, unspoken
+    from karaoke.audio import PipeWriter, channel_groups, unspoken
 
     with open_song() as reader:
         rate, channels = reader.sample_rate, reader.channels
         with PipeWriter(
             sys.stdout.buffer, name, sample_rate=rate, channels=channels, layout=reader.layout
         ) as writer:
-            for stems in separator.stream(reader.blocks(), sample_rate=rate):
+            groups = channel_groups(reader.layout, channels)
+            for stems in separator.stream(reader.blocks(), sample_rate=rate, groups=groups):
                 writer.write(stems[stem])
         nameless = "" if name == "raw" else unspoken(reader.layout, channels)
         lost = f"{name} cannot say that its channels are {nameless}" if nameless else ""

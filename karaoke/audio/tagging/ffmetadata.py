@@ -17,6 +17,8 @@ TECHNICAL = frozenset(
     number_of_bytes number_of_frames software vendor_id
     """.split()  # noqa: SIM905 (a table, not a sentence)
 )
+#: For one look at a file that was decoded already.
+PATIENCE_SECONDS = 60.0
 STREAM = re.compile(r"  Stream #0:(\d+)")
 #: The first types of pictures by their numbers, as ffmpeg names them.
 KINDS = ("other", "file icon", "other file icon", "cover (front)", "cover (back)")
@@ -26,11 +28,11 @@ def run(path: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
     """Run ffmpeg on a file; what comes out is what it could do."""
     guards = ["-protocol_whitelist", "file", "-format_whitelist", DEMUXERS]
     command = [find_ffmpeg(), "-nostdin", "-hide_banner", *guards, "-i", f"file:{path}"]
-    return subprocess.run(
-        [os.fsencode(part) for part in (*command, *options, "pipe:1")],
-        capture_output=True,
-        check=False,
-    )
+    parts = [os.fsencode(part) for part in (*command, *options, "pipe:1")]
+    try:
+        return subprocess.run(parts, capture_output=True, check=False, timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(parts, 1, b"", b"")
 
 
 def read_by_ffmpeg(path: Path, found: Found) -> None:

@@ -125,6 +125,7 @@ class AudioReader:
         self.track = track or 1
         self._track_was_named = track is not None
         self._sizes: Sizes | None = None
+        self._source: RawIOBase | None = None
         self._failure = ""
         self._cancelled = cancelled or threading.Event()
         if stream is not None:
@@ -142,9 +143,9 @@ class AudioReader:
     def _open_file(self) -> None:
         """Start to decode the file; one whose sizes lie gets a header that leaves them open."""
         if self._sizes is not None and self._sizes.open_header:
-            source = self.path.open("rb", buffering=0)
-            source.seek(self._sizes.start)
-            self._open_stream(self._sizes.open_header, source)
+            self._source = self.path.open("rb", buffering=0)
+            self._source.seek(self._sizes.start)
+            self._open_stream(self._sizes.open_header, self._source)
             return
         arguments = decode_arguments(os.fspath(self.path), self.track)
         self._begin(FfmpegProcess(arguments, stdout=True), OPENING_SECONDS)
@@ -354,6 +355,8 @@ class AudioReader:
         """End ffmpeg."""
         self._closed.set()
         self._process.kill()
+        if self._source is not None:
+            self._source.close()
 
     def __enter__(self) -> AudioReader:
         """Give the reader itself."""

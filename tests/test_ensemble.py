@@ -14,7 +14,7 @@ from karaoke.errors import ModelError
 from karaoke.evaluation.methods import model_method
 from karaoke.networks.band_split_ensemble import BandSplitEnsembleConfig
 from karaoke.separation import QUALITIES, load_model
-from karaoke.training.combine import combine, take_out
+from karaoke.training.combine import combine, halve, take_out
 from tests.launching import run_karaoke
 
 
@@ -123,3 +123,12 @@ def test_members_need_one_transform() -> None:
         BandSplitEnsembleConfig(({}, {"n_fft": 2048, "hop_length": 512}))
     with pytest.raises(ModelError, match="one transform"):
         BandSplitEnsembleConfig(())
+
+
+def test_a_network_in_half_precision(tiny_model: Path, tmp_path: Path) -> None:
+    halve(tiny_model, tmp_path / "half.safetensors")
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.7 * tiny_model.stat().st_size
+    whole, half = (load_checkpoint(path) for path in (tiny_model, tmp_path / "half.safetensors"))
+    assert half[1] == whole[1]
+    for weight, rounded in zip(whole[0].parameters(), half[0].parameters(), strict=True):
+        torch.testing.assert_close(weight, rounded, rtol=1e-3, atol=1e-6)

@@ -2,7 +2,8 @@
 
 Makes one checkpoint of several of ``band_split_bilstm``, such as runs of one recipe with different
 seeds; a mean is taken of their masks, as :mod:`karaoke.networks.band_split_ensemble` says. With
-``--member N ENSEMBLE OUT`` it takes one of them out again, such as to train it further.
+``--member N ENSEMBLE OUT`` it takes one of them out again, such as to train it further; with
+``--half NETWORK OUT`` it writes one checkpoint of any kind in half precision.
 """
 
 from __future__ import annotations
@@ -77,18 +78,27 @@ def take_out(ensemble: Path, out: Path, member: int) -> None:
     save_checkpoint(out, members[member - 1], header)
 
 
+def halve(network: Path, out: Path) -> None:
+    """Write a checkpoint again in half precision: half as large, and as good to begin with."""
+    loaded, header = load_checkpoint(network)
+    save_checkpoint(out, loaded.half(), header)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
     parser.add_argument("members", nargs="+", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--exponent", type=float, default=1.0, help="of the mean; default 1")
     parser.add_argument("--member", type=int, help="take this one out of an ensemble instead")
+    parser.add_argument("--half", action="store_true", help="write one in half precision instead")
     arguments = parser.parse_args()
     try:
-        if arguments.member is None:
+        if (arguments.half or arguments.member is not None) and len(arguments.members) > 1:
+            parser.error("--half and --member take one checkpoint")
+        if arguments.half:
+            halve(arguments.members[0], arguments.out)
+        elif arguments.member is None:
             combine(arguments.members, arguments.out, arguments.exponent)
-        elif len(arguments.members) > 1:
-            parser.error("--member takes one ensemble")
         else:
             take_out(arguments.members[0], arguments.out, arguments.member)
     except KaraokeError as error:

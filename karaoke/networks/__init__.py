@@ -17,6 +17,7 @@ from karaoke.networks.band_split_ensemble import BandSplitEnsemble, BandSplitEns
 from karaoke.networks.cnn_binary_mask import CNNBinaryMask, CNNBinaryMaskConfig
 from karaoke.networks.lstm_mask import LSTMMask, LSTMMaskConfig
 from karaoke.networks.open_unmix import OpenUnmix, OpenUnmixConfig
+from karaoke.networks.spleeter_unet import SpleeterUNet, SpleeterUNetConfig
 from karaoke.networks.unet_ratio_mask import UNetRatioMask, UNetRatioMaskConfig
 from karaoke.networks.unet_soft_mask import UNetSoftMask, UNetSoftMaskConfig
 
@@ -26,6 +27,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "cnn_binary_mask": (CNNBinaryMask, CNNBinaryMaskConfig),
     "lstm_mask": (LSTMMask, LSTMMaskConfig),
     "open_unmix": (OpenUnmix, OpenUnmixConfig),
+    "spleeter_unet": (SpleeterUNet, SpleeterUNetConfig),
     "unet_ratio_mask": (UNetRatioMask, UNetRatioMaskConfig),
     "unet_soft_mask": (UNetSoftMask, UNetSoftMaskConfig),
 }

@@ -1,0 +1,164 @@
+"""The U-Net of Spleeter, one for each of vocals and accompaniment, or the vocals' alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from karaoke.spectral import Stft
+
+#: Keeps the ratio of two silences a number.
+EPSILON = 1e-10
+
+
+@dataclass(frozen=True)
+class SpleeterUNetConfig:
+    """Shape of a :class:`SpleeterUNet`.
+
+    Parameters
+    ----------
+    n_fft, hop_length
+        The transform, in samples.
+    heard_bins
+        Bins that the networks hear, from the lowest: 11 kHz at 44.1 kHz. What lies above gets the
+        mean of each frame's mask. A multiple of two to the number of levels.
+    widths
+        Channels of the encoder's levels.
+    rivals
+        Whether the accompaniment has a network of its own, and the mask is the ratio of both
+        powers; without it, the vocals' sigmoid is the mask.
+    """
+
+    n_fft: int = 4096
+    hop_length: int = 1024
+    heard_bins: int = 1024
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    rivals: bool = True
+
+
+class HalvingConvolution(nn.Module):
+    """Halve an image ``(B, inputs, T, F)`` by a convolution of 5 x 5 at stride 2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 5, stride=2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Pad as TensorFlow does: once before, twice after."""
+        convolved: Tensor = self.convolution(nn.functional.pad(image, (1, 2, 1, 2)))
+        return convolved
+
+
+class DoublingConvolution(nn.Module):
+    """Double an image ``(B, inputs, T, F)`` by a transposed convolution of 5 x 5 at stride 2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.ConvTranspose2d(inputs, outputs, 5, stride=2)
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Crop as TensorFlow does; the norm comes after the rectifier."""
+        doubled: Tensor = self.norm(self.convolution(image)[..., 1:-2, 1:-2].relu())
+        return doubled
+
+
+class MagnitudeUNet(nn.Module):
+    """Estimate how much of each magnitude belongs to one stem: a mask in [0, 1].
+
+    Parameters
+    ----------
+    channels
+        C, of the spectrogram.
+    widths
+        Channels of the encoder's levels.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        inputs = (channels, *widths[:-1])
+        self.halving = nn.ModuleList(
+            HalvingConvolution(*pair) for pair in zip(inputs, widths, strict=True)
+        )
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(width, eps=1e-3, momentum=0.01) for width in widths[:-1]
+        )
+        outputs = [*reversed(widths[:-1]), 1]
+        joined = [widths[-1], *(2 * width for width in outputs[:-1])]
+        self.doubling = nn.ModuleList(
+            DoublingConvolution(*pair) for pair in zip(joined, outputs, strict=True)
+        )
+        self.mask = nn.Conv2d(1, channels, 4, dilation=2, padding=3)
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Map magnitudes ``(B, C, T, F)`` to a mask of that shape; T and F suit the levels."""
+        image, skips = magnitudes, []
+        for level, halve in enumerate(self.halving):
+            image = halve(image)
+            if level < len(self.norms):
+                skips.append(image)  # from before the norm
+                image = nn.functional.leaky_relu(self.norms[level](image), 0.2)
+        for level, double in enumerate(self.doubling):
+            image = double(image if level == 0 else torch.cat([skips.pop(), image], dim=1))
+        mask: Tensor = self.mask(image).float().sigmoid()
+        return mask
+
+
+class SpleeterUNet(nn.Module):
+    """Separate vocals by U-Nets over magnitudes, whose published weights heard 11 kHz.
+
+    Parameters
+    ----------
+    config
+        Its shape.
+    sample_rate
+        In Hz, of the waveforms.
+    channels
+        C, of the waveforms.
+    stems
+        ``("vocals",)``: what is left of the song is the instrumental.
+
+    References
+    ----------
+    R. Hennequin, A. Khlif, F. Voituret and M. Moussallam, "Spleeter: a fast and efficient music
+    source separation tool with pre-trained models", Journal of Open Source Software 5 (50), 2020.
+    """
+
+    def __init__(
+        self, config: SpleeterUNetConfig, *, sample_rate: int, channels: int, stems: tuple[str, ...]
+    ) -> None:
+        super().__init__()
+        if len(stems) != 1:
+            raise ValueError(f"a mask of one stem, not of {len(stems)}")
+        self.stft = Stft(config.n_fft, config.hop_length)
+        self.heard_bins = config.heard_bins
+        self.grain = 2 ** len(config.widths)
+        self.networks = nn.ModuleList(
+            MagnitudeUNet(channels, config.widths) for _ in range(1 + config.rivals)
+        )
+
+    def masks(self, spectrogram: Tensor) -> Tensor:
+        """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, 1, C, F, T)``."""
+        frames = spectrogram.shape[-1]
+        heard = spectrogram[:, :, : self.heard_bins].abs().transpose(2, 3)  # (B, C, T, F)
+        padded = nn.functional.pad(heard, (0, 0, 0, -frames % self.grain))
+        estimates = [network(padded)[:, :, :frames] for network in self.networks]
+        if len(estimates) == 1:
+            (mask,) = estimates
+        else:
+            powers = [(estimate * heard).square() for estimate in estimates]
+            mask = (powers[0] + EPSILON / 2) / (powers[0] + powers[1] + EPSILON)
+        above = spectrogram.shape[2] - self.heard_bins
+        mean = mask.mean(dim=3, keepdim=True).expand(-1, -1, -1, above)
+        return torch.cat([mask, mean], dim=3).transpose(2, 3)[:, None]
+
+    def apply_masks(self, masks: Tensor, spectrogram: Tensor, length: int) -> Tensor:
+        """Mask a spectrogram ``(B, C, F, T)`` and transform it back: stems ``(B, S, C, N)``."""
+        return self.stft.inverse(masks * spectrogram[:, None], length)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate mixtures ``(B, C, N)`` into vocals ``(B, 1, C, N)``."""
+        spectrogram = self.stft(mixture)  # (B, C, F, T)
+        return self.apply_masks(self.masks(spectrogram), spectrogram, mixture.shape[-1])

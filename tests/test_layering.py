@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "errors": set(),
     "audio": {"errors", "streaming"},
+    "pickles": {"errors"},
     "spectral": set(),
     "fields": set(),
     "networks": {"errors", "fields", "spectral"},

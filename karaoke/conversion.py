@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from karaoke.checkpoints import Header, build_network, save_checkpoint
 from karaoke.errors import ForeignModelError, NoInputError, UsageError
+from karaoke.pickles import read_arrays
 
 Weights = dict[str, Tensor]
 
@@ -35,6 +39,12 @@ OPEN_UNMIX_LAYERS = {
 OPEN_UNMIX_LEFTOVERS = {"sample_rate", "stft.window", "transform.0.window"}
 #: The order that users know; published checkpoints have a file a stem.
 OPEN_UNMIX_STEMS = ("vocals", "drums", "bass", "other")
+#: Levels of Spleeter's U-Net, and its layers as its port to PyTorch names them: a convolution and
+#: a norm a level, down and up, and a last convolution.
+SPLEETER_LEVELS = 6
+SPLEETER_LAYER = re.compile(
+    r"(down|up)([1-7])(_conv\.1|_act\.0|\.0|\.3)\.(weight|bias|running_mean|running_var)"
+)
 
 
 def read_weights(path: Path) -> Weights:
@@ -144,8 +154,80 @@ def convert_open_unmix(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
     return header, flat
 
 
-CONVERTERS: dict[str, Callable[[Mapping[str, Weights]], tuple[Header, Weights]]] = {
-    "open_unmix": convert_open_unmix,
+def rename_spleeter(weights: Weights) -> Weights:
+    """Give the weights of one network of Spleeter our names, and the norms' counters.
+
+    Raises
+    ------
+    ForeignModelError
+        A name is none of Spleeter's U-Net.
+    """
+    renamed = {}
+    for name, tensor in weights.items():
+        found = SPLEETER_LAYER.fullmatch(name)
+        if found is None:
+            raise ForeignModelError(f"{name!r} is no weight of Spleeter's U-Net", hint=OTHER)
+        way, number, part, kind = found.groups()
+        level = int(number) - 1
+        if way == "up" and level == SPLEETER_LEVELS:
+            renamed[f"mask.{kind}"] = tensor
+            continue
+        normalises = part in ("_act.0", ".3")
+        if way == "down" and normalises and level == SPLEETER_LEVELS - 1:
+            continue  # nothing comes after the deepest convolution
+        layer = "convolution"
+        if normalises:
+            layer = "norm" if way == "up" else ""
+        place = "doubling" if way == "up" else "norms" if normalises else "halving"
+        path = ".".join(filter(None, (place, str(level), layer)))
+        renamed[f"{path}.{kind}"] = tensor
+        if kind == "running_mean":
+            renamed[f"{path}.num_batches_tracked"] = torch.tensor(0)
+    return renamed
+
+
+def convert_spleeter(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
+    """Join the weights of Spleeter's vocals and, where given, accompaniment to one checkpoint.
+
+    Raises
+    ------
+    ForeignModelError
+        They are not those of Spleeter's U-Net, or of other stems.
+    """
+    names = [name for name in ("vocals", "accompaniment") if name in stems]
+    if not names or names[0] != "vocals" or len(names) < len(stems):
+        raise ForeignModelError(
+            f"stems {', '.join(stems)}", hint="Give vocals=FILE, and accompaniment=FILE."
+        )
+    config = {"rivals": len(names) == 2}
+    seconds = 511 * 1024 / 44100  # 512 frames, as it was trained
+    header = Header("spleeter_unet", config, 44100, 2, ("vocals",), seconds, 0.1)
+    return header, {
+        f"networks.{index}.{name}": tensor
+        for index, stem in enumerate(names)
+        for name, tensor in rename_spleeter(stems[stem]).items()
+    }
+
+
+def read_array_weights(path: Path) -> Weights:
+    """Read a pickle of arrays as tensors; see :func:`karaoke.pickles.read_arrays`."""
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        for name, array in read_arrays(path).items()
+    }
+
+
+@dataclass(frozen=True)
+class Converter:
+    """How to read files from elsewhere, and to name their weights as we do."""
+
+    read: Callable[[Path], Weights]
+    convert: Callable[[Mapping[str, Weights]], tuple[Header, Weights]]
+
+
+CONVERTERS = {
+    "open_unmix": Converter(read_weights, convert_open_unmix),
+    "spleeter_unet": Converter(read_array_weights, convert_spleeter),
 }
 
 
@@ -171,9 +253,10 @@ def convert(files: Mapping[str, Path], architecture: str, target: Path) -> Heade
     if architecture not in CONVERTERS:
         known = ", ".join(CONVERTERS)
         raise UsageError(f"--architecture {architecture}: unknown", hint=f"Known: {known}.")
-    read = {stem: read_weights(path) for stem, path in files.items()}
+    converter = CONVERTERS[architecture]
+    read = {stem: converter.read(path) for stem, path in files.items()}
     try:
-        header, weights = CONVERTERS[architecture](read)
+        header, weights = converter.convert(read)
         network = fit(header, weights)
     except ForeignModelError as error:
         named = ", ".join(f'"{path}"' for path in files.values())

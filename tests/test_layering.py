@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoints": {"errors", "fields", "networks"},
     "catalogue": {"errors", "manifest"},
     "downloads": {"errors", "catalogue", "manifest"},
-    "conversion": {"errors", "checkpoints"},
+    "conversion": {"errors", "checkpoints", "pickles"},
     "installing": {"errors", "catalogue", "conversion", "downloads", "locking", "manifest"},
     "streaming": set(),
     "threads": set(),

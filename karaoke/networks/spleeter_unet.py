@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from karaoke.errors import ModelError
+from karaoke.fields import Within
+from karaoke.networks.sizes import FftLength, HopLength, Width
 from karaoke.spectral import Stft
 
 #: Keeps the ratio of two silences a number.
 EPSILON = 1e-10
+#: Of the encoder.
+MOST_LEVELS = 10
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,25 @@ class SpleeterUNetConfig:
         powers; without it, the vocals' sigmoid is the mask.
     """
 
-    n_fft: int = 4096
-    hop_length: int = 1024
-    heard_bins: int = 1024
-    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    n_fft: FftLength = 4096
+    hop_length: HopLength = 1024
+    heard_bins: Annotated[int, Within(1, 1 << 15)] = 1024
+    widths: tuple[Width, ...] = (16, 32, 64, 128, 256, 512)
     rivals: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be halved.
+
+        Raises
+        ------
+        ModelError
+            The bins are no multiple of two to the number of levels, or more than there are.
+        """
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if not 1 <= len(self.widths) <= MOST_LEVELS:
+            raise ModelError(f"{len(self.widths)} levels, of at most {MOST_LEVELS}")
+        if self.heard_bins % 2 ** len(self.widths) or self.heard_bins > self.n_fft // 2:
+            raise ModelError(f"heard_bins {self.heard_bins} do not suit transform and levels")
 
 
 class HalvingConvolution(nn.Module):
@@ -131,7 +151,7 @@ class SpleeterUNet(nn.Module):
     ) -> None:
         super().__init__()
         if len(stems) != 1:
-            raise ValueError(f"a mask of one stem, not of {len(stems)}")
+            raise ModelError(f"spleeter_unet masks one stem, not {len(stems)}")
         self.stft = Stft(config.n_fft, config.hop_length)
         self.heard_bins = config.heard_bins
         self.grain = 2 ** len(config.widths)

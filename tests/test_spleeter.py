@@ -1,0 +1,123 @@
+"""The U-Net of Spleeter: padding, masks, and weights that come from elsewhere."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from karaoke.checkpoints import load_checkpoint
+from karaoke.conversion import convert
+from karaoke.errors import ForeignModelError, ModelError
+from karaoke.networks.spleeter_unet import (
+    DoublingConvolution,
+    HalvingConvolution,
+    SpleeterUNet,
+    SpleeterUNetConfig,
+)
+
+SMALL = {"n_fft": 512, "hop_length": 128, "heard_bins": 128, "widths": (2, 3, 4)}
+
+
+def small(**changes: object) -> SpleeterUNet:
+    """Build a small network with random weights."""
+    torch.manual_seed(0)
+    config = SpleeterUNetConfig(**{**SMALL, **changes})  # type: ignore[arg-type]
+    return SpleeterUNet(config, sample_rate=8000, channels=2, stems=("vocals",)).eval()
+
+
+def test_convolutions_are_padded_as_by_tensorflow() -> None:
+    # Of five taps the second lies on the even positions: one of padding before, two after.
+    image = torch.randn(1, 1, 8, 12)
+    halving, doubling = HalvingConvolution(1, 1), DoublingConvolution(1, 1).eval()
+    for layer in (halving, doubling):
+        torch.nn.init.zeros_(layer.convolution.weight)
+        torch.nn.init.zeros_(layer.convolution.bias)
+        layer.convolution.weight.data[0, 0, 1, 1] = 1
+    torch.testing.assert_close(halving(image), image[..., ::2, ::2])
+    doubled = doubling(image)
+    assert doubled.shape == (1, 1, 16, 24)
+    torch.testing.assert_close(doubled[..., ::2, ::2] * (1 + 1e-3) ** 0.5, image.relu())
+    assert not doubled[..., 1::2, :].any() and not doubled[..., 1::2].any()
+
+
+@pytest.mark.parametrize("rivals", [True, False])
+@pytest.mark.parametrize("length", [1, 100, 5000, 16_384])
+def test_songs_of_any_length(rivals: bool, length: int) -> None:
+    network = small(rivals=rivals)
+    mixture = torch.randn(2, 2, length)
+    with torch.no_grad():
+        masks = network.masks(network.stft(mixture))
+        vocals = network(mixture)
+        silence = network(torch.zeros_like(mixture))
+    assert vocals.shape == (2, 1, 2, length)
+    assert masks.shape[:4] == (2, 1, 2, network.stft.bins)
+    assert masks.min() >= 0 and masks.max() <= 1
+    above = masks[:, :, :, 128:]
+    torch.testing.assert_close(above, masks[:, :, :, :128].mean(3, keepdim=True).expand_as(above))
+    assert torch.isfinite(vocals).all() and not silence.any()
+
+
+def test_networks_that_cannot_be() -> None:
+    for changes in ({"heard_bins": 100}, {"heard_bins": 512}, {"widths": ()}):
+        with pytest.raises(ModelError):
+            small(**changes)
+    with pytest.raises(ModelError, match="one stem"):
+        SpleeterUNet(SpleeterUNetConfig(), sample_rate=44100, channels=2, stems=("vocals", "other"))
+
+
+def published(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Name the weights of one network as its port to PyTorch does."""
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        place, *rest = name.split(".")
+        kind = rest[-1]
+        if kind == "num_batches_tracked":
+            continue
+        level = int(rest[0]) + 1 if place != "mask" else 7
+        if place == "mask":
+            theirs = "up7.0"
+        elif place == "halving":
+            theirs = f"down{level}_conv.1"
+        elif place == "norms":
+            theirs = f"down{level}_act.0"
+        else:
+            theirs = f"up{level}.{0 if rest[1] == 'convolution' else 3}"
+        arrays[f"{theirs}.{kind}"] = tensor.numpy()
+    # A norm that is published but never used.
+    arrays |= {f"down6_act.0.{kind}": np.ones(512, np.float32) for kind in ("weight", "bias")}
+    return arrays
+
+
+@pytest.mark.parametrize("rivals", [True, False])
+def test_weights_from_elsewhere(tmp_path: Path, rivals: bool) -> None:
+    torch.manual_seed(0)
+    network = SpleeterUNet(
+        SpleeterUNetConfig(rivals=rivals), sample_rate=44100, channels=2, stems=("vocals",)
+    ).eval()
+    files = {}
+    for stem, one in zip(("vocals", "accompaniment"), network.networks, strict=False):
+        files[stem] = tmp_path / f"{stem}.ckpt"
+        files[stem].write_bytes(pickle.dumps(published(one), protocol=2))
+    header = convert(files, "spleeter_unet", tmp_path / "spleeter.safetensors")
+    assert (header.stems, header.config) == (("vocals",), {"rivals": rivals})
+    taken, _ = load_checkpoint(tmp_path / "spleeter.safetensors")
+    mixture = torch.randn(1, 2, 66_000)
+    with torch.no_grad():
+        torch.testing.assert_close(taken(mixture), network(mixture))
+
+
+def test_weights_that_are_no_spleeter(tmp_path: Path) -> None:
+    path, target = tmp_path / "weights", tmp_path / "x.safetensors"
+    path.write_bytes(pickle.dumps({"fc1.weight": np.ones((3, 3), np.float32)}))
+    with pytest.raises(ForeignModelError, match="no weight of Spleeter's U-Net"):
+        convert({"vocals": path}, "spleeter_unet", target)
+    path.write_bytes(pickle.dumps({"down1_conv.1.weight": np.ones((3, 3), np.float32)}))
+    with pytest.raises(ForeignModelError, match="do not fit"):
+        convert({"vocals": path}, "spleeter_unet", target)
+    with pytest.raises(ForeignModelError, match="vocals=FILE"):
+        convert({"drums": path}, "spleeter_unet", target)
+    assert not target.exists()

@@ -50,9 +50,7 @@ Files = Annotated[
     list[str],
     typer.Argument(metavar="[STEM=]FILE", help="A .pth or .ckpt file for each stem."),
 ]
-Architecture = Annotated[
-    str, typer.Option(metavar="NAME", help="What the weights are for: open_unmix.")
-]
+Architecture = Annotated[str, typer.Option(metavar="NAME", help="open_unmix or spleeter_unet.")]
 NewName = Annotated[str, typer.Option("--name", metavar="NAME", help="What to call the model.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of the same name.")]
 

@@ -46,7 +46,8 @@ def test_stems_of_an_mp3_add_up_to_it(
     save_audio(song, 0.7 * true.mixture, true.sample_rate)
     (job,) = plan([Song(song)], tmp_path, ("vocals", "instrumental"), "wav")
     settings = Settings("default", "wav", bit_depth, "")
-    result = split_song(job, load_model(device="cpu"), output_format("wav", bit_depth), settings)
+    separator = load_model("lstm_mask", device="cpu")  # the quickest: all of them add up alike
+    result = split_song(job, separator, output_format("wav", bit_depth), settings)
     assert result.gain == 1
     decoded, rate = load_audio(song)
     stems = []
@@ -63,6 +64,7 @@ def test_stems_of_an_mp3_add_up_to_it(
 def test_default_model_separates_a_real_song() -> None:
     _, (track,) = find_tracks(CORPUS / "songs", ["lithium"])
     song = load_song(track)
+    song = song.excerpt(60 * song.sample_rate, 80 * song.sample_rate)
     figures = Scorer(song).score("default", by_model(load_model())(song))
     vocals, instrumental = (np.median(figures.windows[name]) for name in PER_WINDOW[:2])
     assert vocals > 3

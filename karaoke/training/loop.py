@@ -183,7 +183,7 @@ class Trainer:
             if self.device.startswith("cuda"):
                 torch.cuda.set_rng_state(saved["cuda_random"], self.device)
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise no_state(path, error) from error
+            raise no_state(path, "its parts do not fit") from error
         self.saved_step = self.state.step
 
     def save(self) -> None:

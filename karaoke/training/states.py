@@ -17,11 +17,10 @@ from karaoke.errors import DamagedModelError, DivergedError, PermissionDeniedErr
 ENTRIES = {"header", "network", "average", "optimizer", "state", "random"}
 
 
-def no_state(path: Path, error: object) -> DamagedModelError:
+def no_state(path: Path, reason: str) -> DamagedModelError:
     """Make the error for a file that no run can go on from."""
-    text = " ".join(str(error).split())[:200] or type(error).__name__
     return DamagedModelError(
-        f'"{path}": not the state of a run ({text})',
+        f'"{path}": not the state of a run ({reason})',
         hint="Delete it to begin anew; --start-from takes up what best.safetensors has learned.",
     )
 
@@ -38,7 +37,7 @@ def read_state(path: Path) -> dict[str, Any]:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     # What a damaged or hostile pickle raises has no common class.
     except Exception as error:
-        raise no_state(path, error) from error
+        raise no_state(path, "it is damaged") from error
     if not isinstance(saved, dict) or not saved.keys() >= ENTRIES:
         raise no_state(path, "it lacks parts of one")
     return saved

@@ -33,9 +33,10 @@ from karaoke.naming import (
 #: What is taken from a folder; a file that is named itself may have any extension, or none.
 EXTENSIONS = frozenset(
     """
-    .aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .dts .eac3 .flac .m4a .m4b .mka .mp2 .mp3 .mpc
-    .oga .ogg .opus .ra .snd .tta .w64 .wav .wave .wma .wv
-    .3gp .asf .avi .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv
+    .8svx .aac .ac3 .aif .aifc .aiff .amr .ape .au .bwf .caf .dsf .dts .eac3 .flac .m4a .m4b .mka
+    .mp2 .mp3 .mpc .oga .ogg .opus .qoa .ra .rf64 .snd .spx .tak .tta .voc .w64 .wav .wave .wma .wv
+    .3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm .ogv
+    .rm .rmvb .ts .vob .webm .wmv .wtv
     """.split()  # noqa: SIM905 (a table, not a sentence)
 )
 #: What lists in other encodings than UTF-8 begin with; UTF-32 first, since UTF-16's mark begins it.

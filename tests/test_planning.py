@@ -313,3 +313,10 @@ def test_addresses_are_told_as_they_were_written() -> None:
         assert song.named == job.title == text
         assert f'"{text}": addresses are not read' in str(job.error)
     assert find_songs([Path("c:x"), Path("a/b:/c")]) == [Song(Path("c:x")), Song(Path("a/b:/c"))]
+
+
+def test_all_that_is_split_when_named_is_found_in_folders(tmp_path: Path) -> None:
+    names = ["a.flv", "b.vob", "c.M2TS", "d.dsf", "e.voc", "f.8svx", "g.mxf", "h.wtv"]
+    for name in (*names, "cover.jpg", "notes.txt", "list.m3u8", ".hidden.flv"):
+        (tmp_path / name).touch()
+    assert [song.path.name for song in find_songs([tmp_path])] == names

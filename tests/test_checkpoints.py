@@ -129,6 +129,7 @@ def test_no_value_of_a_config_allocates(
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_outlines_have_the_weights_of_networks(name: str) -> None:
     stems = ("vocals", "drums", "bass", "other")
+    stems = stems[:1] if name == "spleeter_unet" else stems  # which masks the vocals alone
     small = {"width": 2} if name.startswith("unet") else {}
     header = Header(name, small, 44100, 2, stems, 1.0, 0.25)
     built, drawn = build_network(header).state_dict(), outline(header).state_dict()

@@ -6,17 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import (  # noqa: F401 (they enter their cases)
-    commands,
-    filesystems,
-    inputs,
-    outputs,
-    processes,
-    sources,
-    tags,
-    training,
-)
-from tests.faults.bench import CASES, Tally, bench
+from tests.faults.bench import Tally, bench
+from tests.faults.cases import CASES
 from tests.faults.endless import peak_of_ten_hours
 from tests.faults.malformed import try_malformed
 

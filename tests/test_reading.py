@@ -15,7 +15,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from karaoke.audio import AudioReader, reading
+from karaoke.audio import AudioReader, read_tags, reading
+from karaoke.audio.chunks import MOST_CHUNKS, chunks
 from karaoke.audio.facts import SourceFacts
 from karaoke.audio.sizes import read_sizes
 from karaoke.errors import NotAudioError
@@ -128,3 +129,12 @@ def test_a_file_without_a_duration() -> None:
     facts = SourceFacts()
     facts.hear("[info]   Duration: N/A, start: 0.000000, bitrate: N/A")
     assert facts.duration_seconds is None
+
+
+def test_chunks_of_no_length_come_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "song.wav"
+    soundfile.write(path, np.zeros((100, 2)), 8000)
+    os.truncate(path, 1 << 30)
+    with path.open("rb") as file:
+        assert len(list(chunks(file, "<"))) == MOST_CHUNKS
+    assert not read_tags(path)

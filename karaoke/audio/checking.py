@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from karaoke.audio.tagging.id3 import synchsafe
 from karaoke.errors import NoInputError, PermissionDeniedError
 
 #: First bytes of what people hand over by mistake.
@@ -38,9 +39,7 @@ def is_free_format(start: bytes) -> bool:
     """Tell an MP3 whose frames name no bit rate, which ffmpeg does not decode."""
     at = 0
     if start.startswith(b"ID3") and len(start) >= 10:
-        at = 10 + sum(
-            byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True)
-        )
+        at = 10 + synchsafe(start[6:10])
     frame = start[at : at + 4]
     if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xE6 != 0xE2:
         return False

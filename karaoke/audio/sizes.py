@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from karaoke.audio.chunks import MOST_CHUNKS, chunks
+
 #: How much the sizes of 32 bits lose each time that they overflow.
 WRAP = 1 << 32
-#: Chunks before the samples that are looked at, and the bytes of a header that is kept.
-MOST_CHUNKS = 1000
+#: Of a header that is kept.
 MOST_HEADER_BYTES = 1 << 24
 #: Of the RIFF family: an open size, with which ffmpeg reads to the end of the file.
 OPEN = b"\xff\xff\xff\xff"
@@ -101,27 +102,24 @@ def _riff(file: IO[bytes], size: int) -> Sizes | None:
     """Walk the chunks of a WAV, or of its 64-bit kin, up to the samples."""
     file.seek(0)
     kind, riff_size = struct.unpack("<4sI", file.read(8))
-    file.seek(12)
-    wide: tuple[int, int] | None = None
+    wide: tuple[int, ...] = (0, 0)
     bytes_per_second = 0
-    for _ in range(MOST_CHUNKS):
-        name = file.read(4)
-        (length,) = _read(file, "<I")
-        here = file.tell()
+    for name, chunk_length, here in chunks(file, "<"):
         if name == b"data":
+            length = chunk_length
             break
+        file.seek(here)
         if name == b"ds64":
-            wide = _read(file, "<QQ")  # type: ignore[assignment]
+            wide = _read(file, "<QQ")
         elif name == b"fmt ":
             *_, bytes_per_second = _read(file, "<HHII")
-        file.seek(here + length + length % 2)
     else:
         return None
     declared: int | None = None if _is_open(length) else length
     total: int | None = None if _is_open(riff_size) else riff_size
     if kind != b"RIFF":
         # A recorder that was cut off never filled in the sizes of 64 bits.
-        total, declared = (number or None for number in wide or (0, 0))
+        total, declared = (number or None for number in wide)
     true, header = None, b""
     if kind == b"RIFF" and declared is not None and size > WRAP:
         true = _unwrapped(file, size, here, declared, total)
@@ -187,18 +185,15 @@ def _trailing(file: IO[bytes], end: int, size: int, layout: str = "<4sI") -> int
 
 def _aiff(file: IO[bytes], size: int) -> Sizes | None:
     """Walk the chunks of an AIFF; its number of samples tells how many bytes they have."""
-    file.seek(12)
     per_second = 0
-    for _ in range(MOST_CHUNKS):
-        name = file.read(4)
-        (length,) = _read(file, ">I")
-        here = file.tell()
+    for name, chunk_length, here in chunks(file, ">"):
         if name == b"SSND":
+            length = chunk_length
             break
         if name == b"COMM":
+            file.seek(here)
             channels, _, bits = struct.unpack(">HIH", file.read(8))
             per_second = channels * ((bits + 7) // 8) * _extended(file.read(10))
-        file.seek(here + length + length % 2)
     else:
         return None
     start, declared = here + 8, None if _is_open(length) else length - 8

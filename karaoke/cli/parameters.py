@@ -53,7 +53,8 @@ Strict = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
-        *("-o", "--out"),
+        "-o",
+        "--out",
         metavar="DIR",
         help="Folder for the results; - writes one stem to standard output.",
         readable=False,
@@ -76,7 +77,8 @@ Stems = Annotated[
 Name = Annotated[
     str,
     typer.Option(
-        *("--name", "--filename"),
+        "--name",
+        "--filename",
         metavar="TEMPLATE",
         help="Names of the files, below DIR. {track} is the song's name, {stem} and {ext} those of"
         " the result; {parent} is the song's folder within the folder that you named, {folder} its"
@@ -142,7 +144,8 @@ FailFast = Annotated[
 Jobs = Annotated[
     int,
     typer.Option(
-        *("-j", "--jobs"),
+        "-j",
+        "--jobs",
         metavar="N",
         min=1,
         help="How many songs to work on side by side.",

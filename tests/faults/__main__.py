@@ -9,19 +9,11 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.faults import (  # noqa: F401 (they enter their cases)
-    commands,
-    filesystems,
-    inputs,
-    outputs,
-    processes,
-    sources,
-    tags,
-    training,
-)
-from tests.faults.bench import CASES, Tally, bench, small_model
+from tests.faults.bench import Tally, bench, small_model
+from tests.faults.cases import CASES
 from tests.faults.endless import peak_of_ten_hours
 from tests.faults.malformed import try_malformed
+from tests.faults.processes import kill_at_random
 
 
 def main() -> int:
@@ -52,7 +44,7 @@ def main() -> int:
         line += f"inputs altered {tally.altered}, lost {tally.lost}, tracebacks {tally.tracebacks}"
         if not options.quick and not options.words:
             with bench(model, tally) as there:
-                processes.kill_at_random(there, options.kills, seed=1)
+                kill_at_random(there, options.kills, seed=1)
             with bench(model, tally) as there:
                 malformed = try_malformed(there, options.malformed)
             short, long = peak_of_ten_hours(options.hours)

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
+from karaoke.audio.chunks import chunks
 from karaoke.audio.tagging.id3_writing import id3_tag, read_id3_bytes
 from karaoke.audio.tagging.model import LARGEST_TAG, Found, MalformedError, Tags
 
@@ -27,23 +28,6 @@ AIFF = {"NAME": "title", "AUTH": "artist", "ANNO": "comment", "(c) ": "copyright
 #: Bytes of a text in INFO; libsndfile, which reads it, gives up on more. ID3 has the whole.
 LONGEST_INFO = 2000
 EXTENSIBLE = 0xFFFE
-
-
-def chunks(file: IO[bytes], order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the names, sizes and positions of a file's chunks after its head."""
-    long_size = None
-    end = file.seek(0, 2)
-    position = 12
-    while position + 8 <= end:
-        file.seek(position)
-        head = file.read(8)
-        name, size = head[:4], struct.unpack(f"{order}I", head[4:])[0]
-        if name == b"ds64" and size >= 16:
-            long_size = struct.unpack("<Q", file.read(16)[8:])[0]
-        if name == b"data" and size == 0xFFFFFFFF and long_size is not None:
-            size = long_size
-        yield name, size, position + 8
-        position += 8 + size + size % 2
 
 
 def read_riff(file: IO[bytes], found: Found) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from karaoke.errors import DamagedModelError, ModelError
 from karaoke.fields import Within, check_fields, shown
 from karaoke.networks import NETWORKS
 
+#: Of weights, by their names.
+Shapes = Mapping[str, tuple[int, ...]]
 #: Version of the header; a reader refuses any other.
 FORMAT = 1
 #: The one metadata entry of the safetensors file; its value is the header as JSON.
@@ -156,6 +159,12 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def first_unlike(held: Shapes, described: Shapes) -> str:
+    """Name the first weight that is not in both with one shape, or nothing."""
+    names = sorted(held.keys() | described.keys())
+    return next((name for name in names if held.get(name) != described.get(name)), "")
+
+
 def check_weights(path: Path, header: Header) -> None:
     """Compare the tensors of a checkpoint with what its header describes, before either is made.
 
@@ -178,14 +187,13 @@ def check_weights(path: Path, header: Header) -> None:
         raise DamagedModelError(
             f'"{path}": weights of the type {", ".join(sorted(unknown))}', hint=RETRAIN
         )
-    for name in sorted(held.keys() | described.keys()):
+    if name := first_unlike(held, described):
         there, said = held.get(name, "nothing"), described.get(name, "nothing")
-        if there != said:
-            raise DamagedModelError(
-                f'"{path}": its header describes other weights than it holds:'
-                f" {name} should be {said}, but is {there}",
-                hint=RETRAIN,
-            )
+        raise DamagedModelError(
+            f'"{path}": its header describes other weights than it holds:'
+            f" {name} should be {said}, but is {there}",
+            hint=RETRAIN,
+        )
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:

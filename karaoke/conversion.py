@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.checkpoints import Header, build_network, first_unlike, save_checkpoint
 from karaoke.errors import ForeignModelError, NoInputError, UsageError
 from karaoke.pickles import read_arrays
 
@@ -279,9 +279,8 @@ def fit(header: Header, weights: Weights) -> nn.Module:
     network = build_network(header)
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    for name in sorted(wanted.keys() | given.keys()):
-        if wanted.get(name) != given.get(name):
-            shapes = f"is {given.get(name, 'missing')} and should be {wanted.get(name, 'absent')}"
-            raise ForeignModelError(f"the weights do not fit: {name} {shapes}", hint=OTHER)
+    if name := first_unlike(given, wanted):
+        shapes = f"is {given.get(name, 'missing')} and should be {wanted.get(name, 'absent')}"
+        raise ForeignModelError(f"the weights do not fit: {name} {shapes}", hint=OTHER)
     network.load_state_dict(weights, strict=True)
     return network.eval()

@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from karaoke.audio import AudioReader, read_tags, reading
+from karaoke.audio import AudioReader, reading
 from karaoke.audio.chunks import MOST_CHUNKS, chunks
 from karaoke.audio.facts import SourceFacts
 from karaoke.audio.sizes import read_sizes
@@ -137,4 +137,3 @@ def test_chunks_of_no_length_come_to_an_end(tmp_path: Path) -> None:
     os.truncate(path, 1 << 30)
     with path.open("rb") as file:
         assert len(list(chunks(file, "<"))) == MOST_CHUNKS
-    assert not read_tags(path)

@@ -17,6 +17,9 @@ from karaoke.spectral import Stft
 EPSILON = 1e-10
 #: Of the encoder.
 MOST_LEVELS = 10
+#: Bands below the treble that a mask for it is told, and features that it makes of all it is told.
+KNOWN_BANDS = 16
+TREBLE_FEATURES = 64
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class SpleeterUNetConfig:
     rivals
         Whether the accompaniment has a network of its own, and the mask is the ratio of both
         powers; without it, the vocals' sigmoid is the mask.
+    treble_bands
+        Bands above the heard bins, each of which gets a mask of its own (see :class:`Treble`); 0
+        for the mean of the frame's mask.
     """
 
     n_fft: FftLength = 4096
@@ -42,6 +48,7 @@ class SpleeterUNetConfig:
     heard_bins: Annotated[int, Within(1, 1 << 15)] = 1024
     widths: tuple[Width, ...] = (16, 32, 64, 128, 256, 512)
     rivals: bool = True
+    treble_bands: Annotated[int, Within(0, 256)] = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be halved.
@@ -56,6 +63,8 @@ class SpleeterUNetConfig:
             raise ModelError(f"{len(self.widths)} levels, of at most {MOST_LEVELS}")
         if self.heard_bins % 2 ** len(self.widths) or self.heard_bins > self.n_fft // 2:
             raise ModelError(f"heard_bins {self.heard_bins} do not suit transform and levels")
+        if self.treble_bands > self.n_fft // 2 + 1 - self.heard_bins:
+            raise ModelError(f"treble_bands {self.treble_bands} are more than there are bins")
 
 
 class HalvingConvolution(nn.Module):
@@ -126,6 +135,57 @@ class MagnitudeUNet(nn.Module):
         return mask
 
 
+class Treble(nn.Module):
+    """Continue a mask above the bins that it is known for.
+
+    The mask of a frame there is its mean, moved by what two convolutions over time make of the
+    mask and the magnitudes below and of the magnitudes above, band by band. It begins as the mean.
+
+    Parameters
+    ----------
+    channels
+        C, of the spectrogram.
+    bands
+        K, of the mask above.
+    """
+
+    def __init__(self, channels: int, bands: int) -> None:
+        super().__init__()
+        self.channels, self.bands = channels, bands
+        inputs = channels * (2 * KNOWN_BANDS + bands)
+        self.listen = nn.Conv1d(inputs, TREBLE_FEATURES, 5, padding=2)
+        self.move = nn.Conv1d(TREBLE_FEATURES, channels * bands, 5, padding=2)
+        nn.init.zeros_(self.move.weight)
+        nn.init.zeros_(self.move.bias)
+
+    def forward(self, mask: Tensor, magnitudes: Tensor) -> Tensor:
+        """Map a mask ``(B, C, T, heard)`` and magnitudes ``(B, C, T, F)`` to the mask above."""
+        heard = mask.shape[3]
+        below, above = magnitudes[..., :heard], magnitudes[..., heard:]
+        features = torch.cat(
+            [
+                in_bands(mask, KNOWN_BANDS),
+                (in_bands(below, KNOWN_BANDS) + EPSILON).log10(),
+                (in_bands(above, self.bands) + EPSILON).log10(),
+            ],
+            dim=3,
+        )  # (B, C, T, 2 KNOWN_BANDS + K)
+        rows = features.transpose(2, 3).flatten(1, 2)
+        moved = self.move(nn.functional.leaky_relu(self.listen(rows), 0.2))
+        moved = moved.unflatten(1, (self.channels, self.bands)).transpose(2, 3)  # (B, C, T, K)
+        shares = (mask.mean(dim=3, keepdim=True).logit(1e-4) + moved).sigmoid()
+        spread: Tensor = nn.functional.interpolate(
+            shares.flatten(0, 1), above.shape[3], mode="linear"
+        )
+        return spread.unflatten(0, shares.shape[:2])
+
+
+def in_bands(image: Tensor, bands: int) -> Tensor:
+    """Take means over bands of the last axis, as equal as can be: ``(..., F)`` to ``(..., K)``."""
+    pooled: Tensor = nn.functional.adaptive_avg_pool1d(image.flatten(0, 1), bands)
+    return pooled.unflatten(0, image.shape[:2])
+
+
 class SpleeterUNet(nn.Module):
     """Separate vocals by U-Nets over magnitudes, whose published weights heard 11 kHz.
 
@@ -157,12 +217,27 @@ class SpleeterUNet(nn.Module):
         self.grain = 2 ** len(config.widths)
         self.networks = nn.ModuleList(
             MagnitudeUNet(channels, config.widths) for _ in range(1 + config.rivals)
-        )
+        ).to(memory_format=torch.channels_last)  # a third faster on a CPU
+        self.treble = Treble(channels, config.treble_bands) if config.treble_bands else None
+
+    def adopt(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another one, which may have a rival, or no treble of its own.
+
+        Raises
+        ------
+        RuntimeError
+            They do not fit.
+        """
+        wanted = self.state_dict()
+        kept = {name: t for name, t in wanted.items() if name.startswith("treble.")}
+        ours = {n: t for n, t in weights.items() if n in wanted or not n.startswith("networks.1.")}
+        self.load_state_dict({**kept, **ours})
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, 1, C, F, T)``."""
         frames = spectrogram.shape[-1]
-        heard = spectrogram[:, :, : self.heard_bins].abs().transpose(2, 3)  # (B, C, T, F)
+        magnitudes = spectrogram.abs().transpose(2, 3)  # (B, C, T, F)
+        heard = magnitudes[..., : self.heard_bins]
         padded = nn.functional.pad(heard, (0, 0, 0, -frames % self.grain))
         estimates = [network(padded)[:, :, :frames] for network in self.networks]
         if len(estimates) == 1:
@@ -170,9 +245,12 @@ class SpleeterUNet(nn.Module):
         else:
             powers = [(estimate * heard).square() for estimate in estimates]
             mask = (powers[0] + EPSILON / 2) / (powers[0] + powers[1] + EPSILON)
-        above = spectrogram.shape[2] - self.heard_bins
-        mean = mask.mean(dim=3, keepdim=True).expand(-1, -1, -1, above)
-        return torch.cat([mask, mean], dim=3).transpose(2, 3)[:, None]
+        if self.treble is not None:
+            above = self.treble(mask, magnitudes)
+        else:
+            unheard = magnitudes.shape[3] - self.heard_bins
+            above = mask.mean(dim=3, keepdim=True).expand(-1, -1, -1, unheard)
+        return torch.cat([mask, above], dim=3).transpose(2, 3)[:, None]
 
     def apply_masks(self, masks: Tensor, spectrogram: Tensor, length: int) -> Tensor:
         """Mask a spectrogram ``(B, C, F, T)`` and transform it back: stems ``(B, S, C, N)``."""

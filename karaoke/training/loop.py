@@ -130,7 +130,12 @@ class Trainer:
             recordings, recipe.mixtures, seed=recipe.seed, length=LENGTH, stems=recipe.stems
         )
         self.objective = Objective(
-            self.network, recipe.loss, len(recipe.stems), Stft(*LOSS_STFT).to(device)
+            self.network,
+            recipe.loss,
+            len(recipe.stems),
+            Stft(*LOSS_STFT).to(device),
+            teacher=self._teacher(start_from) if recipe.hold else None,
+            hold=recipe.hold,
         )
         self.optimizer = OPTIMIZERS[recipe.optimizer](
             self.network, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -154,6 +159,23 @@ class Trainer:
         self.parallel: nn.Module = self.objective
         if distributed.is_initialized():
             self.parallel = DistributedDataParallel(self.objective)
+
+    def _teacher(self, start_from: Path | None) -> nn.Module:
+        """Give the network as it was before it was trained.
+
+        Raises
+        ------
+        UsageError
+            It was not there before.
+        """
+        if start_from is None:
+            raise UsageError(
+                "hold: no weights to be held to",
+                hint="Add --start-from, also when the run goes on.",
+            )
+        teacher = build_network(self.header).to(self.device)
+        adopt_weights(teacher, start_from)
+        return teacher.eval().requires_grad_(False)
 
     def _calibrate(self) -> None:
         """Let the network see the statistics of its input, if it asks for them."""
@@ -227,6 +249,10 @@ class Trainer:
         self.network.train()
         if self.recipe.freeze_encoder:
             require_encoder(self.network).eval()  # holds the statistics of its norms, too
+        if self.recipe.freeze_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.progress)
         self.optimizer.zero_grad()

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from karaoke.errors import UsageError
 from karaoke.spectral import Stft
 from karaoke.training.masks import MASK_LOSSES, require_masks
 from karaoke.training.precision import autocast
@@ -53,6 +54,16 @@ def error_norm(pair: Pair) -> Tensor:
     return (error + 1e-8).sqrt().mean()
 
 
+def error_decibels(pair: Pair) -> Tensor:
+    """Level of the error of each mixture in tens of decibels, averaged over the batch.
+
+    Every mixture counts alike, as in a mean of signal-to-distortion ratios, be it easy or hard.
+    """
+    error = (pair.estimate - pair.target).square().flatten(1).mean(dim=1)
+    # Mixtures have a mean square of 0.01; what is 30 dB below is hardly heard, and enough.
+    return (error + 1e-5).log10().mean()
+
+
 def waveform_l1(pair: Pair) -> Tensor:
     """Mean absolute error of the samples."""
     return (pair.estimate - pair.target).abs().mean()
@@ -82,6 +93,7 @@ LOSSES: dict[str, Callable[[Pair], Tensor]] = {
     loss.__name__: loss
     for loss in (
         error_norm,
+        error_decibels,
         waveform_l1,
         spectrogram_l1,
         multi_resolution_l1,
@@ -113,13 +125,31 @@ class Objective(nn.Module):
         Number of the network's outputs, which are the first parts.
     stft
         Transform of the losses of waveforms; those of masks use the network's own.
+    teacher, hold
+        A network whose estimates count as targets too, and how much; it does not learn.
+
+    Raises
+    ------
+    UsageError
+        There is a teacher, and the losses are those of masks.
     """
 
     def __init__(
-        self, network: nn.Module, weights: Mapping[str, float], stems: int, stft: Stft
+        self,
+        network: nn.Module,
+        weights: Mapping[str, float],
+        stems: int,
+        stft: Stft,
+        *,
+        teacher: nn.Module | None = None,
+        hold: float = 0.0,
     ) -> None:
         super().__init__()
         self.network, self.weights, self.stems, self.stft = network, weights, stems, stft
+        # In a list it is no part of this module, and so is neither trained, saved nor exchanged.
+        self.teachers, self.hold = [teacher] if teacher is not None else [], hold
+        if self.teachers and not self.weights.keys() <= LOSSES.keys():
+            raise UsageError("hold needs losses of waveforms, not of masks")
 
     def forward(self, parts: Tensor) -> Tensor:
         """Compute the loss for mixtures of parts ``(B, parts, C, N)``."""
@@ -130,7 +160,13 @@ class Objective(nn.Module):
                 estimates = self.network(mixture)
             # A stem of a mixture counts as a mixture does.
             estimates, targets = estimates.float().flatten(0, 1), targets.flatten(0, 1)
-            return weighted_loss(self.weights, Pair(estimates, targets, self.stft))
+            loss = weighted_loss(self.weights, Pair(estimates, targets, self.stft))
+            for teacher in self.teachers:
+                with torch.no_grad(), precision:
+                    taught = teacher(mixture).float().flatten(0, 1)
+                held = weighted_loss(self.weights, Pair(estimates, taught, self.stft))
+                loss = loss + self.hold * held
+            return loss
         network = require_masks(self.network)
         spectra = network.stft(torch.cat([mixture[:, None], targets], dim=1))
         with precision:

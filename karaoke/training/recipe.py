@@ -70,6 +70,11 @@ class Recipe:
         Of the segments that the finished model cuts songs into.
     freeze_encoder
         Hold what the network's encoder begins with.
+    freeze_norms
+        Hold the statistics that its batch norms begin with.
+    hold
+        How much what the network gave before it was trained counts as a target, beside the true
+        one; it needs weights to begin with.
     without_licences
         Leave out recordings whose licence contains one of these.
     seed
@@ -105,6 +110,8 @@ class Recipe:
     segment_seconds: Annotated[float, Within(0.1, 60)] = 10.0
     overlap: Annotated[float, Within(0, 0.95)] = 0.25
     freeze_encoder: bool = False
+    freeze_norms: bool = False
+    hold: Annotated[float, Within(0, 1e6)] = 0.0
     without_licences: tuple[str, ...] = ()
     seed: Annotated[int, Within(0, (1 << 63) - 1)] = 1
 

@@ -38,7 +38,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "batch": {"errors", "audio", "manifest", "planning", "separation", "splitting"},
     "metrics": set(),
-    "training": {"errors", "audio", "fields", "spectral", "networks", "checkpoints", "metrics"},
+    "training": {
+        *("errors", "audio", "fields", "spectral", "networks", "checkpoints", "metrics"),
+        "separation",
+    },
     "bsseval": set(),
     "baselines": set(),
     "evaluation": {

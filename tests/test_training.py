@@ -111,11 +111,23 @@ def test_losses_share_two_transforms() -> None:
 def test_learning_rate_warms_up_and_falls() -> None:
     recipe = Recipe(time_budget=100.0, learning_rate=1.0)
     progress = [recipe.progress(0, seconds) for seconds in (0, 2, 10, 50, 100, 200)]
-    rates = [recipe.learning_rate_at(share) for share in progress]
+    rates = [recipe.learning_rate_at(0, share) for share in progress]
     assert rates[0] < 0.1 < rates[1] < rates[2]
     assert rates[2] > rates[3] > rates[4] == pytest.approx(0.01)
     assert rates[5] == rates[4]
     assert Recipe(steps=10, time_budget=100.0).progress(5, 20.0) == 0.5
+
+
+def test_a_constant_rate_falls_at_the_end_alone() -> None:
+    recipe = Recipe(
+        steps=1000, time_budget=0.0, learning_rate=1.0, schedule="constant", decay_steps=100
+    )
+    rates = [
+        recipe.learning_rate_at(step, recipe.progress(step, 0.0))
+        for step in (0, 100, 500, 900, 925, 975, 999)
+    ]
+    assert rates[0] < 0.1 and rates[1:4] == [1.0] * 3
+    assert rates[4] == pytest.approx(0.5) and 0 < rates[6] < rates[5] < rates[4]
 
 
 def test_recipes_are_read_and_changed(tmp_path: Path) -> None:
@@ -164,7 +176,10 @@ def test_the_recipes_of_the_repository_can_be_read() -> None:
                 "weight_decay": (-1, "nan"),
                 "clip_norm": (0, -1, "nan", "inf"),
                 "warm_up": (-0.1, 1.5, "nan"),
-                "ema_decay": (-0.1, 1, "nan"),
+                "ema_decays": ("[-0.1]", "[0.9, 1]", "[nan]", 0.9),
+                "decay_steps": (-1, 1.5),
+                "hold": (-1, "nan"),
+                "freeze_norms": (1,),
                 "validate_every": (0, -5),
                 "log_every": (0, -5),
                 "patience": (-1, 2.5),
@@ -192,6 +207,9 @@ def test_the_recipes_of_the_repository_can_be_read() -> None:
             for value in values
         ),
         ("loss={error_norm=0}", "no loss has a weight"),
+        ("ema_decays=[]", "names no average"),
+        ("decay_steps=9", "more than the steps"),
+        ("schedule=moon", "schedule must be"),
         ("config={features=16000,hidden=16000,layers=64}", "weights, of at most"),
         ("config.band_edges_hz=[0.0, 100.0]", "bands must reach"),
         ("freeze_encoder=true", "has no encoder"),
@@ -407,6 +425,87 @@ def test_a_run_starts_from_a_checkpoint(
         torch.testing.assert_close(weight, first.average.state_dict()[name], atol=0, rtol=0)
 
 
+def test_a_network_is_held_to_what_it_knew(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    first = Trainer(recipe, recordings, tmp_path / "first")
+    train(first, 3)
+    first.report()
+    start = tmp_path / "first" / "last.safetensors"
+    mixture = 0.1 * torch.randn(1, 2, 20_000)
+
+    def distance(hold: float) -> float:
+        held = replace(recipe, hold=hold, learning_rate=3e-3, warm_up=0.0)
+        trainer = Trainer(held, recordings, tmp_path / f"{hold}", start_from=start)
+        before = trainer.network.eval()(mixture).detach()
+        train(trainer, 8)
+        assert all(name.startswith("network.") for name in trainer.objective.state_dict())
+        return float((trainer.network.eval()(mixture).detach() - before).norm())
+
+    free, held = distance(0.0), distance(30.0)
+    assert 0 < held < 0.7 * free
+    with pytest.raises(UsageError, match="start-from"):
+        Trainer(replace(recipe, hold=1.0), recordings, tmp_path / "none")
+
+
+def test_a_run_branches_off_and_goes_on(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    recipe = replace(recipe, steps=1000, schedule="constant", decay_steps=4, warm_up=0.0)
+    trunk = Trainer(recipe, recordings, tmp_path / "trunk")
+    train(trunk, 3)
+    trunk.save()
+    before = (tmp_path / "trunk" / "last.pt").read_bytes()
+    branch = Trainer(recipe, recordings, tmp_path / "b", branch_from=tmp_path / "trunk")
+    for one, other in zip(
+        branch.network.state_dict().values(), trunk.network.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+    assert branch.run(workers=0) and branch.state.step == 7
+    assert branch.optimizer.param_groups[0]["lr"] < 0.2 * recipe.learning_rate
+    assert (tmp_path / "trunk" / "last.pt").read_bytes() == before
+    train(trunk, 1)
+    assert trunk.optimizer.param_groups[0]["lr"] == recipe.learning_rate
+    # Called again when the trunk has gone on, it still ends where it ends.
+    trunk.save()
+    again = Trainer(recipe, recordings, tmp_path / "b", branch_from=tmp_path / "trunk")
+    assert again.run(workers=0) and again.state.step == 7
+    with pytest.raises(UsageError, match="no run"):
+        Trainer(recipe, recordings, tmp_path / "c", branch_from=tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="would not fall"):
+        Trainer(
+            replace(recipe, schedule="cosine"),
+            recordings,
+            tmp_path / "c",
+            branch_from=tmp_path / "trunk",
+        )
+
+
+def test_averages_at_two_horizons(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    recipe = replace(recipe, ema_decays=(0.0, 0.5))
+    trainer = Trainer(recipe, recordings, tmp_path)
+    first = [w.detach().clone() for w in trainer.network.parameters()]
+    train(trainer, 1)
+    last, slow = trainer.averages.networks
+    rows = zip(
+        first,
+        trainer.network.parameters(),
+        last.parameters(),
+        slow.parameters(),
+        strict=True,
+    )
+    for before, now, none, half in rows:
+        torch.testing.assert_close(none, now)
+        # A young average follows quickly: 1/21 is left after the first step.
+        torch.testing.assert_close(half, before + (now - before) * 20 / 21)
+    trainer.save()
+    again = Trainer(recipe, recordings, tmp_path)
+    for one, other in zip(again.averages.networks[1].parameters(), slow.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+
+
 def test_a_deeper_network_begins_as_the_shallower_one(
     recipe: Recipe, recordings: list[Recording], tmp_path: Path
 ) -> None:
@@ -534,7 +633,7 @@ def test_patience_ends_a_run_that_gets_no_better(
     recipe: Recipe, recordings: list[Recording], tmp_path: Path
 ) -> None:
     # At a learning rate of nothing, no validation beats the first.
-    patient = replace(recipe, learning_rate=0.0, weight_decay=0.0, ema_decay=0.0, patience=2)
+    patient = replace(recipe, learning_rate=0.0, weight_decay=0.0, ema_decays=(0.0,), patience=2)
     trainer = Trainer(patient, recordings, tmp_path)
     assert trainer.run(workers=0)
     assert trainer.state.step == 3 * recipe.validate_every

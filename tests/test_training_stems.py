@@ -53,7 +53,7 @@ def recipe_of(name: str) -> Recipe:
         time_budget=0.0,
         steps=1_000_000,
         warm_up=0.0,
-        ema_decay=0.9,
+        ema_decays=(0.9,),
         batch_size=2,
     )
 

@@ -45,6 +45,10 @@ InitEncoder = Annotated[
     Path | None, typer.Option(metavar="CHECKPOINT", help="Take the encoder of another network.")
 ]
 FreezeEncoder = Annotated[bool, typer.Option("--freeze-encoder", help="Hold the encoder as it is.")]
+BranchFrom = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Go on from another run, whose rate then falls to zero."),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -73,6 +77,7 @@ def train(
     start_from: StartFrom = None,
     init_encoder: InitEncoder = None,
     freeze_encoder: FreezeEncoder = False,
+    branch_from: BranchFrom = None,
     cache: Cache = None,
     device: Device = "auto",
     workers: Workers = None,
@@ -102,9 +107,13 @@ def train(
     chosen = read_recipe(recipe, [*(settings or ()), *budget, *freeze])
     chosen_device, reason = choose_device(device)
     options = Options(
-        *(corpora, run, cache or run / "cache", str(chosen_device)),
+        corpora=corpora,
+        run=run,
+        cache=cache or run / "cache",
+        device=str(chosen_device),
         start_from=start_from,
         init_encoder=init_encoder,
+        branch_from=branch_from,
         workers=workers,
         stop_after=stop_after,
         warn=lambda problem: console.print(f"warning: {problem}", markup=False),

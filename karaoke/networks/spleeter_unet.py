@@ -155,8 +155,8 @@ class Treble(nn.Module):
         inputs = channels * (2 * KNOWN_BANDS + bands)
         self.listen = nn.Conv1d(inputs, TREBLE_FEATURES, 5, padding=2)
         self.move = nn.Conv1d(TREBLE_FEATURES, channels * bands, 5, padding=2)
-        nn.init.zeros_(self.move.weight)
-        nn.init.zeros_(self.move.bias)
+        for weight in self.move.parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, mask: Tensor, magnitudes: Tensor) -> Tensor:
         """Map a mask ``(B, C, T, heard)`` and magnitudes ``(B, C, T, F)`` to the mask above."""
@@ -172,18 +172,18 @@ class Treble(nn.Module):
         )  # (B, C, T, 2 KNOWN_BANDS + K)
         rows = features.transpose(2, 3).flatten(1, 2)
         moved = self.move(nn.functional.leaky_relu(self.listen(rows), 0.2))
-        moved = moved.unflatten(1, (self.channels, self.bands)).transpose(2, 3)  # (B, C, T, K)
+        moved = moved.view(len(mask), self.channels, self.bands, -1).transpose(2, 3)  # (B, C, T, K)
         shares = (mask.mean(dim=3, keepdim=True).logit(1e-4) + moved).sigmoid()
         spread: Tensor = nn.functional.interpolate(
             shares.flatten(0, 1), above.shape[3], mode="linear"
         )
-        return spread.unflatten(0, shares.shape[:2])
+        return spread.view(*shares.shape[:3], -1)
 
 
 def in_bands(image: Tensor, bands: int) -> Tensor:
     """Take means over bands of the last axis, as equal as can be: ``(..., F)`` to ``(..., K)``."""
     pooled: Tensor = nn.functional.adaptive_avg_pool1d(image.flatten(0, 1), bands)
-    return pooled.unflatten(0, image.shape[:2])
+    return pooled.view(*image.shape[:3], bands)
 
 
 class SpleeterUNet(nn.Module):
@@ -217,7 +217,9 @@ class SpleeterUNet(nn.Module):
         self.grain = 2 ** len(config.widths)
         self.networks = nn.ModuleList(
             MagnitudeUNet(channels, config.widths) for _ in range(1 + config.rivals)
-        ).to(memory_format=torch.channels_last)  # a third faster on a CPU
+        )
+        for network in self.networks:  # a third faster on a CPU
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.treble = Treble(channels, config.treble_bands) if config.treble_bands else None
 
     def adopt(self, weights: dict[str, Tensor]) -> None:

@@ -201,7 +201,9 @@ if __name__ == "__main__":
     parser.add_argument("root", type=Path, metavar="FOLDER")
     parser.add_argument("--model", action="append", required=True, metavar="NAME[=WEIGHT]")
     arguments = parser.parse_args()
-    named = [model.rpartition("=") if "=" in model else (model, "", "1") for model in arguments.model]
+    named = [
+        model.rpartition("=") if "=" in model else (model, "", "1") for model in arguments.model
+    ]
     try:
         total, good = write_corpus(
             arguments.corpus,

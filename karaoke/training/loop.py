@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import math
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,15 @@ from torch.utils.data import DataLoader, Subset
 from karaoke.checkpoints import build_network, save_checkpoint
 from karaoke.errors import UsageError
 from karaoke.spectral import Stft
+from karaoke.training.averages import Averages
 from karaoke.training.corpus import Recording
 from karaoke.training.data import MixtureDataset
 from karaoke.training.losses import Objective
 from karaoke.training.masks import require_masks
 from karaoke.training.optimizers import OPTIMIZERS
 from karaoke.training.recipe import Recipe, header_of
-from karaoke.training.states import diverged, no_state, read_state, write_state, writing
+from karaoke.training.signals import finishing_steps, prepare_worker
+from karaoke.training.states import State, diverged, no_state, read_state, write_state, writing
 from karaoke.training.summary import summarise
 from karaoke.training.transfer import adopt_encoder, adopt_weights, require_encoder
 from karaoke.training.validation import SCORED, Figures, rank_and_world, validate
@@ -38,22 +38,6 @@ LOSS_STFT = (2048, 512)
 LENGTH = 1_000_000_000
 #: Mixtures per step where the recipe does not say: a GPU is fast at many rows.
 BATCH_SIZES = {"cpu": 12, "mps": 24, "cuda": 96}
-
-
-@dataclass
-class State:
-    """What a run has to remember from one step to the next, besides the weights.
-
-    ``loss`` and ``counted`` are the sum of the losses since the last line of the log, and their
-    number; ``best`` is the best validation score and ``stale`` counts the validations since.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -math.inf
-    stale: int = 0
-    loss: float = 0.0
-    counted: int = 0
 
 
 class Listener:
@@ -91,6 +75,8 @@ class Trainer:
         To tell how it goes; of the first process only.
     init_encoder
         A checkpoint, perhaps of another network, whose encoder a new run begins with.
+    branch_from
+        The folder of a run whose state a new one goes on from, for ``decay_steps`` steps.
 
     Raises
     ------
@@ -111,6 +97,7 @@ class Trainer:
         start_from: Path | None = None,
         listeners: Sequence[Listener] = (),
         init_encoder: Path | None = None,
+        branch_from: Path | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         if recipe.batch_size == 0:
@@ -146,8 +133,19 @@ class Trainer:
         self.stop_signal = 0
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "last.pt").exists():
-            self._resume()
+        self._begin(start_from, init_encoder, branch_from)
+        self.parallel: nn.Module = self.objective
+        if distributed.is_initialized():
+            self.parallel = DistributedDataParallel(self.objective)
+
+    def _begin(
+        self, start_from: Path | None, init_encoder: Path | None, branch_from: Path | None
+    ) -> None:
+        """Go on with this run or another one, or begin with the weights that are given."""
+        if (self.folder / "last.pt").exists():
+            self._resume(self.folder)
+        elif branch_from is not None:
+            self._branch(branch_from)
         else:
             if start_from is None:
                 self._calibrate()
@@ -155,19 +153,13 @@ class Trainer:
                 adopt_weights(self.network, start_from)
             if init_encoder is not None:
                 adopt_encoder(self.network, init_encoder)
-            self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.parallel: nn.Module = self.objective
-        if distributed.is_initialized():
-            self.parallel = DistributedDataParallel(self.objective)
+            self.averages = Averages(self.network, self.recipe.ema_decays)
+        if self.state.branched:
+            end = self.state.branched + self.recipe.decay_steps
+            self.recipe = replace(self.recipe, steps=end, time_budget=0.0)
 
     def _teacher(self, start_from: Path | None) -> nn.Module:
-        """Give the network as it was before it was trained.
-
-        Raises
-        ------
-        UsageError
-            It was not there before.
-        """
+        """Give the network as it was before it was trained, or raise UsageError."""
         if start_from is None:
             raise UsageError(
                 "hold: no weights to be held to",
@@ -185,20 +177,33 @@ class Trainer:
             items = torch.stack([self.data[self.data.length + i] for i in range(64)])
             calibrate(items.sum(dim=1).to(self.device))
 
-    def _resume(self) -> None:
-        """Go on from ``last.pt``."""
-        path = self.folder / "last.pt"
+    def _branch(self, run: Path) -> None:
+        """Go on from where another run is, which does not notice; or raise UsageError."""
+        if not (run / "last.pt").exists():
+            raise UsageError(f'--branch-from "{run}": no run that was saved')
+        if self.recipe.schedule != "constant" or not self.recipe.decay_steps:
+            raise UsageError(
+                "--branch-from: the learning rate would not fall",
+                hint='Set schedule="constant" and decay_steps.',
+            )
+        self._resume(run)
+        self.state = replace(self.state, best=-math.inf, stale=0, branched=self.state.step)
+        self.saved_step = None
+
+    def _resume(self, run: Path) -> None:
+        """Go on from the ``last.pt`` of a run."""
+        path = run / "last.pt"
         saved = read_state(path)
         known = (saved["header"], saved.get("optimizer_name", self.recipe.optimizer))
         if known != (asdict(self.header), self.recipe.optimizer):
             raise UsageError(
-                f'"{self.folder}": a run of another network or optimizer',
+                f'"{run}": a run of another network or optimizer',
                 hint="Go on with its own recipe, or take another folder.",
             )
         try:
             self.network.load_state_dict(saved["network"])
-            self.average = copy.deepcopy(self.network).requires_grad_(False)
-            self.average.load_state_dict(saved["average"])
+            self.averages = Averages(self.network, self.recipe.ema_decays)
+            self.averages.load_state_dict(saved["averages"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.state = State(**saved["state"])
             torch.set_rng_state(saved["random"])
@@ -212,7 +217,7 @@ class Trainer:
         """Write what :meth:`_resume` reads, replacing the old file at once."""
         saved = {
             "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
+            "averages": self.averages.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "optimizer_name": self.recipe.optimizer,
             "state": asdict(self.state),
@@ -224,6 +229,11 @@ class Trainer:
         }
         write_state(self.folder / "last.pt", saved)
         self.saved_step = self.state.step
+
+    @property
+    def average(self) -> nn.Module:
+        """The average over the shortest horizon."""
+        return self.averages.networks[0]
 
     @property
     def progress(self) -> float:
@@ -254,7 +264,7 @@ class Trainer:
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(self.progress)
+            group["lr"] = self.recipe.learning_rate_at(self.state.step, self.progress)
         self.optimizer.zero_grad()
         passes = stems.chunk(self.recipe.accumulate)
         total = 0.0
@@ -270,18 +280,7 @@ class Trainer:
             raise diverged(self.folder, self.state.step + 1, total, float(norm), self.saved_step)
         self.optimizer.step()
         self.state.step += 1
-        # Early averages follow quickly: the first weights are not worth remembering.
-        decay = min(self.recipe.ema_decay, self.state.step / (self.state.step + 20))
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.network.parameters()), 1 - decay
-            )
-            # The statistics of norms belong to the weights that they come from.
-            for averaged, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
-                if averaged.is_floating_point():
-                    averaged.lerp_(now, 1 - decay)
-                else:
-                    averaged.copy_(now)
+        self.averages.update(self.network, self.state.step)
         return total
 
     def _without_exchange(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
@@ -307,7 +306,7 @@ class Trainer:
         """
         clock = time.process_time if self.recipe.clock == "cpu" else time.perf_counter
         began = time.perf_counter()
-        with self._listening_for_signals():
+        with finishing_steps(self._remember):
             if self._is_over():
                 return True
             before = clock()
@@ -345,20 +344,9 @@ class Trainer:
         patience = self.recipe.patience
         return self.progress >= 1 or (patience > 0 and self.state.stale >= patience)
 
-    @contextlib.contextmanager
-    def _listening_for_signals(self) -> Iterator[None]:
-        """Finish the step and save before obeying the first SIGINT or SIGTERM."""
-
-        def remember(number: int, _frame: object) -> None:
-            self.stop_signal = number
-
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, remember) for number in numbers]
-        try:
-            yield
-        finally:
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
+    def _remember(self, number: int) -> None:
+        """Hear of a signal."""
+        self.stop_signal = number
 
     def _agreed(self, seconds: float, stop: bool) -> tuple[float, bool]:
         """Take the first process' clock and will as everybody's: all stop at the same step."""
@@ -408,9 +396,3 @@ class Trainer:
         self.save()
         for listener in self.listeners:
             listener.on_validation(self, figures)
-
-
-def prepare_worker(_number: int) -> None:
-    """Make one thread of a worker process, and leave Ctrl-C to the trainer."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -25,6 +25,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+#: How the learning rate goes, after the warm-up.
+SCHEDULES = ("cosine", "constant")
 #: Beyond is no network for songs, but a slip of the hand.
 MOST_WEIGHTS = 1_000_000_000
 
@@ -60,8 +62,13 @@ class Recipe:
         Of the optimizer, at its peak, and of the gradient.
     warm_up
         Share of the run until the rate is at its peak.
-    ema_decay
-        Of the averaged weights, which are the ones that are validated and shipped. Zero: none.
+    schedule, decay_steps
+        ``cosine``: the rate falls over the whole run; ``constant``: it stays at its peak, but for
+        the last so many steps, in which it falls to zero. A run that has no end in sight stays at
+        a constant rate, and short ones that branch off it decay.
+    ema_decays
+        Of the averaged weights, one or more, which are the ones that are validated and shipped.
+        Zero: none.
     validate_every, log_every
         In steps.
     patience
@@ -103,7 +110,9 @@ class Recipe:
     weight_decay: Annotated[float, Within(0, 10)] = 1e-2
     clip_norm: Annotated[float, Within(0, 1e6, open_low=True)] = 1.0
     warm_up: Annotated[float, SHARE] = 0.03
-    ema_decay: Annotated[float, Within(0, 1, open_high=True)] = 0.998
+    schedule: str = "cosine"
+    decay_steps: Annotated[int, Within(0, 100_000_000)] = 0
+    ema_decays: tuple[Annotated[float, Within(0, 1, open_high=True)], ...] = (0.998,)
     validate_every: Annotated[int, Within(1, 1_000_000_000)] = 200
     log_every: Annotated[int, Within(1, 1_000_000_000)] = 10
     patience: Annotated[int, Within(0, 1_000_000)] = 0
@@ -124,9 +133,22 @@ class Recipe:
             shares.append(seconds / self.time_budget)
         return min(1.0, max(shares))
 
-    def learning_rate_at(self, progress: float) -> float:
-        """Warm up, then fall along a cosine to 1 % of the peak."""
+    def learning_rate_at(self, step: int, progress: float) -> float:
+        """Give the rate of a step, counted from 0, with so much of the run behind it, in [0, 1].
+
+        After the warm-up it falls along a cosine to 1 % of the peak; or it stays, and falls over
+        the last ``decay_steps`` as one minus the root of how many of them are done.
+
+        References
+        ----------
+        A. Hägele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
+        Durations", 2024 (arXiv 2405.18392).
+        """
         warm = min(1.0, (progress + 1e-3) / self.warm_up) if self.warm_up else 1.0
+        if self.schedule == "constant":
+            left = self.steps - step
+            done = 1 - left / self.decay_steps if left < self.decay_steps else 0.0
+            return self.learning_rate * warm * (1 - math.sqrt(done))
         return self.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
@@ -219,9 +241,14 @@ def check(recipe: Recipe) -> None:
         ("architecture", recipe.architecture, list(NETWORKS)),
         ("optimizer", recipe.optimizer, list(OPTIMIZERS)),
         ("clock", recipe.clock, ["wall", "cpu"]),
+        ("schedule", recipe.schedule, list(SCHEDULES)),
     ):
         if chosen not in known_names:
             raise UsageError(f"recipe: {name} must be {' or '.join(known_names)}, not {chosen}")
+    if recipe.decay_steps > recipe.steps:
+        raise UsageError("recipe: decay_steps are more than the steps of the run")
+    if not recipe.ema_decays:
+        raise UsageError("recipe: ema_decays names no average; write [0.0] for the last weights")
     if not recipe.steps and not recipe.time_budget:
         raise UsageError("recipe: neither steps nor time_budget says when the run ends")
     if not any(recipe.loss.values()):

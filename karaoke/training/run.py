@@ -40,6 +40,8 @@ class Options:
         A checkpoint to begin with.
     init_encoder
         A checkpoint to take the encoder of.
+    branch_from
+        Folder of a run to go on from at a falling rate.
     workers
         Processes that make mixtures, per training process; None for what suits the device.
     stop_after
@@ -54,6 +56,7 @@ class Options:
     device: str
     start_from: Path | None = None
     init_encoder: Path | None = None
+    branch_from: Path | None = None
     workers: int | None = None
     stop_after: float = math.inf
     warn: Callable[[str], None] = warnings.warn
@@ -128,9 +131,14 @@ def train(
         if rank == 0 and not alone:
             distributed.barrier()
         trainer = Trainer(
-            *(recipe, recordings, options.run, options.device, options.start_from),
-            listeners() if rank == 0 else (),
-            options.init_encoder,
+            recipe,
+            recordings,
+            options.run,
+            options.device,
+            options.start_from,
+            listeners=listeners() if rank == 0 else (),
+            init_encoder=options.init_encoder,
+            branch_from=options.branch_from,
         )
         return trainer, trainer.run(workers, options.stop_after)
     finally:

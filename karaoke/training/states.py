@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,25 @@ import torch
 from karaoke.errors import DamagedModelError, DivergedError, PermissionDeniedError, WriteError
 
 #: What a state has at least.
-ENTRIES = {"header", "network", "average", "optimizer", "state", "random"}
+ENTRIES = {"header", "network", "averages", "optimizer", "state", "random"}
+
+
+@dataclass
+class State:
+    """What a run has to remember from one step to the next, besides the weights.
+
+    ``loss`` and ``counted`` are the sum of the losses since the last line of the log, and their
+    number; ``best`` is the best validation score and ``stale`` counts the validations since;
+    ``branched`` is the step at which it left another run, 0 if it did not.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+    stale: int = 0
+    loss: float = 0.0
+    counted: int = 0
+    branched: int = 0
 
 
 def no_state(path: Path, reason: str) -> DamagedModelError:

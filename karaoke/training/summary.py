@@ -15,7 +15,7 @@ from karaoke.training.recipe import Recipe
 from karaoke.training.validation import Figures, rank_and_world
 
 if TYPE_CHECKING:
-    from karaoke.training.loop import State
+    from karaoke.training.states import State
 
 
 def commit() -> str | None:

@@ -14,7 +14,7 @@ from karaoke.errors import ModelError
 from karaoke.evaluation.methods import model_method
 from karaoke.networks.band_split_ensemble import BandSplitEnsembleConfig
 from karaoke.separation import QUALITIES, load_model
-from karaoke.training.combine import combine, halve, take_out
+from karaoke.training.combine import combine, halve, interpolate, take_out
 from tests.launching import run_karaoke
 
 
@@ -132,3 +132,22 @@ def test_a_network_in_half_precision(tiny_model: Path, tmp_path: Path) -> None:
     assert half[1] == whole[1]
     for weight, rounded in zip(whole[0].parameters(), half[0].parameters(), strict=True):
         torch.testing.assert_close(weight, rounded, rtol=1e-3, atol=1e-6)
+
+
+def test_weights_between_two_states_of_a_network(members: list[Path], tmp_path: Path) -> None:
+    out, after = tmp_path / "between.safetensors", tmp_path / "after.safetensors"
+    network, header = load_checkpoint(members[0])
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight += 0.1
+    save_checkpoint(after, network, header)
+    for share in (0.0, 0.25, 1.0):
+        interpolate(members[0], after, out, share)
+        found = load_checkpoint(out)[0].state_dict()
+        for name, weight in found.items():
+            expected = torch.lerp(before[name], network.state_dict()[name], share)
+            torch.testing.assert_close(weight, expected)
+    combine(members, tmp_path / "ensemble.safetensors")
+    with pytest.raises(ModelError, match="two states"):
+        interpolate(members[0], tmp_path / "ensemble.safetensors", out, 0.5)

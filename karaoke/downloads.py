@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from karaoke.catalogue import Download, is_offline
+from karaoke.catalogue import Download, Wheel, is_offline
 from karaoke.errors import (
     ChecksumError,
     KaraokeError,
@@ -86,7 +86,7 @@ def fetch(file: Download, target: Path, *, progress: Progress | None = None) -> 
     )
 
 
-def matches(file: Download, path: Path) -> bool:
+def matches(file: Download | Wheel, path: Path) -> bool:
     """Compare a file's size and SHA-256 with what was published of them."""
     if file.size_bytes not in (None, path.stat().st_size):
         return False

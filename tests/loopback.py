@@ -66,17 +66,23 @@ class Answer(BaseHTTPRequestHandler):
             kind = "text/html; charset=utf-8" if fault == "page" else "application/octet-stream"
             self.reply(200, {"Content-Type": kind, "Content-Length": len(PAGE)}, PAGE)
             return
+        if self.path not in server.files:
+            self.send_error(404)
+            return
         content = server.files[self.path]
         found = re.fullmatch(r"bytes=(\d+)-", wanted)
         start = int(found[1]) if found and fault != "no ranges" else 0
         if start >= len(content):
             self.send_error(416)
             return
-        body, headers = content[start:], {}
+        body = content[start:]
+        headers: dict[str, Any] = {}
         if start:
             shift = 7 if fault == "wrong range" else 0
             headers["Content-Range"] = f"bytes {start + shift}-{len(content) - 1}/{len(content)}"
         headers["Content-Length"] = len(body)
+        if self.path.endswith("/"):
+            headers["Content-Type"] = "text/html; charset=utf-8"
         if fault == "corrupt":
             body = body[:-1] + bytes([body[-1] ^ 1])
         elif fault == "truncated":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -46,3 +49,26 @@ def write_open_unmix(path: Path, **shape: int) -> Path:
     """Write them as torch did in 2019."""
     torch.save(open_unmix_weights(**shape), path, _use_new_zipfile_serialization=False)
     return path
+
+
+def spleeter_arrays(network: nn.Module) -> dict[str, NDArray[Any]]:
+    """Name the weights of one network of Spleeter as its port to PyTorch does."""
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        place, *rest = name.split(".")
+        kind = rest[-1]
+        if kind == "num_batches_tracked":
+            continue
+        level = int(rest[0]) + 1 if place != "mask" else 7
+        if place == "mask":
+            theirs = "up7.0"
+        elif place == "halving":
+            theirs = f"down{level}_conv.1"
+        elif place == "norms":
+            theirs = f"down{level}_act.0"
+        else:
+            theirs = f"up{level}.{0 if rest[1] == 'convolution' else 3}"
+        arrays[f"{theirs}.{kind}"] = tensor.numpy()
+    # A norm that is published but never used.
+    arrays |= {f"down6_act.0.{kind}": np.ones(512, np.float32) for kind in ("weight", "bias")}
+    return arrays

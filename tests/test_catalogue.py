@@ -35,15 +35,17 @@ def test_models_are_found_by_name_and_path(tiny_model: Path) -> None:
 
 def test_entries_say_what_to_fetch_and_what_is_allowed() -> None:
     known = catalogue()
-    assert known.keys() >= {DEFAULT_MODEL, "umx", "umxhq", "umxhq-vocals", "umxl", "umxl-vocals"}
+    published = {"spleeter", "umx", "umxhq", "umxhq-vocals", "umxl", "umxl-vocals"}
+    assert known.keys() >= {DEFAULT_MODEL, *published}
     for entry in known.values():
         assert entry.notice.endswith(".")
-        assert entry.downloads or entry.name in shipped_models()
+        assert entry.sources or entry.name in shipped_models()
         assert entry.commercial_use is ("NC" not in entry.license)
+        if entry.sources:
+            assert entry.citation and entry.unverified and entry.architecture in CONVERTERS
         if entry.downloads:
             assert tuple(file.stem for file in entry.downloads) == entry.stems
-            assert entry.citation and entry.metrics["source"] and entry.unverified
-            assert entry.architecture in CONVERTERS
+            assert entry.metrics["source"]
         for file in entry.downloads:
             assert all(url.startswith("https://") for url in file.urls)
             assert all(f"/{file.name}" in url for url in file.urls)

@@ -25,7 +25,10 @@ ALLOWED: dict[str, set[str]] = {
     "catalogue": {"errors", "manifest"},
     "downloads": {"errors", "catalogue", "manifest"},
     "conversion": {"errors", "checkpoints", "pickles"},
-    "installing": {"errors", "catalogue", "conversion", "downloads", "locking", "manifest"},
+    "wheels": {"errors", "catalogue", "downloads"},
+    "installing": {
+        *("errors", "catalogue", "conversion", "downloads", "locking", "manifest", "wheels"),
+    },
     "streaming": set(),
     "threads": set(),
     "separation": {"errors", "catalogue", "checkpoints", "streaming", "threads"},

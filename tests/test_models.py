@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ import soundfile
 
 from karaoke.catalogue import DEFAULT_MODEL, look_into, shipped_models
 from karaoke.checkpoints import load_checkpoint
-from tests.launching import Running, at_terminal, run_karaoke
+from tests.launching import Running, at_terminal, run_karaoke, wait_for
 from tests.loopback import Loopback, serving
 from tests.published import write_open_unmix
 
@@ -366,11 +365,3 @@ def test_what_is_not_downloaded_is_not_said_to_be(shop: Shop) -> None:
     done = shop.run("models", "pull", "small", "--offline")
     assert done.returncode == 69 and "downloading" not in done.stderr
     assert "downloading" in shop.run("models", "pull", "small").stderr
-
-
-def wait_for(ready: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

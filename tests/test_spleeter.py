@@ -18,6 +18,7 @@ from karaoke.networks.spleeter_unet import (
     SpleeterUNet,
     SpleeterUNetConfig,
 )
+from tests.published import spleeter_arrays
 
 SMALL = {"n_fft": 512, "hop_length": 128, "heard_bins": 128, "widths": (2, 3, 4)}
 
@@ -69,29 +70,6 @@ def test_networks_that_cannot_be() -> None:
         SpleeterUNet(SpleeterUNetConfig(), sample_rate=44100, channels=2, stems=("vocals", "other"))
 
 
-def published(network: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Name the weights of one network as its port to PyTorch does."""
-    arrays = {}
-    for name, tensor in network.state_dict().items():
-        place, *rest = name.split(".")
-        kind = rest[-1]
-        if kind == "num_batches_tracked":
-            continue
-        level = int(rest[0]) + 1 if place != "mask" else 7
-        if place == "mask":
-            theirs = "up7.0"
-        elif place == "halving":
-            theirs = f"down{level}_conv.1"
-        elif place == "norms":
-            theirs = f"down{level}_act.0"
-        else:
-            theirs = f"up{level}.{0 if rest[1] == 'convolution' else 3}"
-        arrays[f"{theirs}.{kind}"] = tensor.numpy()
-    # A norm that is published but never used.
-    arrays |= {f"down6_act.0.{kind}": np.ones(512, np.float32) for kind in ("weight", "bias")}
-    return arrays
-
-
 @pytest.mark.parametrize("rivals", [True, False])
 def test_weights_from_elsewhere(tmp_path: Path, rivals: bool) -> None:
     torch.manual_seed(0)
@@ -101,7 +79,7 @@ def test_weights_from_elsewhere(tmp_path: Path, rivals: bool) -> None:
     files = {}
     for stem, one in zip(("vocals", "accompaniment"), network.networks, strict=False):
         files[stem] = tmp_path / f"{stem}.ckpt"
-        files[stem].write_bytes(pickle.dumps(published(one), protocol=2))
+        files[stem].write_bytes(pickle.dumps(spleeter_arrays(one), protocol=2))
     header = convert(files, "spleeter_unet", tmp_path / "spleeter.safetensors")
     assert (header.stems, header.config) == (("vocals",), {"rivals": rivals})
     taken, _ = load_checkpoint(tmp_path / "spleeter.safetensors")

@@ -96,18 +96,18 @@ def info(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
         unverified=entry.unverified,
         sha256=entry.sha256,
         downloads=[asdict(file) for file in entry.downloads],
+        wheel=asdict(entry.wheel) if entry.wheel else None,
     )
     if json_:
         print_object(facts)
         return
     for key, value in facts.items():
-        if key == "downloads":
-            for file in value:
-                print_paragraph(f"download: {file['urls'][0]} ({checksum_of(file['sha256'])})")
-        elif value not in ("", None, [], {}):
+        if key not in ("downloads", "wheel") and value not in ("", None, [], {}):
             text = ", ".join(value) if isinstance(value, list) else value
             text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else text
             print_paragraph(f"{key}: {figures(value) if key == 'metrics' else text}")
+    for file in entry.sources:
+        print_paragraph(f"download: {file.source} ({checksum_of(file.sha256)})")
 
 
 @command()
@@ -182,7 +182,7 @@ def offer_to_pull(name: str) -> None:
     if name in catalogue.available_models() or os.path.exists(name):
         return
     entry = catalogue.catalogue().get(name)
-    if entry is None or not entry.downloads or not at_terminal() or catalogue.is_offline():
+    if entry is None or not entry.sources or not at_terminal() or catalogue.is_offline():
         return
     question = f"{name} is not here. Download it ({megabytes(entry.download_bytes)})?"
     if typer.confirm(question, err=True):

@@ -30,7 +30,7 @@ from karaoke.cli.reporting import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.catalogue import Download
+    from karaoke.catalogue import Download, Wheel
     from karaoke.splitting import SongProgress
     from karaoke.training.loop import Trainer
     from karaoke.training.validation import Figures
@@ -147,7 +147,9 @@ class TrainingDisplay:
 
 
 @contextmanager
-def download_display(console: Console) -> Iterator[Callable[[Download], Callable[..., None]]]:
+def download_display(
+    console: Console,
+) -> Iterator[Callable[[Download | Wheel], Callable[..., None]]]:
     """Give a function that names a download and gives what is told how far it is."""
     if not console.is_terminal:
         yield lambda file: say_once(console, file)
@@ -162,7 +164,7 @@ def download_display(console: Console) -> Iterator[Callable[[Download], Callable
     )
     with Progress(*columns, console=console, transient=True) as bar:
 
-        def show(file: Download) -> Callable[..., None]:
+        def show(file: Download | Wheel) -> Callable[..., None]:
             task: TaskID | None = None
             name = shortened(file.name, max(console.width - 42, 8))
 
@@ -177,14 +179,14 @@ def download_display(console: Console) -> Iterator[Callable[[Download], Callable
         yield show
 
 
-def say_once(console: Console, file: Download) -> Callable[..., None]:
+def say_once(console: Console, file: Download | Wheel) -> Callable[..., None]:
     """Name a download when it begins, and say nothing more."""
     said = False
 
     def update(have: int, size: int | None) -> None:
         nonlocal said
         if not said:
-            console.print(f"downloading {file.urls[0]}", markup=False)
+            console.print(f"downloading {file.source}", markup=False)
         said = True
 
     return update

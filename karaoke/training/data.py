@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from karaoke.fields import SHARE, Within
-from karaoke.training import augment, bus, formants
+from karaoke.training import augment, bus, formants, glitches
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
 from karaoke.training.voices import Singers
@@ -61,6 +61,11 @@ class MixtureConfig:
         Of the lines made of voices, those that stay alone and dry in spite of the vocal chain.
     wide_share
         Of the others, those sung twice, once on each side, with nobody in the centre.
+    electronic_share
+        Of the vocals that are produced, those that become an electronic producer's: tuned hard,
+        chopped, sung through a vocoder, and the like.
+    rests_share
+        Of the vocals, those that fall silent for a part of the mixture.
     vocal_chain, song_effects
         Whether voices are produced, and whether mixtures go through bus, coder and noise.
     """
@@ -82,6 +87,8 @@ class MixtureConfig:
     part_level_db: Levels = (-6.0, 6.0)
     dry_share: Share = 0.0
     wide_share: Share = 0.0
+    electronic_share: Share = 0.0
+    rests_share: Share = 0.0
     vocal_chain: bool = True
     song_effects: bool = True
 
@@ -142,6 +149,7 @@ class MixtureDataset(Dataset[Tensor]):
             chain=config.vocal_chain,
             dry_share=config.dry_share,
             wide_share=config.wide_share,
+            electronic_share=config.electronic_share,
         )
 
     def __len__(self) -> int:
@@ -202,6 +210,7 @@ class MixtureDataset(Dataset[Tensor]):
             audio = formants.restore_formants(audio, ratio * 2.0 ** (rng.normal(0, 1.5) / 12))
         if not self.config.vocal_chain:
             return audio
+        audio = self.sing.electrify(rng, audio)
         if rng.random() < self.config.song_chain_share:
             return self.sing.produce(rng, audio, tilt_db=rng.normal(0, 5))
         return augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=4)
@@ -251,6 +260,8 @@ class MixtureDataset(Dataset[Tensor]):
         vocals = vocals / max(augment.rms(vocals), SINGING_RMS)
         music = music / max(augment.rms(music.sum(axis=0)), SINGING_RMS)
         vocals = vocals * augment.db_to_gain(rng.uniform(*self.config.vocals_level_db))
+        if self.config.rests_share and rng.random() < self.config.rests_share:
+            vocals = glitches.rest(rng, vocals, SAMPLE_RATE)
         absent = rng.random() - self.config.vocals_absent_share
         if absent < 0:
             vocals = np.zeros_like(vocals)

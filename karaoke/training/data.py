@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from karaoke.fields import SHARE, Within
-from karaoke.training import augment, bus, formants, glitches
+from karaoke.training import augment, bus, formants, glitches, voicelike
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
 from karaoke.training.voices import Singers
@@ -50,6 +50,9 @@ class MixtureConfig:
         Two pieces of music at once.
     talk_box_share
         Of the pieces of music, those that are made to speak like a voice.
+    voicelike_share
+        Of the accompaniments, those with a synthesised instrument that sounds like a voice; three
+        times as often where nobody sings.
     vocals_absent_share, accompaniment_absent_share
         One part is missing, or next to.
     vocals_level_db
@@ -79,6 +82,7 @@ class MixtureConfig:
     own_music_share: Share = 0.25
     layered_share: Share = 0.2
     talk_box_share: Share = 0.05
+    voicelike_share: Share = 0.0
     vocals_absent_share: Share = 0.08
     accompaniment_absent_share: Share = 0.03
     vocals_level_db: Levels = (-9.0, 7.0)
@@ -263,6 +267,8 @@ class MixtureDataset(Dataset[Tensor]):
         if self.config.rests_share and rng.random() < self.config.rests_share:
             vocals = glitches.rest(rng, vocals, SAMPLE_RATE)
         absent = rng.random() - self.config.vocals_absent_share
+        if self.config.voicelike_share:
+            music = self._voicelike(rng, music, 3 if absent < 0 else 1)
         if absent < 0:
             vocals = np.zeros_like(vocals)
         elif absent < self.config.accompaniment_absent_share:
@@ -273,6 +279,17 @@ class MixtureDataset(Dataset[Tensor]):
             parts = self._song_effects(rng, parts)
         gain = np.float32(0.1 / augment.rms(np.sum(parts, axis=0)))
         return [np.ascontiguousarray(part * gain, dtype=np.float32) for part in parts]
+
+    def _voicelike(self, rng: Rng, music: Audio, times: int) -> Audio:
+        """Let an instrument that sounds like a voice play along, so many times as often."""
+        if rng.random() >= times * self.config.voicelike_share:
+            return music
+        before = augment.rms(music.sum(axis=0))
+        # The last of the parts is the whole accompaniment, or other than drums and bass.
+        played = voicelike.play(rng, music.shape[2], SAMPLE_RATE)
+        gain = before / voicelike.LEVEL * augment.db_to_gain(rng.uniform(-6, 3))
+        layered = np.concatenate([music[:-1], music[-1:] + np.float32(gain) * played])
+        return layered * np.float32(before / max(augment.rms(layered.sum(axis=0)), 1e-6))
 
     def _song_effects(self, rng: Rng, parts: bus.Parts) -> bus.Parts:
         """Master, code, play back."""

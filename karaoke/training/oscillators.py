@@ -76,6 +76,7 @@ def compose(
     glide_seconds: tuple[float, float] = (0.01, 0.08),
     vibrato: tuple[float, float] = (0.0, 0.5),
     bends: float = 0.2,
+    attack_seconds: tuple[float, float] = (0.01, 0.06),
 ) -> Tune:
     """Draw a tune in phrases, with rests between them, glides, bends and vibrato.
 
@@ -95,6 +96,8 @@ def compose(
         Least and most depth in semitones.
     bends
         Probability that a note is bent into from below or above.
+    attack_seconds
+        Shortest and longest time until a note is loud.
     """
     grid = np.arange(0, length / sample_rate + GRID_SECONDS, GRID_SECONDS)
     note, level = np.zeros(len(grid)), np.zeros(len(grid))
@@ -102,9 +105,9 @@ def compose(
     scale, root = SCALES[rng.integers(len(SCALES))], int(rng.integers(12))
     notes = [n for n in range(int(low), int(high) + 1) if (n - root) % 12 in scale]
     beat = 60 / rng.uniform(70, 170)
-    attack, legato = rng.uniform(0.01, 0.09), rng.random() < 0.5
+    attack, legato = rng.uniform(*attack_seconds), rng.random() < 0.5
     at, degree = -rng.uniform(0, 1.0), int(rng.integers(len(notes)))
-    left = int(rng.integers(2, 9))  # notes of the phrase
+    left, begun = int(rng.integers(2, 9)), False  # notes of the phrase, and whether one is out
     while at < grid[-1]:
         seconds = beat * rng.choice([0.25, 0.5, 0.5, 1.0, 1.0, 1.5, 2.0, 3.0])
         here = slice(*np.searchsorted(grid, [at, at + seconds]))
@@ -113,15 +116,15 @@ def compose(
         sounding = left > 0
         note[here], since[here] = notes[degree], time
         if sounding:
-            ends = np.minimum(1, (seconds - time) / 0.03) if not legato or left == 1 else 1.0
-            begins = np.minimum(1, time / attack) if not legato or left else 1.0
+            begins = 1.0 if legato and begun else np.minimum(1, time / attack)
+            ends = 1.0 if legato and left > 1 else np.minimum(1, (seconds - time) / 0.03)
             level[here] = rng.uniform(0.6, 1.0) * np.minimum(begins, ends)
         if rng.random() < bends:
             offset[here] = rng.choice([-2, -1, -1, 1, 2]) * np.exp(-time / rng.uniform(0.03, 0.2))
         # Vibrato comes late and swells.
         depth = rng.uniform(*vibrato) * np.clip((time - 0.15) / 0.3, 0, 1)
         offset[here] += depth * np.sin(2 * np.pi * rng.uniform(4.5, 7) * time)
-        left = left - 1 if sounding else int(rng.integers(2, 9))
+        left, begun = (left - 1, True) if sounding else (int(rng.integers(2, 9)), False)
         at += seconds
     glide = max(1, int(rng.uniform(*glide_seconds) / GRID_SECONDS))
     hann = np.hanning(glide + 2)[1:-1]

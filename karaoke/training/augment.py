@@ -140,7 +140,19 @@ def bend(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
     ratio
         Speed per output sample.
     """
-    position = np.cumsum(ratio)
+    return read_at(audio, np.cumsum(ratio))
+
+
+def read_at(audio: Audio, position: NDArray[np.float64]) -> Audio:
+    """Read a recording between its samples, with cubic interpolation.
+
+    Parameters
+    ----------
+    audio
+        ``(channels, samples)``; around again at both ends.
+    position
+        Where to read, in samples.
+    """
     index = position.astype(np.int64)
     t = (position - index).astype(np.float32)
     before, here, after, later = (audio.take(index + k, axis=1, mode="wrap") for k in (-1, 0, 1, 2))
@@ -148,8 +160,8 @@ def bend(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
     a = 0.5 * (later - before) + 1.5 * (here - after)
     b = before - 2.5 * here + 2.0 * after - 0.5 * later
     c = 0.5 * (after - before)
-    bent: Audio = ((a * t + b) * t + c) * t + here
-    return bent
+    read: Audio = ((a * t + b) * t + c) * t + here
+    return read
 
 
 def equalise(

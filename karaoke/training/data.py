@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from karaoke.fields import SHARE, Within
-from karaoke.training import augment, bus, formants
+from karaoke.training import augment, bus, formants, glitches, voicelike
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
 from karaoke.training.voices import Singers
@@ -50,6 +50,9 @@ class MixtureConfig:
         Two pieces of music at once.
     talk_box_share
         Of the pieces of music, those that are made to speak like a voice.
+    voicelike_share
+        Of the accompaniments, those with a synthesised instrument that sounds like a voice; three
+        times as often where nobody sings.
     vocals_absent_share, accompaniment_absent_share
         One part is missing, or next to.
     vocals_level_db
@@ -61,6 +64,11 @@ class MixtureConfig:
         Of the lines made of voices, those that stay alone and dry in spite of the vocal chain.
     wide_share
         Of the others, those sung twice, once on each side, with nobody in the centre.
+    electronic_share
+        Of the vocals that are produced, those that become an electronic producer's: tuned hard,
+        chopped, sung through a vocoder, and the like.
+    rests_share
+        Of the vocals, those that fall silent for a part of the mixture.
     vocal_chain, song_effects
         Whether voices are produced, and whether mixtures go through bus, coder and noise.
     """
@@ -74,6 +82,7 @@ class MixtureConfig:
     own_music_share: Share = 0.25
     layered_share: Share = 0.2
     talk_box_share: Share = 0.05
+    voicelike_share: Share = 0.0
     vocals_absent_share: Share = 0.08
     accompaniment_absent_share: Share = 0.03
     vocals_level_db: Levels = (-9.0, 7.0)
@@ -82,6 +91,8 @@ class MixtureConfig:
     part_level_db: Levels = (-6.0, 6.0)
     dry_share: Share = 0.0
     wide_share: Share = 0.0
+    electronic_share: Share = 0.0
+    rests_share: Share = 0.0
     vocal_chain: bool = True
     song_effects: bool = True
 
@@ -142,6 +153,7 @@ class MixtureDataset(Dataset[Tensor]):
             chain=config.vocal_chain,
             dry_share=config.dry_share,
             wide_share=config.wide_share,
+            electronic_share=config.electronic_share,
         )
 
     def __len__(self) -> int:
@@ -202,6 +214,7 @@ class MixtureDataset(Dataset[Tensor]):
             audio = formants.restore_formants(audio, ratio * 2.0 ** (rng.normal(0, 1.5) / 12))
         if not self.config.vocal_chain:
             return audio
+        audio = self.sing.electrify(rng, audio)
         if rng.random() < self.config.song_chain_share:
             return self.sing.produce(rng, audio, tilt_db=rng.normal(0, 5))
         return augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=4)
@@ -251,7 +264,11 @@ class MixtureDataset(Dataset[Tensor]):
         vocals = vocals / max(augment.rms(vocals), SINGING_RMS)
         music = music / max(augment.rms(music.sum(axis=0)), SINGING_RMS)
         vocals = vocals * augment.db_to_gain(rng.uniform(*self.config.vocals_level_db))
+        if self.config.rests_share and rng.random() < self.config.rests_share:
+            vocals = glitches.rest(rng, vocals, SAMPLE_RATE)
         absent = rng.random() - self.config.vocals_absent_share
+        if self.config.voicelike_share:
+            music = self._voicelike(rng, music, 3 if absent < 0 else 1)
         if absent < 0:
             vocals = np.zeros_like(vocals)
         elif absent < self.config.accompaniment_absent_share:
@@ -262,6 +279,17 @@ class MixtureDataset(Dataset[Tensor]):
             parts = self._song_effects(rng, parts)
         gain = np.float32(0.1 / augment.rms(np.sum(parts, axis=0)))
         return [np.ascontiguousarray(part * gain, dtype=np.float32) for part in parts]
+
+    def _voicelike(self, rng: Rng, music: Audio, times: int) -> Audio:
+        """Let an instrument that sounds like a voice play along, so many times as often."""
+        if rng.random() >= times * self.config.voicelike_share:
+            return music
+        before = augment.rms(music.sum(axis=0))
+        # The last of the parts is the whole accompaniment, or other than drums and bass.
+        played = voicelike.play(rng, music.shape[2], SAMPLE_RATE)
+        gain = before / voicelike.LEVEL * augment.db_to_gain(rng.uniform(-6, 3))
+        layered = np.concatenate([music[:-1], music[-1:] + np.float32(gain) * played])
+        return layered * np.float32(before / max(augment.rms(layered.sum(axis=0)), 1e-6))
 
     def _song_effects(self, rng: Rng, parts: bus.Parts) -> bus.Parts:
         """Master, code, play back."""

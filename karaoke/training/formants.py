@@ -51,7 +51,13 @@ def restore_formants(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
     return from_frames(spectra * gain.astype(np.float32), audio.shape[1])
 
 
-def talk_box(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
+def talk_box(
+    rng: Rng,
+    audio: Audio,
+    sample_rate: int,
+    *,
+    vowel_seconds: tuple[float, float] = (0.08, 0.5),
+) -> Audio:
     """Let an instrument speak: moving resonances where vowels have theirs, as of talk boxes.
 
     It is music all the same, and has to be left alone.
@@ -64,12 +70,14 @@ def talk_box(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
         ``(channels, samples)``.
     sample_rate
         In Hz.
+    vowel_seconds
+        Shortest and longest time from one vowel to the next.
     """
     frame = 1024
     spectra = in_frames(audio, frame)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(frame, 1 / sample_rate), 20.0))
     frames = np.arange(spectra.shape[1])
-    step = rng.uniform(0.08, 0.5) * sample_rate / (frame // 4)
+    step = rng.uniform(*vowel_seconds) * sample_rate / (frame // 4)
     knots = np.arange(0, frames[-1] + 2 * step, step)
     depth_db = rng.uniform(9, 24)
     gain_db = np.full((len(frames), len(octaves)), -depth_db)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.training import augment, formants
+from karaoke.training import augment, electronic, formants
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording
 
@@ -34,6 +34,9 @@ class Singers:
         compressor: so a band without a producer sounds.
     wide_share
         Probability that another line leaves the centre to its doubles at the sides.
+    electronic_share
+        Probability that what is not dry goes through :func:`karaoke.training.electronic.electrify`
+        before the vocal chain.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class Singers:
         chain: bool,
         dry_share: float = 0.0,
         wide_share: float = 0.0,
+        electronic_share: float = 0.0,
     ) -> None:
         self.pools, self.length, self.speech_share = pools, length, speech_share
         self.chain, self.dry_share, self.wide_share = chain, dry_share, wide_share
+        self.electronic_share = electronic_share
 
     def __call__(self, rng: Rng) -> Audio:
         """Sing ``(2, length)``."""
@@ -67,8 +72,15 @@ class Singers:
                 audio = audio + self._doubles(rng, mono)
         if rng.random() < 0.3:
             audio = audio + self._backing(rng, augment.rms(mono), tune)
+        audio = self.electrify(rng, audio)
         # Records are brighter than clean recordings: more presence and air than not.
         return self.produce(rng, audio, tilt_db=rng.normal(7, 5))
+
+    def electrify(self, rng: Rng, audio: Audio) -> Audio:
+        """Give a share of stereo vocals the effects of electronic music."""
+        if self.electronic_share and rng.random() < self.electronic_share:
+            return electronic.electrify(rng, audio, SAMPLE_RATE)
+        return audio
 
     def line(self, rng: Rng) -> tuple[Audio, NDArray[np.float64]]:
         """Sing one dry mono line, and give the tune: a recording bent to it, with rests."""

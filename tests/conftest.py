@@ -106,7 +106,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a corpus of synthetic recordings with all roles and both splits."""
     root = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(0)
-    rows = ["path\trole\tgroup\tseconds\tchannels\tsplit"]
+    rows = ["path\trole\tgroup\tseconds\tchannels\tsplit\tmoves_in_pitch"]
     files = [
         ("vocals", "singer-a", "train", 1, 9),
         ("vocals", "makam-b", "train", 1, 3),
@@ -120,9 +120,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         time = np.arange(seconds * 48000) / 48000
         tone = 0.2 * np.sin(2 * np.pi * rng.uniform(200, 900) * time)[:, None]
         audio = tone + 0.05 * rng.standard_normal((len(time), channels))
-        name = f"{role}-{group}.flac"
+        name, moves = f"{role}-{group}.flac", "yes" if group == "makam-b" else ""
         soundfile.write(root / name, audio, 48000)
-        rows.append(f"{name}\t{role}\t{group}\t{seconds}\t{channels}\t{split}")
+        rows.append(f"{name}\t{role}\t{group}\t{seconds}\t{channels}\t{split}\t{moves}")
     (root / "manifest.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return root
 

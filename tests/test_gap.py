@@ -18,13 +18,13 @@ class Left(nn.Module):
 
 
 def test_sources_are_what_they_are_called(recordings: list[Recording]) -> None:
-    voices, music = sources(recordings, 0.5, count=4)
+    voices, music = sources(recordings, 1.0, count=4)
     assert set(voices) == {"new songs' vocals", "known songs' vocals", "known voices"}
     for stretches in (*voices.values(), *music.values()):
         assert len(stretches) in (0, 4)  # of a kind that the corpus lacks there is none
-        assert all(stretch.shape == (2, 22050) for stretch in stretches)
+        assert all(stretch.shape == (2, 44100) for stretch in stretches)
         assert all(stretch.abs().max() > 0.01 for stretch in stretches)
-    again, _ = sources(recordings, 0.5, count=4)
+    again, _ = sources(recordings, 1.0, count=4)
     assert again["known voices"][3].equal(voices["known voices"][3])
     lines = table(Left(), voices, music).splitlines()
     assert len(lines) == 1 + len(voices) + 1

@@ -94,7 +94,7 @@ def test_layout_of_songs_with_stems(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_together(others, 0, 3), 0.06, atol=1e-4)
     config = MixtureConfig(segment_seconds=0.2, aligned_share=1.0, song_effects=False,
                            vocals_absent_share=0, accompaniment_absent_share=0)  # fmt: skip
-    vocals, accompaniment = MixtureDataset(recordings, config, seed=0, length=1)[0]
+    vocals, accompaniment = MixtureDataset(recordings, config, seed=0, length=1)[0].parts
     assert vocals.abs().min() > 0 and accompaniment.abs().min() > 0
 
 
@@ -317,16 +317,16 @@ def test_groups_are_drawn_by_the_root_of_their_length() -> None:
 
 def test_mixtures(recordings: list[Recording]) -> None:
     data = MixtureDataset(recordings, SHORT, seed=3, length=80)
-    items = torch.stack([data[index] for index in range(len(data))])
+    items = torch.stack([data[index].parts for index in range(len(data))])
     assert items.shape == (80, 2, 2, SAMPLE_RATE)
     assert items.isfinite().all()
     assert items.sum(dim=1).square().mean(dim=(1, 2)).sqrt().allclose(torch.tensor(0.1), rtol=1e-3)
     absent = (items[:, 0].abs().amax(dim=(1, 2)) == 0).sum()
     assert 1 <= absent <= 20
-    torch.testing.assert_close(data[7], items[7], atol=0, rtol=0)
-    assert not data[7].equal(data[8])
+    torch.testing.assert_close(data[7].parts, items[7], atol=0, rtol=0)
+    assert not data[7].parts.equal(data[8].parts)
     other = MixtureDataset(recordings, SHORT, seed=4, length=80)
-    assert not other[7].equal(items[7])
+    assert not other[7].parts.equal(items[7])
 
 
 def test_aligned_stems_stay_together(recordings: list[Recording]) -> None:
@@ -335,7 +335,7 @@ def test_aligned_stems_stay_together(recordings: list[Recording]) -> None:
     song = {r.role: r for r in recordings if r.group == "one"}
     ratio = []
     for item in range(4):
-        stems = MixtureDataset(recordings, config, seed=0, length=9)[item]
+        stems = MixtureDataset(recordings, config, seed=0, length=9)[item].parts
         peaks = [int(np.abs(np.fft.rfft(stem[0].numpy())).argmax()) for stem in stems]
         ratio.append(peaks[0] / peaks[1])
     whole = [
@@ -374,14 +374,14 @@ FOUR = ("vocals", "drums", "bass", "other")
 
 def test_four_stems_of_a_song_stay_together(parted: list[Recording]) -> None:
     config = MixtureConfig(aligned_share=1.0, **STILL)
-    item = MixtureDataset(parted, config, seed=0, length=1, stems=FOUR)[0]
+    item = MixtureDataset(parted, config, seed=0, length=1, stems=FOUR)[0].parts
     assert item.shape == (4, 2, round(0.3 * SAMPLE_RATE))
     drums, bass, other = item[1:].abs().mean(dim=(1, 2))
     assert float(bass / drums) == pytest.approx(2, rel=1e-2)
     assert float(other / drums) == pytest.approx(3, rel=1e-2)
     two = MixtureDataset(parted, config, seed=0, length=1, stems=("vocals", "instrumental"))[0]
-    torch.testing.assert_close(two[0], item[0], atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(two[1], item[1:].sum(dim=0), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(two.parts[0], item[0], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(two.parts[1], item[1:].sum(dim=0), atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("effects", [False, True])
@@ -389,7 +389,7 @@ def test_four_stems_add_up_to_the_mixture(parted: list[Recording], effects: bool
     config = MixtureConfig(segment_seconds=0.3, aligned_share=0.2, song_share=0.8,
                            song_effects=effects)  # fmt: skip
     data = MixtureDataset(parted, config, seed=1, length=40, stems=FOUR)
-    items = torch.stack([data[index] for index in range(40)])
+    items = torch.stack([data[index].parts for index in range(40)])
     assert items.isfinite().all()
     assert items.sum(dim=1).square().mean(dim=(1, 2)).sqrt().allclose(torch.tensor(0.1), rtol=1e-3)
     levels = items.square().mean(dim=(2, 3))

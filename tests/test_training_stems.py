@@ -23,6 +23,7 @@ from karaoke.training.loop import Trainer
 from karaoke.training.losses import Objective, Pair, weighted_loss
 from karaoke.training.precision import autocast
 from karaoke.training.recipe import Recipe, read_recipe
+from karaoke.training.traits import FULL_BAND_HZ
 from karaoke.training.validation import describe, part_windows, validate
 
 from .test_other_networks import FOUR, SMALL, small_header
@@ -115,7 +116,8 @@ def test_the_loss_of_waveforms_hears_all_stems() -> None:
     with autocast("cpu"):
         estimates = network(parts.sum(dim=1))
     expected = weighted_loss({"waveform_l1": 1.0}, Pair(estimates, parts, stft))
-    torch.testing.assert_close(objective(parts), expected)
+    everything = torch.full((2,), FULL_BAND_HZ)
+    torch.testing.assert_close(objective(parts, everything), expected)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -127,7 +129,7 @@ def test_each_network_learns_a_batch(
         recipe = replace(recipe, mixtures=MixtureConfig(segment_seconds=0.15))
     trainer = Trainer(recipe, with_parts, tmp_path)
     batch = next(iter(trainer.batches(workers=0)))
-    assert batch.shape[1] == max(2, len(SMALL[name][1]))
+    assert batch.parts.shape[1] == max(2, len(SMALL[name][1]))
     history = [trainer.train_step(batch) for _ in range(16)]
     assert np.mean(history[-5:]) < 0.95 * np.mean(history[:3])
     trainer.report()

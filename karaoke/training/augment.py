@@ -88,7 +88,15 @@ def smooth(signal: NDArray[np.float32], pole: float) -> NDArray[np.float32]:
     return smoothed.reshape(signal.shape)
 
 
-def melody(rng: Rng, length: int, sample_rate: int, spread: float = 4.0) -> NDArray[np.float64]:
+#: Takes the times in seconds at which notes start, and the notes, and gives others instead.
+Fit = Callable[
+    [NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]
+]
+
+
+def melody(
+    rng: Rng, length: int, sample_rate: int, spread: float = 4.0, fit: Fit | None = None
+) -> NDArray[np.float64]:
     """Draw a moving resampling ratio: notes of a tune, joined by glides, with vibrato.
 
     Parameters
@@ -101,6 +109,8 @@ def melody(rng: Rng, length: int, sample_rate: int, spread: float = 4.0) -> NDAr
         In Hz.
     spread
         Standard deviation of the notes in semitones around the recording's own pitch.
+    fit
+        Makes the notes fit something else that is heard.
 
     Returns
     -------
@@ -114,9 +124,12 @@ def melody(rng: Rng, length: int, sample_rate: int, spread: float = 4.0) -> NDAr
         starts.append(at)
         # Mean reversion keeps the tune within the singer's range.
         notes.append(0.7 * notes[-1] + rng.normal(0, 0.7 * spread))
+    times, tune = np.array(starts), np.array(notes)
+    if fit is not None:
+        times, tune = fit(times, tune)
     # A coarse grid is enough for pitch, and ten thousand times cheaper than per sample.
     grid = np.arange(0, seconds + 0.01, 0.005)
-    line = np.array(notes)[np.searchsorted(starts, grid, side="right") - 1]
+    line = tune[np.searchsorted(times, grid, side="right") - 1]
     glide = max(1, int(rng.uniform(0.02, 0.09) / 0.005))
     hann = np.hanning(glide + 2)[1:-1]
     line = np.convolve(np.pad(line, glide, mode="edge"), hann / hann.sum(), "same")[glide:-glide]

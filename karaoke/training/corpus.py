@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,16 @@ from karaoke.errors import (
     ToolMissingError,
     WriteError,
 )
-from karaoke.training.manifests import read_manifest
+from karaoke.training.manifests import is_trained_on, read_manifest
+from karaoke.training.traits import (
+    ESTIMATED_BAND_HZ,
+    FULL_BAND_HZ,
+    UNKNOWN,
+    Traits,
+    is_voice,
+    measure_to_cache,
+    read_traits,
+)
 
 SAMPLE_RATE = 44100
 #: Of the files that count where there is no manifest.
@@ -33,13 +42,36 @@ SPLITS = {"train": "train", "test": "validation", "validation": "validation"}
 
 @dataclass(frozen=True)
 class Recording:
-    """One file of a corpus: a row of its ``manifest.tsv``, and its decoded samples."""
+    """One file of a corpus: a row of its ``manifest.tsv``, its decoded samples and their traits.
+
+    Parameters
+    ----------
+    path, role, group, split
+        As the row has them.
+    samples
+        int16 ``(channels, N)`` at 44.1 kHz.
+    traits
+        What the row says or was measured; of what is not trained on, nothing in particular.
+    estimated
+        Whether it was not recorded, but separated from a mixture by a model.
+    """
 
     path: str
     role: str
     group: str
     split: str
     samples: NDArray[np.int16]
+    traits: Traits = UNKNOWN
+    estimated: bool = False
+
+    @property
+    def known_hz(self) -> float:
+        """Frequency in Hz up to which it teaches what voices and music are.
+
+        Music may end where it likes; voices that do would teach that all end there.
+        """
+        band_hz = self.traits.band_hz if is_voice(self.role) else FULL_BAND_HZ
+        return min(band_hz, ESTIMATED_BAND_HZ) if self.estimated else band_hz
 
     @property
     def length(self) -> int:
@@ -126,6 +158,39 @@ def decode_to_cache(source: Path, target: Path) -> str:
             f'"{target}": not written ({error.strerror})', hint="Choose another --cache."
         ) from error
     return ""
+
+
+def prepare(source: Path, target: Path, row: Mapping[str, str]) -> str:
+    """Decode one file as :func:`decode_to_cache` does, and measure its traits if it is trained on.
+
+    Returns
+    -------
+    str
+        Why it cannot be, or nothing.
+
+    Raises
+    ------
+    WriteError
+        The cache cannot be written.
+    """
+    problem = decode_to_cache(source, target)
+    if not problem and is_trained_on(row):
+        measure_to_cache(source, target, row["role"])
+    return problem
+
+
+def open_recording(target: Path, row: Mapping[str, str]) -> Recording:
+    """Open what :func:`prepare` made of a row of a manifest."""
+    traits = read_traits(target, row["role"]) if is_trained_on(row) else None
+    return Recording(
+        path=row["path"],
+        role=row["role"],
+        group=row["group"],
+        split=row["split"],
+        samples=np.load(target, mmap_mode="r"),
+        traits=(traits or UNKNOWN).stated(row),
+        estimated=row.get("mark") == "estimated",
+    )
 
 
 def find_rows(root: Path) -> list[dict[str, str]]:
@@ -223,7 +288,7 @@ def load_corpus(
     roots
         Folders as :func:`find_rows` takes them.
     cache
-        Folder for the decoded samples, about 10 MB a minute in stereo.
+        Folder for the decoded samples, about 10 MB a minute in stereo, and their traits.
     workers
         Processes that decode.
     without_licences
@@ -244,12 +309,12 @@ def load_corpus(
     sources = [root / row["path"] for root, row in kept]
     targets = [cache_folder(cache, root) / f"{row['path']}.npy" for root, row in kept]
     with ProcessPoolExecutor(workers) as pool:
-        problems = list(pool.map(decode_to_cache, sources, targets))
+        problems = list(pool.map(prepare, sources, targets, [row for _, row in kept]))
     for problem in filter(None, problems):
         warn(f"{problem}; it is left out")
     recordings = [
-        Recording(row["path"], row["role"], row["group"], row["split"], np.load(t, mmap_mode="r"))
-        for (_, row), t, problem in zip(kept, targets, problems, strict=True)
+        open_recording(target, row)
+        for (_, row), target, problem in zip(kept, targets, problems, strict=True)
         if not problem
     ]
     if not any(recording.split == "train" for recording in recordings):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from karaoke.fields import SHARE, Within
 from karaoke.training import augment, bus, formants, glitches, voicelike
 from karaoke.training.augment import Audio, Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
+from karaoke.training.harmony import Harmony, Source, harmony_of, known_at
 from karaoke.training.voices import Singers
 
 #: Below this RMS a stretch of a vocal stem counts as a rest, not as singing.
@@ -24,6 +25,8 @@ STEMS = (("vocals",), ("vocals", "instrumental"), ("vocals", "drums", "bass", "o
 
 Share = Annotated[float, SHARE]
 Levels = Annotated[tuple[float, float], Within(-120, 120)]
+#: Gives a voice, in tune with a harmony if it is given one, and what is known of it in Hz.
+Sing = Callable[[Rng, Harmony | None], tuple[Audio, float]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class MixtureConfig:
         One part is missing, or next to.
     vocals_level_db
         Lowest and highest level of the vocals over the accompaniment.
+    tuned_share
+        Of the mixtures whose voice is not that of the music's song, those in which it sings in tune
+        and, where it is made up, in time with the music, as far as the traits of the recordings
+        tell how.
     shuffled_share, part_absent_share, part_level_db
         Where music comes in drums, bass and other: each of them from another piece; one of them
         missing, each by itself; and lowest and highest change of its level.
@@ -86,6 +93,7 @@ class MixtureConfig:
     vocals_absent_share: Share = 0.08
     accompaniment_absent_share: Share = 0.03
     vocals_level_db: Levels = (-9.0, 7.0)
+    tuned_share: Share = 0.0
     shuffled_share: Share = 0.5
     part_absent_share: Share = 0.1
     part_level_db: Levels = (-6.0, 6.0)
@@ -104,12 +112,28 @@ class MixtureConfig:
                 raise ValueError(f"{name} must be the lowest and the highest, not {low}, {high}")
 
 
-class MixtureDataset(Dataset[Tensor]):
-    """Random mixtures: item ``i`` is a tensor ``(parts, C, N)`` of vocals and accompaniment.
+class Mixture(NamedTuple):
+    """An item of :class:`MixtureDataset`; of a batch, both have an axis more in front.
 
-    The accompaniment is one part, or drums, bass and other; the mixture is the sum of all. An item
-    depends on the seed and its index alone, so a training run that stops goes on with the very
-    mixtures that it would have seen.
+    Parameters
+    ----------
+    parts
+        ``(parts, C, N)``: vocals, and the accompaniment as one part, or as drums, bass and other;
+        the mixture is the sum of all.
+    band_hz
+        ``()``: frequency in Hz above which the parts are not to be learned from, as when a voice
+        was recorded without its treble. ``FULL_BAND_HZ`` where everything counts.
+    """
+
+    parts: Tensor
+    band_hz: Tensor
+
+
+class MixtureDataset(Dataset[Mixture]):
+    """Random mixtures.
+
+    An item depends on the seed and its index alone, so a training run that stops goes on with the
+    very mixtures that it would have seen.
 
     Parameters
     ----------
@@ -160,27 +184,45 @@ class MixtureDataset(Dataset[Tensor]):
         """Count the items."""
         return self.length
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: int) -> Mixture:
         """Make item ``index``."""
         rng = np.random.default_rng((self.seed, index))
         kind = rng.random()
         voices = self.pools.keys() & {"vocals", "speech"}
         songs = "song-vocals" in self.pools
         if songs and "song-accompaniment" in self.pools and kind < self.config.aligned_share:
-            vocals, music = self._aligned(rng)
-        elif songs and (kind < self.config.aligned_share + self.config.song_share or not voices):
-            vocals, music = self._song_vocals(rng), self._music(rng)
+            vocals, music, vocals_hz = self._aligned(rng)
+            music_hz = vocals_hz
         else:
-            vocals, music = self.sing(rng), self._music(rng)
-        return torch.from_numpy(np.stack(self._mix(rng, vocals, music)))
+            sings = songs and (
+                kind < self.config.aligned_share + self.config.song_share or not voices
+            )
+            vocals, vocals_hz, music, music_hz = self._put_together(
+                rng, self._song_vocals if sings else self.sing.sing
+            )
+        parts = self._mix(rng, vocals, music)
+        # A voice that is not heard limits nothing.
+        band_hz = min(vocals_hz, music_hz) if parts[0].any() else music_hz
+        return Mixture(torch.from_numpy(np.stack(parts)), torch.tensor(band_hz))
 
-    def _read(self, rng: Rng, parts: Sequence[Sequence[Recording]]) -> Audio:
-        """Read a random stretch of aligned parts: ``(parts, 2, N)``."""
+    def _put_together(self, rng: Rng, sing: Sing) -> tuple[Audio, float, Audio, float]:
+        """Draw a voice and music, and up to what frequency in Hz each teaches anything."""
+        if self.config.tuned_share and rng.random() < self.config.tuned_share:
+            music, sources = self._music(rng)
+            vocals, vocals_hz = sing(rng, harmony_of(sources, self.config.segment_seconds))
+        else:
+            vocals, vocals_hz = sing(rng, None)
+            music, sources = self._music(rng)
+        return vocals, vocals_hz, music, min(source.known_hz for source in sources)
+
+    def _read(self, rng: Rng, parts: Sequence[Sequence[Recording]]) -> tuple[Audio, list[Source]]:
+        """Read a random stretch of aligned parts: ``(parts, 2, N)``, and where it lies."""
         longest = min(r.length for part in parts for r in part) - self.segment_length
         start = int(rng.integers(0, max(1, longest)))
-        return np.stack(
+        audio = np.stack(
             [to_stereo(read_together(part, start, self.segment_length)) for part in parts]
         )
+        return audio, [Source(recording, start) for part in parts for recording in part]
 
     def _sort(self, recordings: Sequence[Recording]) -> list[Sequence[Recording]]:
         """Sort what accompanies a song by the parts of an item."""
@@ -188,48 +230,59 @@ class MixtureDataset(Dataset[Tensor]):
             return [recordings]
         return [[r for r in recordings if r.role == f"song-{stem}"] for stem in self.apart]
 
-    def _aligned(self, rng: Rng) -> tuple[Audio, Audio]:
-        """Take all stems of a real song at the same place."""
+    def _aligned(self, rng: Rng) -> tuple[Audio, Audio, float]:
+        """Take all stems of a real song at the same place; up to what Hz they teach anything."""
         vocals = self.pools["song-vocals"].draw(rng)
         others = self.pools["song-accompaniment"].groups[vocals.group]
-        parts = self._read(rng, [[vocals], *self._sort(others)])
-        ratio = np.full(self.segment_length, 2.0 ** (rng.normal(0, 1.5) / 12))
+        parts, sources = self._read(rng, [[vocals], *self._sort(others)])
+        speed = 2.0 ** (rng.normal(0, 1.5) / 12)
+        ratio = np.full(self.segment_length, speed)
         bent = augment.bend(parts.reshape(-1, self.segment_length), ratio).reshape(parts.shape)
-        return bent[0], bent[1:]
+        known_hz = min(known_at(source.recording.known_hz, speed) for source in sources)
+        return bent[0], bent[1:], known_hz
 
-    def _song_vocals(self, rng: Rng) -> Audio:
+    def _song_vocals(self, rng: Rng, harmony: Harmony | None) -> tuple[Audio, float]:
         """Take the vocals of a real song, as another singer and another engineer might have them.
 
-        There are few songs; without changes a network learns these by heart.
+        There are few songs; without changes a network learns these by heart. Also gives the
+        frequency in Hz up to which they teach anything.
         """
         recording = self.pools["song-vocals"].draw(rng)
         for _ in range(4):  # to avoid rests
-            audio = self._read(rng, [[recording]])[0]
+            (audio,), ((_, start, *_),) = self._read(rng, [[recording]])
             if augment.rms(audio) > SINGING_RMS:
                 break
-        semitones = self.config.song_pitch_spread
-        ratio = np.full(audio.shape[1], 2.0 ** (rng.normal(0, semitones) / 12))
+        semitones = rng.normal(0, self.config.song_pitch_spread)
+        if harmony is not None and recording.traits.pitch.size:
+            semitones = harmony.best_shift(recording.traits.pitch, start)
+        ratio = np.full(audio.shape[1], 2.0 ** (semitones / 12))
+        known_hz = known_at(recording.known_hz, float(ratio[0]))
         audio = augment.bend(audio, ratio)
         if rng.random() < 0.5:
             audio = formants.restore_formants(audio, ratio * 2.0 ** (rng.normal(0, 1.5) / 12))
         if not self.config.vocal_chain:
-            return audio
+            return audio, known_hz
         audio = self.sing.electrify(rng, audio)
         if rng.random() < self.config.song_chain_share:
-            return self.sing.produce(rng, audio, tilt_db=rng.normal(0, 5))
-        return augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=4)
+            return self.sing.produce(rng, audio, tilt_db=rng.normal(0, 5)), known_hz
+        audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=4)
+        return audio, known_hz
 
-    def _music(self, rng: Rng) -> Audio:
-        """Take music, sometimes two pieces at once, through a random filter: ``(parts, 2, N)``."""
-        pieces = []
+    def _music(self, rng: Rng) -> tuple[Audio, list[Source]]:
+        """Take music, sometimes two pieces at once, through a random filter: ``(parts, 2, N)``.
+
+        Also tells what it is made of.
+        """
+        pieces, heard = [], []
         roles = [r for r in ("song-accompaniment", "accompaniment") if r in self.pools]
         for _ in range(2 if rng.random() < self.config.layered_share else 1):
             role = roles[0] if rng.random() < self.config.own_music_share else roles[-1]
-            piece = self._arrangement(rng, role) if self.apart else self._piece(rng, role)
+            piece, sources = self._arrangement(rng, role) if self.apart else self._piece(rng, role)
             rows = piece.reshape(-1, self.segment_length)
+            speed = 1.0
             if rng.random() < 0.5:
-                ratio = np.full(self.segment_length, 2.0 ** (rng.normal(0, 2) / 12))
-                rows = augment.bend(rows, ratio)
+                speed = 2.0 ** (rng.normal(0, 2) / 12)
+                rows = augment.bend(rows, np.full(self.segment_length, speed))
             rows = augment.equalise(rng, rows, SAMPLE_RATE, tilt_db=rng.normal(1, 4), depth_db=3)
             if rng.random() < 0.1:
                 rows = augment.saturate(rng, rows)
@@ -237,27 +290,40 @@ class MixtureDataset(Dataset[Tensor]):
                 rows = formants.talk_box(rng, rows, SAMPLE_RATE)
             piece = rows.reshape(piece.shape)
             level = augment.rms(piece.sum(axis=0))
-            pieces.append(piece / level * augment.db_to_gain(rng.uniform(-6, 0)))
+            gain = augment.db_to_gain(rng.uniform(-6, 0))
+            pieces.append(piece / level * gain)
+            heard += [source._replace(ratio=speed, gain=gain / level) for source in sources]
         total: Audio = np.sum(pieces, axis=0, dtype=np.float32)
-        return total
+        return total, heard
 
-    def _piece(self, rng: Rng, role: str) -> Audio:
-        """Read a stretch of some music of a pool: ``(parts, 2, N)``."""
+    def _piece(self, rng: Rng, role: str) -> tuple[Audio, list[Source]]:
+        """Read a stretch of some music of a pool: ``(parts, 2, N)``, and where it lies."""
         drawn = self.pools[role].draw(rng)
         alone = drawn.role == "accompaniment"
         return self._read(
             rng, self._sort([drawn] if alone else self.pools[role].groups[drawn.group])
         )
 
-    def _arrangement(self, rng: Rng, role: str) -> Audio:
-        """Let parts of one piece, or of several, play at new levels: ``(parts, 2, N)``."""
-        audio = self._piece(rng, role)
+    def _arrangement(self, rng: Rng, role: str) -> tuple[Audio, list[Source]]:
+        """Let parts of one piece, or of several, play at new levels: ``(parts, 2, N)``.
+
+        Also tells what they are made of.
+        """
+        audio, sources = self._piece(rng, role)
         if rng.random() < self.config.shuffled_share:
-            audio = np.stack([self._piece(rng, role)[part] for part in range(len(audio))])
+            drawn = [self._piece(rng, role) for _ in range(len(audio))]
+            audio = np.stack([piece[part] for part, (piece, _) in enumerate(drawn)])
+            roles = [f"song-{stem}" for stem in self.apart]
+            sources = [
+                source
+                for stem, (_, of_piece) in zip(roles, drawn, strict=True)
+                for source in of_piece
+                if source.recording.role == stem
+            ]
         for part in audio:
             part *= augment.db_to_gain(rng.uniform(*self.config.part_level_db))
             part *= rng.random() >= self.config.part_absent_share
-        return audio
+        return audio, sources
 
     def _mix(self, rng: Rng, vocals: Audio, music: Audio) -> list[Audio]:
         """Set the levels, and do to all parts what a mix bus, a coder or a listener does."""

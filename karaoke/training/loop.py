@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
@@ -21,7 +21,7 @@ from karaoke.errors import UsageError
 from karaoke.spectral import Stft
 from karaoke.training.averages import Averages
 from karaoke.training.corpus import Recording
-from karaoke.training.data import MixtureDataset
+from karaoke.training.data import Mixture, MixtureDataset
 from karaoke.training.losses import Objective
 from karaoke.training.masks import require_masks
 from karaoke.training.optimizers import OPTIMIZERS
@@ -174,7 +174,7 @@ class Trainer:
         calibrate = getattr(self.network, "calibrate", None)
         if calibrate is not None:
             # Beyond the end: mixtures that training does not see.
-            items = torch.stack([self.data[self.data.length + i] for i in range(64)])
+            items = torch.stack([self.data[self.data.length + i].parts for i in range(64)])
             calibrate(items.sum(dim=1).to(self.device))
 
     def _branch(self, run: Path) -> None:
@@ -240,7 +240,7 @@ class Trainer:
         """How much of the run is done, in [0, 1]."""
         return self.recipe.progress(self.state.step, self.state.seconds)
 
-    def batches(self, workers: int) -> DataLoader[Tensor]:
+    def batches(self, workers: int) -> DataLoader[Mixture]:
         """Make the mixtures that this run has not seen yet."""
         rank, world = rank_and_world()
         start = self.state.step * self.recipe.batch_size
@@ -254,8 +254,8 @@ class Trainer:
             worker_init_fn=prepare_worker,
         )
 
-    def train_step(self, stems: Tensor) -> float:
-        """Learn from a batch ``(B, parts, C, N)`` of mixtures; return the loss."""
+    def train_step(self, batch: Mixture) -> float:
+        """Learn from a batch of mixtures; return the loss."""
         self.network.train()
         if self.recipe.freeze_encoder:
             require_encoder(self.network).eval()  # holds the statistics of its norms, too
@@ -266,12 +266,12 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.state.step, self.progress)
         self.optimizer.zero_grad()
-        passes = stems.chunk(self.recipe.accumulate)
+        passes = [part.chunk(self.recipe.accumulate) for part in batch]
         total = 0.0
-        for index, part in enumerate(passes):
-            with self._without_exchange(index < len(passes) - 1):
-                loss = self.parallel(part.to(self.device, non_blocking=True))
-                loss = loss * len(part) / len(stems)
+        for index, (parts, band_hz) in enumerate(zip(*passes, strict=True)):
+            with self._without_exchange(index < len(passes[0]) - 1):
+                loss = self.parallel(parts.to(self.device, non_blocking=True), band_hz)
+                loss = loss * len(parts) / len(batch.parts)
                 torch.autograd.backward(loss)
             total += float(loss.detach())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)

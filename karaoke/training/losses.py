@@ -16,6 +16,7 @@ from karaoke.errors import UsageError
 from karaoke.spectral import Stft
 from karaoke.training.masks import MASK_LOSSES, require_masks
 from karaoke.training.precision import autocast
+from karaoke.training.traits import FULL_BAND_HZ
 
 #: Windows in samples of the multi-resolution loss, 6 to 93 ms at 44.1 kHz.
 RESOLUTIONS = (256, 1024, 4096)
@@ -108,6 +109,21 @@ def weighted_loss(weights: Mapping[str, float], pair: Pair) -> Tensor:
     return torch.stack(terms).sum()
 
 
+def in_band(bins: int, band_hz: Tensor) -> Tensor:
+    """Give one for each bin of a transform below a frequency, zero above: ``(B, bins)``."""
+    frequencies_hz = torch.linspace(0, FULL_BAND_HZ, bins, device=band_hz.device)
+    return (frequencies_hz <= band_hz[:, None]).float()
+
+
+def limit(audio: Tensor, band_hz: Tensor) -> Tensor:
+    """Cut ``(B, ..., N)`` off above a frequency each ``(B,)``."""
+    spectra = torch.fft.rfft(audio)
+    known = in_band(spectra.shape[-1], band_hz.to(audio.device))
+    known = known.reshape(len(known), *[1] * (audio.dim() - 2), -1)
+    limited: Tensor = torch.fft.irfft(spectra * known, audio.shape[-1])
+    return limited
+
+
 class Objective(nn.Module):
     """A network and what is wanted of it: the parts of mixtures in, the loss out.
 
@@ -151,19 +167,32 @@ class Objective(nn.Module):
         if self.teachers and not self.weights.keys() <= LOSSES.keys():
             raise UsageError("hold needs losses of waveforms, not of masks")
 
-    def forward(self, parts: Tensor) -> Tensor:
-        """Compute the loss for mixtures of parts ``(B, parts, C, N)``."""
+    def forward(self, parts: Tensor, band_hz: Tensor) -> Tensor:
+        """Compute the loss for mixtures.
+
+        Parameters
+        ----------
+        parts
+            ``(B, parts, C, N)``; the network hears their sum as it is.
+        band_hz
+            ``(B,)``, best on the CPU: above, nothing counts, for nobody knows what belongs there.
+        """
         mixture, targets = parts.sum(dim=1), parts[:, : self.stems]
+        limited = bool((band_hz < FULL_BAND_HZ).any())
         precision = autocast(parts.device.type)
         if self.weights.keys() <= LOSSES.keys():
             with precision:
                 estimates = self.network(mixture)
+            estimates = estimates.float()
+            if limited:
+                estimates, targets = (limit(audio, band_hz) for audio in (estimates, targets))
             # A stem of a mixture counts as a mixture does.
-            estimates, targets = estimates.float().flatten(0, 1), targets.flatten(0, 1)
+            estimates, targets = estimates.flatten(0, 1), targets.flatten(0, 1)
             loss = weighted_loss(self.weights, Pair(estimates, targets, self.stft))
             for teacher in self.teachers:
                 with torch.no_grad(), precision:
-                    taught = teacher(mixture).float().flatten(0, 1)
+                    taught = teacher(mixture).float()
+                taught = (limit(taught, band_hz) if limited else taught).flatten(0, 1)
                 held = weighted_loss(self.weights, Pair(estimates, taught, self.stft))
                 loss = loss + self.hold * held
             return loss
@@ -171,9 +200,13 @@ class Objective(nn.Module):
         spectra = network.stft(torch.cat([mixture[:, None], targets], dim=1))
         with precision:
             masks = network.masks(spectra[:, 0])
-        spectra = spectra / network.stft.window.square().sum().sqrt()
+        masks, spectra = masks.float(), spectra / network.stft.window.square().sum().sqrt()
+        if limited:
+            # Where nothing is heard and nothing is kept, no loss of masks finds a fault.
+            known = in_band(spectra.shape[3], band_hz.to(parts.device))[:, None, None, :, None]
+            masks, spectra = masks * known, spectra * known
         terms = [
-            weight * MASK_LOSSES[name](masks.float(), spectra[:, 0], spectra[:, 1:])
+            weight * MASK_LOSSES[name](masks, spectra[:, 0], spectra[:, 1:])
             for name, weight in self.weights.items()
             if weight
         ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from karaoke.errors import CorpusError, NoInputError
 
 #: Columns that a manifest must have.
 COLUMNS = ("path", "role", "group", "split")
+#: Columns that it may have: what the recording holds up to, whether its voice moves in pitch by
+#: itself (both are measured where they are empty), and whether a model estimated it.
+TRAIT_COLUMNS = ("band_hz", "moves_in_pitch", "mark")
 #: Of recordings that are no stems of a song; mixtures are for other programs.
 ROLES = ("vocals", "speech", "accompaniment", "mixture")
 SONG_ROLE = re.compile(r"song-\S.*")
@@ -59,6 +62,11 @@ def read_manifest(root: Path) -> list[dict[str, str]]:
     return rows
 
 
+def is_trained_on(row: Mapping[str, str]) -> bool:
+    """Tell whether a row is of a recording that mixtures are made of."""
+    return row["split"] == "train" and row["role"] != "mixture"
+
+
 def check_row(row: dict[str, str], place: str) -> None:
     """Look for what a manifest cannot say of a recording.
 
@@ -77,6 +85,20 @@ def check_row(row: dict[str, str], place: str) -> None:
         problem = ("group", "the name of a singer, a band or a song")
     elif row["split"] not in ("train", "validation"):
         problem = ("split", "train or validation")
+    elif not is_band(row.get("band_hz", "")):
+        problem = ("band_hz", "the highest frequency in Hz that the recording holds, or nothing")
+    elif row.get("moves_in_pitch", "") not in ("", "yes", "no"):
+        problem = ("moves_in_pitch", "yes, no or nothing")
+    elif row.get("mark", "") not in ("", "estimated"):
+        problem = ("mark", "estimated, where a model separated it, or nothing")
     if problem is not None:
         column, wanted = problem
         raise CorpusError(f'{place}: {column} is "{row[column]}"', hint=f"Write {wanted}.")
+
+
+def is_band(text: str) -> bool:
+    """Tell whether a text is a frequency that a recording can end at, or empty."""
+    try:
+        return not text or 100 <= float(text) <= 1e6
+    except ValueError:
+        return False

@@ -12,11 +12,13 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from karaoke.training.corpus import find_rows
+from karaoke.training.corpus import cache_folder, find_rows
+from karaoke.training.manifests import TRAIT_COLUMNS
+from karaoke.training.traits import traits_path
 
 MEGABYTE = 1_000_000
 #: A manifest is rebuilt from these; others, as credits, stay at home.
-COLUMNS = ("path", "role", "group", "split", "licence")
+COLUMNS = ("path", "role", "group", "split", "licence", *TRAIT_COLUMNS)
 
 
 def plan_slices(
@@ -36,7 +38,9 @@ def plan_slices(
         yield current
 
 
-def pack(roots: Sequence[Path], out: Path, *, slice_bytes: int) -> list[Path]:
+def pack(
+    roots: Sequence[Path], out: Path, *, slice_bytes: int, cache: Path | None = None
+) -> list[Path]:
     """Write the slices of some corpora; return their paths.
 
     Parameters
@@ -48,6 +52,9 @@ def pack(roots: Sequence[Path], out: Path, *, slice_bytes: int) -> list[Path]:
         Folder for ``corpus-00.tar`` and so on. The first also holds the manifest.
     slice_bytes
         Size of a slice, about.
+    cache
+        Of :func:`karaoke.training.corpus.load_corpus`: the traits that it holds are sent along, so
+        that they need not be measured again.
 
     Raises
     ------
@@ -61,6 +68,10 @@ def pack(roots: Sequence[Path], out: Path, *, slice_bytes: int) -> list[Path]:
         for row in find_rows(root):
             name = f"{index}/{row['path']}"
             files.append((root / row["path"], name))
+            if cache is not None:
+                traits = traits_path(cache_folder(cache, root) / row["path"])
+                if traits.is_file():
+                    files.append((traits, str(traits_path(Path(name)))))
             lines.append("\t".join([name, *(row.get(column, "") for column in COLUMNS[1:])]))
     manifest = ("\n".join(lines) + "\n").encode()
     paths = []
@@ -82,8 +93,8 @@ if __name__ == "__main__":
     parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS")
     parser.add_argument("out", type=Path)
     parser.add_argument("--megabytes", type=float, default=50, help="size of a slice")
+    parser.add_argument("--cache", type=Path, help="whose measured traits to send along")
     options = parser.parse_args()
-    for slice_path in pack(
-        options.corpora, options.out, slice_bytes=round(options.megabytes * MEGABYTE)
-    ):
+    size = round(options.megabytes * MEGABYTE)
+    for slice_path in pack(options.corpora, options.out, slice_bytes=size, cache=options.cache):
         print(slice_path)

@@ -53,7 +53,7 @@ def main() -> None:
                 batch = next(iter(trainer.batches(workers=0)))
                 made = clock()
                 trainer.train_step(batch)  # ends with the loss on the CPU: all work is done
-                heard = batch.shape[0] * trainer.recipe.mixtures.segment_seconds
+                heard = batch.parts.shape[0] * trainer.recipe.mixtures.segment_seconds
                 make[name].append(heard / (made - started))
                 learn[name].append(heard / (clock() - made))
     precision = "bfloat16" if has_bfloat16(torch.device(options.device).type) else "float32"

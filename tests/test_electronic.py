@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from karaoke.training import augment, electronic, glitches, intonation
 from karaoke.training.augment import Audio
-from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording
+from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.data import MixtureConfig, MixtureDataset
+from karaoke.training.pools import Pool
 from karaoke.training.voices import Singers
 
 EFFECTS = {effect.__name__: effect for effect, _ in electronic.EFFECTS}

@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from karaoke.training import augment, overlap
-from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording
+from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.data import MixtureConfig, MixtureDataset
 from karaoke.training.harmony import Harmony, Source, harmony_of
+from karaoke.training.pools import Pool
 from karaoke.training.traits import measure, pitch_of
 from karaoke.training.voices import Singers
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,11 @@ from karaoke.audio import Block, load_audio
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import CorpusError, NoInputError
 from karaoke.training import augment
-from karaoke.training.corpus import (
-    SAMPLE_RATE,
-    Pool,
-    Recording,
-    find_rows,
-    load_corpus,
-    read_together,
-    resample,
-)
+from karaoke.training.corpus import SAMPLE_RATE, Recording, find_rows, load_corpus, resample
 from karaoke.training.credits import credit_table
 from karaoke.training.data import MixtureConfig, MixtureDataset
 from karaoke.training.pack import pack
+from karaoke.training.pools import Pool, make_pools, read_together
 from karaoke.training.validation import singing_windows
 from karaoke.training.voices import Singers
 
@@ -449,3 +443,25 @@ def test_validation_recordings_are_never_trained_on(recordings: list[Recording])
     groups = {group for pool in data.pools.values() for group in pool.groups}
     assert "one" in groups and "two" not in groups
     assert {song for song, _, _ in singing_windows(recordings)} == {"two"}
+
+
+def test_estimated_songs_have_a_share_and_limit_the_band(recordings: list[Recording]) -> None:
+    songs = [r for r in recordings if r.role.startswith("song-") and r.split == "train"]
+    teacher = [
+        replace(r, group=f"estimated-{r.group}", samples=r.samples[:, ::-1], estimated=True)
+        for r in songs
+    ]
+    config = replace(SHORT, aligned_share=1.0, song_effects=False)
+
+    def band_edges(share: float, recordings: list[Recording]) -> list[float]:
+        mixed = replace(config, estimated_share=share)
+        data = MixtureDataset(recordings, mixed, seed=1, length=20)
+        return [float(data[i].band_hz) for i in range(len(data))]
+
+    pools = make_pools([*recordings, *teacher])
+    assert {r.estimated for rs in pools["song-vocals"].groups.values() for r in rs} == {False}
+    assert {r.estimated for rs in pools["estimated-vocals"].groups.values() for r in rs} == {True}
+    assert band_edges(0.0, [*recordings, *teacher]) == band_edges(1.0, recordings)
+    assert max(band_edges(1.0, [*recordings, *teacher])) < 14_000
+    edges = band_edges(0.5, [*recordings, *teacher])
+    assert min(edges) < 14_000 < max(edges)

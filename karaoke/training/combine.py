@@ -143,7 +143,8 @@ if __name__ == "__main__":
         parser.error("--between takes two checkpoints, --half and --member one")
     try:
         if arguments.between is not None:
-            interpolate(*arguments.members, arguments.out, arguments.between)
+            before, after = arguments.members
+            interpolate(before, after, arguments.out, arguments.between)
         elif arguments.half:
             halve(arguments.members[0], arguments.out)
         elif arguments.member is not None:

@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 from karaoke.fields import SHARE, Within
 from karaoke.training import augment, bus, formants, glitches, voicelike
 from karaoke.training.augment import Audio, Rng
-from karaoke.training.corpus import SAMPLE_RATE, Recording, make_pools, read_together
+from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.harmony import Harmony, Source, harmony_of, known_at
+from karaoke.training.pools import make_pools, read_together
 from karaoke.training.voices import Singers
 
 #: Below this RMS a stretch of a vocal stem counts as a rest, not as singing.
@@ -43,6 +44,8 @@ class MixtureConfig:
         The vocals of a song over other music. The rest are made of voices (``Singers``).
     speech_share
         Of these, lines made of speech.
+    estimated_share
+        Where songs are drawn, those whose stems were estimated, if there are any.
     song_pitch_spread
         Standard deviation in semitones that the vocals of songs are moved by.
     song_chain_share
@@ -84,6 +87,7 @@ class MixtureConfig:
     aligned_share: Share = 0.18
     song_share: Share = 0.2
     speech_share: Share = 0.35
+    estimated_share: Share = 0.3
     song_pitch_spread: Annotated[float, Within(0, 24)] = 3.0
     song_chain_share: Share = 0.3
     own_music_share: Share = 0.25
@@ -230,10 +234,17 @@ class MixtureDataset(Dataset[Mixture]):
             return [recordings]
         return [[r for r in recordings if r.role == f"song-{stem}"] for stem in self.apart]
 
+    def _kind(self, rng: Rng) -> str:
+        """Choose between songs with true stems and songs with estimated ones."""
+        if "estimated-vocals" not in self.pools:
+            return "song"
+        return "estimated" if rng.random() < self.config.estimated_share else "song"
+
     def _aligned(self, rng: Rng) -> tuple[Audio, Audio, float]:
         """Take all stems of a real song at the same place; up to what Hz they teach anything."""
-        vocals = self.pools["song-vocals"].draw(rng)
-        others = self.pools["song-accompaniment"].groups[vocals.group]
+        kind = self._kind(rng)
+        vocals = self.pools[f"{kind}-vocals"].draw(rng)
+        others = self.pools[f"{kind}-accompaniment"].groups[vocals.group]
         parts, sources = self._read(rng, [[vocals], *self._sort(others)])
         speed = 2.0 ** (rng.normal(0, 1.5) / 12)
         ratio = np.full(self.segment_length, speed)
@@ -247,7 +258,7 @@ class MixtureDataset(Dataset[Mixture]):
         There are few songs; without changes a network learns these by heart. Also gives the
         frequency in Hz up to which they teach anything.
         """
-        recording = self.pools["song-vocals"].draw(rng)
+        recording = self.pools[f"{self._kind(rng)}-vocals"].draw(rng)
         for _ in range(4):  # to avoid rests
             (audio,), ((_, start, *_),) = self._read(rng, [[recording]])
             if augment.rms(audio) > SINGING_RMS:
@@ -274,9 +285,11 @@ class MixtureDataset(Dataset[Mixture]):
         Also tells what it is made of.
         """
         pieces, heard = [], []
-        roles = [r for r in ("song-accompaniment", "accompaniment") if r in self.pools]
+        roles: list[str] = [r for r in ("song-accompaniment", "accompaniment") if r in self.pools]
         for _ in range(2 if rng.random() < self.config.layered_share else 1):
             role = roles[0] if rng.random() < self.config.own_music_share else roles[-1]
+            if role == "song-accompaniment":
+                role = f"{self._kind(rng)}-accompaniment"
             piece, sources = self._arrangement(rng, role) if self.apart else self._piece(rng, role)
             rows = piece.reshape(-1, self.segment_length)
             speed = 1.0

@@ -19,8 +19,9 @@ from karaoke.checkpoints import load_checkpoint
 from karaoke.errors import KaraokeError
 from karaoke.metrics import si_sdr, si_sdr_gain
 from karaoke.training.augment import Rng, db_to_gain, rms
-from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording, load_corpus, make_pools
+from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus
 from karaoke.training.data import SINGING_RMS, MixtureConfig, to_stereo
+from karaoke.training.pools import Pool, make_pools
 from karaoke.training.voices import Singers
 
 #: Mixtures of a voice and music that every cell of the table is the median of.

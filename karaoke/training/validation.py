@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, distributed, nn
 
 from karaoke.metrics import is_singing, sdr, si_sdr_gain, windows
-from karaoke.training.corpus import SAMPLE_RATE, Recording, read_together
+from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.masks import MASK_FIGURES, require_masks
+from karaoke.training.pools import read_together
 
 #: Figures whose sum tells a better network from a worse one; what it does not give counts nothing.
 SCORED = ("vocals", "instrumental", "drums", "bass", "other")

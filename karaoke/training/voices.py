@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from karaoke.training import augment, electronic, formants
 from karaoke.training.augment import Audio, Rng
-from karaoke.training.corpus import SAMPLE_RATE, Pool, Recording
+from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.harmony import Harmony, known_at
+from karaoke.training.pools import Pool
 from karaoke.training.traits import FULL_BAND_HZ, PITCH_RATE
 
 #: Intervals in semitones that backing voices sing: thirds, fourths, fifths, sixths and octaves.

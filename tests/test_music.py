@@ -13,7 +13,7 @@ import soundfile
 from karaoke.errors import NoInputError
 from karaoke.training import music
 from karaoke.training.corpus import find_rows
-from karaoke.training.styles import STYLES
+from karaoke.training.styles import FLUTES, SAXOPHONES, STYLES
 
 VOICES = {52, 53, 54, 85, 91}
 NEEDS_FLUIDSYNTH = pytest.mark.skipif(
@@ -81,3 +81,13 @@ def test_the_parts_of_a_piece_have_all_of_its_notes() -> None:
     assert sorted(drums + bass + other) == sorted(notes(whole.play()))
     assert {channel for channel, _ in drums} == {music.DRUM_CHANNEL}
     assert bass and other
+
+
+def test_leads_sound_like_voices_in_many_styles() -> None:
+    alike = {*FLUTES, *SAXOPHONES, 29, 30, 40, 48}
+    assert not alike & VOICES
+    styles = [name for name, style in STYLES.items() if alike & {*style.lead_programs}]
+    assert len(styles) > len(STYLES) / 2
+    song = music.Band(np.random.default_rng(1), STYLES["folk"], 60.0)
+    lead = song.lead()
+    assert any(m.type == "pitchwheel" and abs(m.pitch) > 500 for _, m in lead.events)

@@ -22,6 +22,8 @@ Rng = np.random.Generator
 MAX_EQ_DB = 15.0
 #: The compressor's level detector runs on blocks of this many samples; plenty for its 10..100 ms.
 DETECTOR_BLOCK = 64
+#: Samples that are interpolated at a time.
+READ_BLOCK = 1 << 14
 
 
 def rms(audio: Audio) -> float:
@@ -166,6 +168,16 @@ def read_at(audio: Audio, position: NDArray[np.float64]) -> Audio:
     position
         Where to read, in samples.
     """
+    read = np.empty((len(audio), len(position)), dtype=np.float32)
+    # In blocks whose intermediate results stay in the cache of a core: some times as fast.
+    for start in range(0, len(position), READ_BLOCK):
+        here = slice(start, start + READ_BLOCK)
+        read[:, here] = _interpolate(audio, position[here])
+    return read
+
+
+def _interpolate(audio: Audio, position: NDArray[np.float64]) -> Audio:
+    """Read between samples by the four that are nearest."""
     index = position.astype(np.int64)
     t = (position - index).astype(np.float32)
     before, here, after, later = (audio.take(index + k, axis=1, mode="wrap") for k in (-1, 0, 1, 2))
@@ -173,8 +185,8 @@ def read_at(audio: Audio, position: NDArray[np.float64]) -> Audio:
     a = 0.5 * (later - before) + 1.5 * (here - after)
     b = before - 2.5 * here + 2.0 * after - 0.5 * later
     c = 0.5 * (after - before)
-    read: Audio = ((a * t + b) * t + c) * t + here
-    return read
+    between: Audio = ((a * t + b) * t + c) * t + here
+    return between
 
 
 def equalise(

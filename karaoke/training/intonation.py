@@ -205,8 +205,8 @@ def tune_hard(
     frames = np.arange(audio.shape[1]) / (sample_rate * HOP_SECONDS)
     ratio = 2.0 ** (np.interp(frames, np.arange(len(off)), off) / 12)
     tuned = shift(audio, ratio, sample_rate)
-    # Formants that move by less than a semitone and a half are a singer's own business.
-    return restore_formants(tuned, ratio) if np.abs(off).max() > 1.5 else tuned
+    # It takes as long as all the rest, and is not heard where notes move by a semitone.
+    return restore_formants(tuned, ratio) if np.abs(off).mean() > 1 else tuned
 
 
 def _copy(rng: Rng, audio: Audio, semitones: float, sample_rate: int, keep: float) -> Audio:
@@ -219,8 +219,8 @@ def _copy(rng: Rng, audio: Audio, semitones: float, sample_rate: int, keep: floa
 def harmonise(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     """Add two or three voices at fixed intervals, as a harmoniser does; mono becomes stereo."""
     total = np.broadcast_to(audio, (2, audio.shape[1])) * np.float32(rng.uniform(0.3, 1))
-    for interval in rng.choice(INTERVALS, size=int(rng.integers(2, 4)), replace=False):
-        voice = _copy(rng, audio, interval + rng.normal(0, 0.05), sample_rate, keep=0.9)
+    for interval in rng.choice(INTERVALS, size=int(rng.choice([2, 2, 3])), replace=False):
+        voice = _copy(rng, audio, interval + rng.normal(0, 0.05), sample_rate, keep=0.75)
         total = total + db_to_gain(rng.uniform(-8, 1)) * pan(rng, voice, 0.6)
     return total.astype(np.float32, copy=False)
 

@@ -17,6 +17,10 @@ SYNTH_BASSES = (38, 39)
 STRINGS = (48, 49, 50)
 PADS = (88, 89, 90, 92, 94)
 SYNTH_LEADS = (80, 81, 82, 84, 87)
+#: What sounds like a voice when it bends and vibrates, but is none: flutes, whistles, bows, reeds.
+FLUTES = (73, 75, 77, 78, 79)
+BOWS = (40, 41, 42, 110)
+SAXOPHONES = (64, 65, 66, 67)
 
 #: Roots of chords as degrees of the scale, a bar each.
 MAJOR_TURNS = ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 3), (0, 2, 3, 4), (3, 4, 0, 5), (0, 3, 0, 4))
@@ -109,7 +113,7 @@ STYLES = {
         bass="x.....x.x.......",
         comp_programs=(0, 1, 2, 4, 5, 24, 25),
         comp="x.o.x.o.x.o.x.o.",
-        lead_programs=(73, 65, 40, 29),
+        lead_programs=(*FLUTES, *SAXOPHONES, 40, 29, 30, 48),
         turns=MAJOR_TURNS,
         pads=STRINGS,
     ),
@@ -120,7 +124,7 @@ STYLES = {
         bass="x.......x.......",
         comp_programs=ACOUSTIC_GUITARS,
         comp="x..xx.x.x..xx.x.",
-        lead_programs=(22, 40, 73, 105),
+        lead_programs=(22, 40, 110, 105, *FLUTES),
         turns=MAJOR_TURNS,
     ),
     "funk": Style(
@@ -130,7 +134,7 @@ STYLES = {
         bass="x..x..xx..x..x.x",
         comp_programs=(28, 27, 7, 4),
         comp="..x..x.x..x.xx..",
-        lead_programs=(61, 65, 80),
+        lead_programs=(61, 65, 66, 80, 29),
         turns=MINOR_TURNS,
         minor=True,
     ),
@@ -141,7 +145,7 @@ STYLES = {
         bass="x.x.x.x.x.x.x.x.",
         comp_programs=(28, 4, 17),
         comp="..x...x...xx..x.",
-        lead_programs=(81, 61, 48),
+        lead_programs=(81, 61, 48, 49, 78),
         turns=MINOR_TURNS,
         minor=True,
         pads=STRINGS,
@@ -153,7 +157,7 @@ STYLES = {
         bass="..x...x...x..xx.",
         comp_programs=(81, 2, 5, 17),
         comp="x..x..x.x..x..x.",
-        lead_programs=SYNTH_LEADS,
+        lead_programs=(*SYNTH_LEADS, 75, 78),
         turns=MINOR_TURNS,
         minor=True,
         pads=PADS,
@@ -165,7 +169,7 @@ STYLES = {
         bass="xxxxxxxxxxxxxxxx",
         comp_programs=(81, 80, 62, 90),
         comp="x..x..x...x..x..",
-        lead_programs=SYNTH_LEADS,
+        lead_programs=(*SYNTH_LEADS, 65, 75, 78, 30),
         turns=MAJOR_TURNS + MINOR_TURNS,
         pads=PADS,
     ),
@@ -176,7 +180,7 @@ STYLES = {
         bass="x.....x...x.....",
         comp_programs=(4, 0, 11, 45),
         comp="x.......o..x....",
-        lead_programs=(73, 11, 80),
+        lead_programs=(73, 75, 78, 11, 80, 40),
         turns=MINOR_TURNS,
         minor=True,
         swing=0.25,
@@ -198,7 +202,7 @@ STYLES = {
         bass="x..xx..xx..xx..x",
         comp_programs=(24, 0, 4),
         comp="x..x..x...x..x..",
-        lead_programs=(73, 66, 56),
+        lead_programs=(73, 78, 65, 66, 56),
         turns=JAZZ_TURNS,
     ),
     "swing": Style(
@@ -240,7 +244,7 @@ STYLES = {
         bass="...x..x....x..x.",
         comp_programs=(0, 24, 1),
         comp="x..x..x..x..x.x.",
-        lead_programs=(56, 57, 73),
+        lead_programs=(56, 57, *FLUTES),
         turns=MINOR_TURNS,
         minor=True,
     ),
@@ -251,7 +255,7 @@ STYLES = {
         bass="x.......x.......",
         comp_programs=(48, 45, 46, 60),
         comp="x...x...x...x...",
-        lead_programs=(40, 71, 73, 68, 60),
+        lead_programs=(*BOWS[:3], 48, 71, 73, 68, 60),
         turns=MAJOR_TURNS + MINOR_TURNS,
         pads=(48, 49, 60),
     ),

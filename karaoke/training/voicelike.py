@@ -246,6 +246,7 @@ def speaking_noise(rng: Rng, length: int, sample_rate: int) -> Wave:
         rng, (_noise(rng, length) + buzz)[None].astype(np.float32), sample_rate,
         vowel_seconds=(0.5 / rate_hz, 1.5 / rate_hz),
     )[0]  # fmt: skip
+    spoken = low_pass(spoken[None], rng.uniform(2500, 9000), sample_rate)[0]
     at = turns(np.full(length, rate_hz), sample_rate, rng.random())
     loud = rng.random(int(at[-1]) + 1) * (rng.random(int(at[-1]) + 1) < 0.8)
     syllables = np.sin(np.pi * (at - np.floor(at))) ** rng.uniform(0.3, 1)

@@ -15,6 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from karaoke.corpora import read_manifest
 from karaoke.errors import (
     CorpusError,
     KaraokeError,
@@ -22,7 +23,6 @@ from karaoke.errors import (
     ToolMissingError,
     WriteError,
 )
-from karaoke.training.manifests import read_manifest
 
 SAMPLE_RATE = 44100
 #: Of the files that count where there is no manifest.

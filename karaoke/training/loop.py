@@ -30,7 +30,7 @@ from karaoke.training.recipe import Recipe, header_of
 from karaoke.training.states import diverged, no_state, read_state, write_state, writing
 from karaoke.training.summary import summarise
 from karaoke.training.transfer import adopt_encoder, adopt_weights, require_encoder
-from karaoke.training.validation import SCORED, Figures, rank_and_world, validate
+from karaoke.training.validation import Figures, rank_and_world, score, validate
 
 #: Transform of the losses: 46 ms windows, between consonants and low notes.
 LOSS_STFT = (2048, 512)
@@ -45,12 +45,14 @@ class State:
     """What a run has to remember from one step to the next, besides the weights.
 
     ``loss`` and ``counted`` are the sum of the losses since the last line of the log, and their
-    number; ``best`` is the best validation score and ``stale`` counts the validations since.
+    number; ``best`` is the best validation score, ``quiet`` whether its leak is within the limit,
+    and ``stale`` counts the validations since.
     """
 
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
+    quiet: bool = False
     stale: int = 0
     loss: float = 0.0
     counted: int = 0
@@ -179,6 +181,8 @@ class Trainer:
             self.average.load_state_dict(saved["average"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.state = State(**saved["state"])
+            if "quiet" not in saved["state"]:
+                self.state.best = -math.inf  # of another measure
             torch.set_rng_state(saved["random"])
             if self.device.startswith("cuda"):
                 torch.cuda.set_rng_state(saved["cuda_random"], self.device)
@@ -356,20 +360,18 @@ class Trainer:
 
     def report(self) -> None:
         """Validate, log, and write the checkpoints."""
+        recipe, state = self.recipe, self.state
         figures = validate(
             *(self.average, self.recordings, self.device),
-            *(self.recipe.stems, self.recipe.mask_figures),
+            *(recipe.stems, recipe.mask_figures, recipe.validate_windows),
         )
-        self._log({"best": round(self.state.best, 3), "figures": figures} if figures else {})
-        score = float(self.state.step)  # without songs to validate on, the last is the best
-        if figures:
-            score = sum(figures["all"].get(name, 0.0) for name in SCORED)
-        better = score > self.state.best
-        self.state = replace(
-            self.state,
-            best=score if better else self.state.best,
-            stale=0 if better else self.state.stale + 1,
-        )
+        self._log({"best": round(state.best, 3), "figures": figures} if figures else {})
+        # Without songs to validate on, the last is the best.
+        now = score(figures, recipe.leak_limit_db) if figures else (False, float(state.step))
+        better = now > (state.quiet, state.best)
+        quiet, best = now if better else (state.quiet, state.best)
+        stale = 0 if better else state.stale + 1
+        self.state = replace(state, best=best, quiet=quiet, stale=stale)
         if rank_and_world()[0] != 0:
             return
         for name in ("last", "best") if better else ("last",):

@@ -10,6 +10,16 @@ from torch import Tensor
 
 #: Keeps silent signals from dividing by zero; 100 dB below a signal of full scale.
 EPSILON = 1e-10
+#: What a gain in dB counts at the least and at the most, so that no window decides a mean. How far
+#: below the mixture an SI-SDR is says only that estimate and target have nothing in common.
+GAIN_RANGE_DB = (-10.0, 30.0)
+#: Level in dB of an estimate below the mixture from which on it is silent. Divided by next to
+#: nothing, silence would have an SI-SDR of 0 dB, which is above that of most mixtures.
+SILENT_DB = -60.0
+#: Level in dB of the music below the voice from which on there is nothing to separate.
+ALONE_DB = -30.0
+#: Root mean square of a mixture from which on something is heard; 80 dB below full scale.
+AUDIBLE_RMS = 1e-4
 #: Lower edges in Hz of the bands that :class:`Shares` tells apart; the last one has no upper edge.
 OCTAVES_HZ = (0, 125, 250, 500, 1000, 2000, 4000, 8000)
 
@@ -174,13 +184,39 @@ def is_rest(vocals: Tensor, window: slice) -> bool:
     return activity_db(vocals, window) < -40
 
 
+def has_music(vocals: Tensor, other: Tensor) -> bool:
+    """Tell whether the music of a window is loud enough beside its vocals to be separated."""
+    return level_db(other, vocals) > ALONE_DB
+
+
+def level_db(signal: Tensor, reference: Tensor) -> float:
+    """Compare the levels of two signals, in dB; -200 at the least."""
+    power = signal.square().mean().double() / reference.square().mean().double().clamp_min(1e-20)
+    return float(10 * power.clamp_min(1e-20).log10())
+
+
+def leak_db(estimate: Tensor, mixture: Tensor) -> float | None:
+    """Compute the level of a vocals estimate over the mixture's, where nobody sings.
+
+    None where the mixture, too, is silent: nothing can leak there.
+    """
+    if mixture.square().mean().sqrt() < AUDIBLE_RMS:
+        return None
+    return level_db(estimate, mixture)
+
+
 def si_sdr_gain(estimate: Tensor, target: Tensor, mixture: Tensor) -> float:
     """Compute how far an estimate is above the mixture itself, in dB of SI-SDR; all ``(C, N)``.
 
-    Channels are scored together, as one long signal.
+    Channels are scored together, as one long signal. The gain is held within ``GAIN_RANGE_DB``;
+    an estimate that is silent, or no number, gets the least.
     """
+    # A comparison with nan is false.
+    if not level_db(estimate, mixture) > SILENT_DB:
+        return GAIN_RANGE_DB[0]
     flat = [signal.flatten() for signal in (estimate, target, mixture)]
-    return float(si_sdr(flat[0], flat[1]) - si_sdr(flat[2], flat[1]))
+    gain = float(si_sdr(flat[0], flat[1]) - si_sdr(flat[2], flat[1]))
+    return min(max(gain, GAIN_RANGE_DB[0]), GAIN_RANGE_DB[1])
 
 
 class Shares:

@@ -12,7 +12,14 @@ import soundfile
 
 from karaoke.audio import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.errors import ExitCode, KaraokeError, NoInputError, NotAudioError, UsageError
+from karaoke.errors import (
+    CorpusError,
+    ExitCode,
+    KaraokeError,
+    NoInputError,
+    NotAudioError,
+    UsageError,
+)
 from karaoke.evaluation.datasets import Track, find_tracks
 from karaoke.evaluation.songs import load_song
 
@@ -101,6 +108,39 @@ def test_a_stream_is_missing(tmp_path: Path, stems: Stems) -> None:
     _, (track,) = find_tracks(tmp_path)
     error = failure(track)
     assert error.exit_code == ExitCode.BAD_DATA and "five audio streams" in str(error)
+
+
+def test_validation_songs_of_a_corpus(tmp_path: Path, stems: Stems) -> None:
+    rows = ["path\trole\tgroup\tsplit"]
+    for song, split, names in (
+        ("known", "train", ("vocals", "accompaniment")),
+        ("two", "validation", ("vocals", "accompaniment")),
+        ("four", "validation", NAMES),
+        ("guitar", "validation", ("vocals", "drums", "guitar")),
+        ("twice", "validation", ("vocals", "vocals", "drums")),
+        ("alone", "validation", ("vocals",)),
+        ("piece", "validation", ("drums", "bass")),
+    ):
+        for name in names:
+            write(tmp_path / "audio" / song / f"{name}.flac", stems.get(name, stems["other"]))
+            rows.append(f"audio/{song}/{name}.flac\tsong-{name}\t{song}\t{split}")
+    rows.append("audio/two/vocals.flac\taccompaniment\tband\tvalidation")
+    manifest = tmp_path / "manifest.tsv"
+    manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    layout, tracks = find_tracks(tmp_path)
+    assert layout == "corpus"
+    by_name = {track.name.removeprefix("validation/"): track for track in tracks}
+    assert list(by_name) == ["two", "four", "guitar", "twice", "alone"], "what is not trained on"
+    assert by_name["two"].stems.keys() == {"vocals", "instrumental"}
+    assert {*by_name["four"].stems} == {*NAMES} and by_name["four"].made
+    for name, problem in (("guitar", "guitar"), ("twice", "several"), ("alone", "no accompan")):
+        with pytest.raises(NoInputError, match=problem):
+            by_name[name].check()
+    assert load_song(by_name["two"], as_mp3=False).sample_rate == RATE
+    assert [track.name for track in find_tracks(tmp_path, ["known"])[1]] == ["train/known"]
+    manifest.write_text("path\trole\nx\tsong-vocals\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match="no column group"):
+        find_tracks(tmp_path)
 
 
 def test_subsets_and_names(tmp_path: Path, stems: Stems) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from karaoke.corpora import read_manifest
 from karaoke.errors import NoInputError
 from karaoke.training.corpus import SAMPLE_RATE
 from karaoke.training.estimate import (
@@ -18,7 +19,6 @@ from karaoke.training.estimate import (
     write_corpus,
     write_song,
 )
-from karaoke.training.manifests import read_manifest
 
 GOOD, QUIET, LOST = Judgement(-6.0, 20.0), Judgement(-30.0, 20.0), Judgement(-6.0, 2.0)
 

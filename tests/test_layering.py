@@ -41,15 +41,17 @@ ALLOWED: dict[str, set[str]] = {
     },
     "batch": {"errors", "audio", "manifest", "planning", "separation", "splitting"},
     "metrics": set(),
+    "comparing": set(),
+    "corpora": {"errors"},
     "training": {
         *("errors", "audio", "fields", "spectral", "networks", "checkpoints", "metrics"),
-        "separation",
+        *("comparing", "corpora", "separation"),
     },
     "bsseval": set(),
     "baselines": set(),
     "evaluation": {
         *("errors", "audio", "baselines", "bsseval", "catalogue", "manifest", "metrics"),
-        *("separation", "spectral"),
+        *("separation", "spectral", "comparing", "corpora"),
     },
     "cli": {"errors", "catalogue", "naming", "planning", "__init__"},
 }

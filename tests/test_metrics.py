@@ -11,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karaoke.metrics import (
+    GAIN_RANGE_DB,
     binary_mask,
     dice,
+    has_music,
+    leak_db,
     magnitude_mse,
     mask_accuracy,
     sdr,
     si_sdr,
+    si_sdr_gain,
     si_snr,
 )
 
@@ -43,6 +47,27 @@ def test_batches_and_silence() -> None:
     assert sdr(torch.zeros(100), torch.zeros(100)).isfinite()
     assert si_sdr(torch.zeros(100), torch.randn(100)).isfinite()
     assert si_sdr(torch.randn(100), torch.zeros(100)).isfinite()
+
+
+def test_silence_and_nonsense_gain_the_least() -> None:
+    torch.manual_seed(0)
+    target, other = torch.randn(2, 2, 8000)
+    mixture = target + 3 * other
+    assert float(si_sdr(torch.zeros(16000), target.flatten())) > -1, "0 dB, above the mixture's"
+    for level in (0.0, 1e-9, 1e-4):
+        assert si_sdr_gain(level * target, target, mixture) == GAIN_RANGE_DB[0]
+    assert si_sdr_gain(target * math.nan, target, mixture) == GAIN_RANGE_DB[0]
+    assert si_sdr_gain(torch.randn(2, 8000), target, mixture) == GAIN_RANGE_DB[0]
+    assert si_sdr_gain(target, target, mixture) == GAIN_RANGE_DB[1]
+    assert si_sdr_gain(0.01 * target, target, mixture) == GAIN_RANGE_DB[1], "soft, but all there"
+
+
+def test_levels() -> None:
+    mixture = 0.1 * torch.randn(2, 8000)
+    assert leak_db(0.01 * mixture, mixture) == pytest.approx(-40, abs=1e-3)
+    assert leak_db(torch.zeros(2, 8000), mixture) == -200
+    assert leak_db(mixture, 1e-5 * mixture) is None, "nothing can leak"
+    assert has_music(mixture, 0.1 * mixture) and not has_music(mixture, 0.01 * mixture)
 
 
 def test_centred_si_snr_does_not_hear_an_offset() -> None:

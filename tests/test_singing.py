@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from karaoke.corpora import read_manifest
 from karaoke.training.corpus import SAMPLE_RATE
-from karaoke.training.manifests import read_manifest
 from karaoke.training.singing import (
     LONGEST,
     SHORTEST,

@@ -618,7 +618,7 @@ def test_a_run_learns_logs_and_writes_checkpoints(
     assert trainer.run(workers=0)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 31
-    assert set(lines[-1]["figures"]) == {"two", "all"}
+    assert set(lines[-1]["figures"]) == {"two", "all", "choose"}
     network, header = load_checkpoint(tmp_path / "best.safetensors")
     assert header.stems == ("vocals",)
     assert network(torch.zeros(1, 2, 100)).shape == (1, 1, 2, 100)
@@ -627,6 +627,26 @@ def test_a_run_learns_logs_and_writes_checkpoints(
     assert facts["data"]["song-vocals"]["recordings"] == 1
     assert facts["figures"]["all"]["vocals_sdr"] < 30
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_best_weights_are_chosen_by_the_score(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe, recordings, tmp_path)
+    train(trainer, 1)
+    trainer.report()
+    assert (trainer.state.stale, trainer.state.quiet) == (0, trainer.state.best > 0)
+    best = (tmp_path / "best.safetensors").read_bytes()
+    train(trainer, 1)
+    trainer.state = replace(trainer.state, best=-100.0, quiet=True)
+    trainer.recipe = replace(recipe, leak_limit_db=-200.0)
+    trainer.report()
+    assert (trainer.state.stale, trainer.state.best) == (1, -100), "it leaks, the best did not"
+    assert (tmp_path / "best.safetensors").read_bytes() == best
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    del saved["state"]["quiet"]
+    torch.save(saved, tmp_path / "last.pt")
+    assert Trainer(recipe, recordings, tmp_path).state.best == -math.inf, "of another measure"
 
 
 def test_patience_ends_a_run_that_gets_no_better(

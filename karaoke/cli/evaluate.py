@@ -42,7 +42,10 @@ Baselines = Annotated[
 ]
 Subset = Annotated[
     str | None,
-    typer.Option(help="train, test or all.", show_default="test, where there is one"),
+    typer.Option(
+        help="train, test, validation or all.",
+        show_default="test or validation, where there is one",
+    ),
 ]
 AsMp3 = Annotated[
     bool | None,
@@ -56,6 +59,13 @@ Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or 
 Overlap = Annotated[
     float | None,
     typer.Option(help="Share of a segment in common with the next.", show_default="the model's"),
+]
+Memory = Annotated[
+    bool,
+    typer.Option("--memory", help="Measure models' peak memory, each in a process of its own."),
+]
+Details = Annotated[
+    bool, typer.Option("--details", help="Print stems and octaves of every song, too.")
 ]
 JsonFile = Annotated[
     Path | None,
@@ -90,18 +100,23 @@ def evaluate(
     json_: JsonFile = None,
     csv_: CsvFile = None,
     plot: PlotFile = None,
+    memory: Memory = False,
+    details: Details = False,
     resume: Resume = True,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure models on songs whose stems are known.
 
-    DATASET is MUSDB18, MUSDB18-HQ, DSD100, MIR-1K, or a folder with a folder per SONG that holds
-    vocals.* and accompaniment.* (or instrumental.*, or drums.*, bass.* and other.*), and
-    mixture.*, which else is made of them. Printed are, for each stem, BSSEval v4's ratios, SDR,
-    SI-SDR, SI-SNR and NSDR of the whole song, and what masks and magnitudes are worth; over
-    windows of 10 s with singing, SI-SDR above the mixture's; the level of the vocals where nobody
-    sings; and for each octave how much of the voice was kept and how much of the music leaked.
+    DATASET is MUSDB18, MUSDB18-HQ, DSD100, MIR-1K, a corpus of karaoke train (its validation
+    songs are taken), or a folder with a folder per SONG that holds vocals.* and accompaniment.* (or
+    instrumental.*, or drums.*, bass.* and other.*), and mixture.*, which else is made of them.
+    Printed are, for each stem, BSSEval v4's ratios, SDR, SI-SDR, SI-SNR and NSDR of the whole song,
+    and what masks and magnitudes are worth; for each octave how much of the voice was kept and how
+    much of the music leaked; over windows of 10 s with singing, SI-SDR above the mixture's, and the
+    level of the vocals where nobody sings, for each song, for the half of the songs to choose a
+    model by and the half to report, and over all; and how far each model is ahead of the first,
+    with the interval of a paired bootstrap.
     """
     from rich.console import Console
 
@@ -114,7 +129,7 @@ def evaluate(
     check_outputs(json_, csv_, plot)
     layout, tracks = find_tracks(dataset, songs or (), subset)
     device = str(choose_device(device)[0])
-    methods = choose_methods(model, baseline, device, overlap)
+    methods = choose_methods(model, baseline, device, overlap, memory=memory)
     lines = json_ and json_.with_name(f"{json_.name}.lines")
     console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
     with locked([lines] if lines else []):
@@ -131,7 +146,7 @@ def evaluate(
             publish(json_, to_json({"dataset": layout, "mp3": mp3}, results, methods))
         if csv_ is not None:
             publish(csv_, to_csv(results))
-    show(results, methods)
+    show(results, methods, details=details)
     if plot is not None:
         from karaoke.evaluation.plots import draw
         from karaoke.evaluation.songs import load_song
@@ -145,7 +160,7 @@ def warn(console: Console, problem: str) -> None:
     console.print(f"warning: {problem}", markup=False, soft_wrap=True)
 
 
-def show(results: Sequence[Figures], methods: Sequence[Method]) -> None:
+def show(results: Sequence[Figures], methods: Sequence[Method], *, details: bool) -> None:
     """Print all tables, as wide as the terminal, or as the narrowest usual one where none is."""
     from rich.console import Console
 
@@ -154,19 +169,32 @@ def show(results: Sequence[Figures], methods: Sequence[Method]) -> None:
     out = Console(emoji=False, highlight=False)
     if not out.is_terminal:
         out.width = 80
-    for table in tables(results, methods, out.width):
+    for table in tables(results, methods, out.width, details=details):
         out.print(table)
 
 
 def choose_methods(
-    models: list[str] | None, baselines: list[str] | None, device: str, overlap: float | None
+    models: list[str] | None,
+    baselines: list[str] | None,
+    device: str,
+    overlap: float | None,
+    *,
+    memory: bool = False,
 ) -> list[Method]:
     """Load what was asked for; if nothing was, the default model."""
+    from dataclasses import replace
+
+    from karaoke.evaluation.memory import peak_memory
     from karaoke.evaluation.methods import baseline_methods, model_method
 
     found = baseline_methods(baselines or ())
     names = models or ([] if found else [DEFAULT_MODEL])
     loaded = [model_method(name, device=device, overlap=overlap) for name in dict.fromkeys(names)]
+    if memory:
+        loaded = [
+            replace(one, peak_memory_bytes=peak_memory(one.name, device=device, overlap=overlap))
+            for one in loaded
+        ]
     return [*loaded, *found]
 
 

@@ -14,9 +14,18 @@ if TYPE_CHECKING:
     from karaoke.evaluation.scoring import Figures
 
 #: Digits after the point; the others are in dB and have two.
-DIGITS = {"mask_accuracy": 3, "dice": 3}
+DIGITS = {"mask_accuracy": 3, "dice": 3, "real_time_factor": 3}
 #: What a column takes besides its text: a line and a space on each side.
 MARGIN = 3
+#: Width of names below which a table is rather cut in two.
+SHORT = 12
+#: Name of a figure, and its heading in tables.
+GAIN_HEADINGS = {
+    "vocals_gain_db": "vocals gain",
+    "instrumental_gain_db": "instr. gain",
+    "both_gain_db": "both",
+    "leak_db": "leak",
+}
 
 
 @dataclass
@@ -54,8 +63,10 @@ class Sheet:
             max(len(heading), *(len(cells[index]) for _, cells, _ in self.rows), 0) + MARGIN
             for index, heading in enumerate(self.columns)
         ]
-        # At least half of the width is for figures.
-        most = max(8, (width // 2 - 1) // len(self.names) - MARGIN)
+        # Where all figures fit beside short names, names get what is left; else, half of the width.
+        most = (width - 1 - sum(sizes)) // len(self.names) - MARGIN
+        if most < SHORT:
+            most = max(8, (width // 2 - 1) // len(self.names) - MARGIN)
         widths = [
             min(most, max(len(text) for text in (heading, *(row[0][index] for row in self.rows))))
             for index, heading in enumerate(self.names)
@@ -83,15 +94,25 @@ class Sheet:
 
 
 def tables(
-    results: Sequence[Figures], methods: Sequence[Method], width: int = 80
+    results: Sequence[Figures], methods: Sequence[Method], width: int = 80, *, details: bool = False
 ) -> Iterator[Table]:
-    """Yield all of them for a terminal of so many columns, the most telling last."""
-    from karaoke.evaluation.summary import stems_of
+    """Yield all of them for a terminal of so many columns, the most telling last.
 
-    sheets = [stem_sheet(results, stem) for stem in stems_of(results)]
-    if any(result.windows for result in results):
-        sheets += [window_sheet(results), share_sheet(results)]
-    for sheet in [*sheets, summary_sheet(results, methods)]:
+    Figures of stems, and shares per octave, are averages over songs, with ``details`` for each
+    song, too.
+    """
+    from karaoke.evaluation.summary import by_method, stems_of
+
+    sheets = [stem_sheet(results, stem, details=details) for stem in stems_of(results)]
+    windowed = any(result.windows for result in results)
+    if windowed:
+        groups = by_method(results)
+        sheets += share_sheets(groups, details=details)
+        sheets += [window_sheet(method, chosen) for method, chosen in groups.items()]
+    sheets += [sdr_sheet(results, methods), cost_sheet(results, methods)]
+    if windowed:
+        sheets += [*compare_sheets(results, methods), gain_sheet(results, methods)]
+    for sheet in sheets:
         yield from sheet.tables(width)
 
 
@@ -104,8 +125,13 @@ def cell(value: float | None, metric: str = "") -> str:
     return f"{value:.{DIGITS.get(metric, 2)}f}"
 
 
-def stem_sheet(results: Sequence[Figures], stem: str) -> Sheet:
-    """Collect the figures of a stem, song by song, then medians and means."""
+def pair(mean: float | None, median: float | None) -> str:
+    """Format a mean and a median."""
+    return "-" if mean is None else f"{mean:.2f} ({cell(median)})"
+
+
+def stem_sheet(results: Sequence[Figures], stem: str, *, details: bool) -> Sheet:
+    """Collect the figures of a stem: of each song, if wanted, then medians and means."""
     from karaoke.evaluation.scoring import METRICS
     from karaoke.evaluation.summary import average, by_method
 
@@ -116,7 +142,7 @@ def stem_sheet(results: Sequence[Figures], stem: str) -> Sheet:
         "SDR, ISR, SIR, SAR: BSSEval v4, median over 1 s; mean of NSDR: GNSDR",
     )
     for method, chosen in by_method(results).items():
-        for result in chosen:
+        for result in chosen if details or len(chosen) == 1 else ():
             figures = result.stems.get(stem, {})
             cells = [cell(figures.get(metric), metric) for metric in METRICS]
             shown.add((method, result.song), cells, last=len(chosen) == 1)
@@ -129,69 +155,143 @@ def stem_sheet(results: Sequence[Figures], stem: str) -> Sheet:
     return shown
 
 
-def window_sheet(results: Sequence[Figures]) -> Sheet:
-    """Collect medians over windows of 10 s."""
-    from karaoke.evaluation.summary import by_method, window_count, window_medians
+def window_sheet(method: str, results: Sequence[Figures]) -> Sheet:
+    """Collect what a method gains and leaks in each song, half by half, then over songs."""
+    from karaoke.evaluation.summary import ALL, groups_of, over_songs, window_count
 
     shown = Sheet(
-        "windows of 10 s with singing: dB",
-        ("method", "song"),
-        ("windows", "vocals gain", "instr. gain", "vocals SDR", "instr. SDR", "leak"),
-        "gain: SI-SDR above the mixture's; leak: vocals' level where nobody sings",
+        f"{method}: dB, mean (median) over windows of 10 s",
+        ("song",),
+        ("n", "vocals gain", "instr. gain", "leak"),
+        "n: windows with singing; gain: SI-SDR above the mixture's; leak: vocals' level where"
+        " nobody sings, mean of powers; each song counts once",
     )
-    for method, chosen in by_method(results).items():
-        for song, group in [*((one.song, [one]) for one in chosen), ("= all windows", chosen)]:
-            cells = [str(window_count(group)), *map(cell, window_medians(group).values())]
-            shown.add((method, song), cells, last=group is chosen)
+
+    def add(name: str, some: Sequence[Figures], *, last: bool = False) -> None:
+        averages = [
+            over_songs(some, metric) for metric in GAIN_HEADINGS if metric != "both_gain_db"
+        ]
+        cells = [str(window_count(some)), *(pair(one.mean, one.median) for one in averages)]
+        shown.add((name,), cells, last=last)
+
+    groups = groups_of(results)
+    for group, some in groups.items():
+        if group != ALL or len(groups) == 1:
+            for result in some:
+                add(result.song.rpartition("/")[2], [result])
+        if group != ALL:
+            add(f"= to {group}", some, last=True)
+    add("= all songs", groups[ALL])
     return shown
 
 
-def share_sheet(results: Sequence[Figures]) -> Sheet:
+def share_sheets(groups: dict[str, list[Figures]], *, details: bool) -> Iterator[Sheet]:
     """Collect kept and leaked shares per octave, of which songs of a low rate have fewer."""
+    from karaoke.evaluation.summary import octaves
     from karaoke.metrics import OCTAVES_HZ
 
     bands = [f"{low}+" for low in OCTAVES_HZ]
-    shown = Sheet("kept / leaked, by octave from ... Hz", ("method", "song"), bands)
-    for result in results:
-        pairs = zip(result.kept, result.leaked, strict=True)
-        cells = [f"{kept:.2f} / {leaked:.2f}" for kept, leaked in pairs]
-        shown.add((result.method, result.song), cells + ["-"] * (len(bands) - len(cells)))
+    for name, what in (("kept", "voice kept"), ("leaked", "music leaked")):
+        shown = Sheet(
+            f"share of the {what}, by octave from ... Hz: mean over songs",
+            ("method", "song") if details else ("method",),
+            bands,
+        )
+        for method, results in groups.items():
+            rows = [((method, "= mean"), octaves(results, name))]
+            if details:
+                rows[:0] = [((method, one.song), getattr(one, name)) for one in results]
+            for names, values in rows:
+                cells = [f"{value:.2f}" for value in values]
+                cells += ["-"] * (len(bands) - len(cells))
+                shown.add(names[: len(shown.names)], cells, last=details and names[1] == "= mean")
+        yield shown
+
+
+def compare_sheets(results: Sequence[Figures], methods: Sequence[Method]) -> Iterator[Sheet]:
+    """Collect how far methods are ahead of the first one, with intervals."""
+    from karaoke.evaluation.summary import ALL, BOTH, compare
+
+    for method in methods[1:]:
+        groups = compare(results, method.name, methods[0].name)
+        if not groups:
+            continue
+        shown = Sheet(
+            f"{method.name} less {methods[0].name}: dB",
+            ("songs", "gain"),
+            ("difference", "95 % from", "to", "ahead in"),
+            "means over songs; interval: songs, and windows in them, drawn again, wider where songs"
+            " are few; where it holds 0, the difference may be luck",
+        )
+        for group, found in groups.items():
+            for name, one in found.items():
+                songs = f"all {one.songs}" if group == ALL else f"{one.songs} to {group}"
+                ends = ["-" if end is None else f"{end:+.2f}" for end in (one.low, one.high)]
+                cells = [f"{one.mean:+.2f}", *ends, f"{one.ahead} of {one.songs}"]
+                shown.add((songs, GAIN_HEADINGS[name]), cells, last=name == BOTH)
+        yield shown
+
+
+def gain_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
+    """Collect what methods gain and leak over all songs, side by side."""
+    from karaoke.evaluation.summary import by_method, over_songs
+
+    shown = Sheet(
+        "over songs, each once: dB, mean of means (median of medians)",
+        ("method",),
+        list(GAIN_HEADINGS.values()),
+    )
+    groups = by_method(results)
+    for method in methods:
+        averages = [over_songs(groups.get(method.name, []), name) for name in GAIN_HEADINGS]
+        cells = [pair(one.mean, one.median) for one in averages]
+        shown.add((method.name,), cells)
     return shown
 
 
-def summary_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
-    """Collect what methods cost beside what they are worth."""
-    from karaoke.evaluation.summary import (
-        average,
-        by_method,
-        real_time_factor,
-        stems_of,
-        window_medians,
-    )
+def sdr_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
+    """Collect the SDR of what methods make, side by side."""
+    from karaoke.evaluation.summary import average, by_method, stems_of
 
     stems = stems_of(results)
     scored = [(stem, metric) for stem in stems for metric in ("sdr_db", "song_sdr_db")]
-    columns = ["parameters", "MB", "x real time"]
-    columns += [f"{short(stem)} {name}" for stem in stems for name in ("SDR", "song SDR")]
-    if windowed := any(result.windows for result in results):
-        columns += ["vocals gain", "instr. gain", "leak"]
-    caption = "x real time: seconds of work per second of song"
-    shown = Sheet("medians: dB", ("method",), columns, caption)
+    columns = [f"{short(stem)} {name}" for stem in stems for name in ("SDR", "song SDR")]
+    shown = Sheet("medians over songs: dB", ("method",), columns)
     groups = by_method(results)
     for method in methods:
         chosen = groups.get(method.name, [])
-        figures = [average(chosen, stem, metric).median for stem, metric in scored]
-        if windowed:
-            medians = window_medians(chosen)
-            names = ("vocals_gain_db", "instrumental_gain_db", "leak_db")
-            figures += [medians[name] for name in names]
-        costs = [
-            "-" if method.parameters is None else f"{method.parameters:,}",
-            "-" if method.size_bytes is None else f"{method.size_bytes / 1e6:.1f}",
-            f"{real_time_factor(chosen):.3f}",
-        ]
-        shown.add((method.name,), [*costs, *map(cell, figures)])
+        cells = [cell(average(chosen, stem, metric).median) for stem, metric in scored]
+        shown.add((method.name,), cells)
     return shown
+
+
+def cost_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
+    """Collect what methods cost."""
+    from karaoke.evaluation.summary import by_method, real_time_factor, timed
+
+    measured = any(method.peak_memory_bytes for method in methods)
+    columns = ["parameters", "file MB", "x real time", *(["peak MB"] if measured else [])]
+    songs, count = timed(results), len({result.song for result in results})
+    caption = "x real time: seconds of work per second of song"
+    if len(songs) < count:
+        caption += f", of the {len(songs)} of {count} songs that all did in one run"
+    if measured:
+        caption += "; peak: memory of a process that separates a minute"
+    shown = Sheet("costs", ("method",), columns, caption)
+    groups = by_method(results)
+    for method in methods:
+        cells = [
+            "-" if method.parameters is None else f"{method.parameters:,}",
+            megabytes(method.size_bytes, 1),
+            cell(real_time_factor(groups.get(method.name, []), songs), "real_time_factor"),
+        ]
+        shown.add((method.name,), [*cells, *([megabytes(method.peak_memory_bytes, 0)] * measured)])
+    return shown
+
+
+def megabytes(size: int | None, digits: int) -> str:
+    """Format a size in bytes."""
+    return "-" if size is None else f"{size / 1e6:.{digits}f}"
 
 
 def short(stem: str) -> str:

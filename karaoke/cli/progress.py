@@ -138,7 +138,7 @@ class TrainingDisplay:
 
         line = f"step {trainer.state.step} ({trainer.state.seconds:.0f} s)"
         if figures:
-            line += f": {describe(figures['all'])}"
+            line += f": {describe(figures['choose'])}"
         self.console.print(line, markup=False)
 
     def on_end(self) -> None:

@@ -14,7 +14,7 @@ from karaoke.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.training.loop import Listener
+    from karaoke.training.listening import Listener
 
 
 Corpora = Annotated[

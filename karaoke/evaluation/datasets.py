@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from karaoke.corpora import read_manifest
 from karaoke.errors import NoInputError, UsageError
 
 #: What the instrumental is the sum of, where it has no file of its own.
@@ -14,7 +15,9 @@ PARTS = ("drums", "bass", "other")
 WHOLE = ("accompaniment", "instrumental")
 #: Audio streams of a MUSDB18 file, from 1.
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
-SUBSETS = ("train", "test", "all")
+SUBSETS = ("train", "test", "validation", "all")
+#: Of these, the first that a data set has is measured by default.
+HELD_OUT = ("test", "validation")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Track:
 
     @property
     def subset(self) -> str:
-        """``train``, ``test``, or nothing."""
+        """``train``, ``test``, ``validation``, or nothing."""
         return self.name.rpartition("/")[0]
 
     def check(self) -> None:
@@ -159,6 +162,41 @@ def find_musdb18_hq(root: Path) -> list[Track]:
     ]
 
 
+def find_corpus(root: Path) -> list[Track]:
+    """List the songs with vocals of a corpus to train with, as its manifest has them.
+
+    Raises
+    ------
+    CorpusError
+        The manifest cannot be read.
+    """
+    if not (root / "manifest.tsv").is_file():
+        return []
+    songs: dict[str, dict[str, list[Path]]] = {}
+    for row in read_manifest(root):
+        kind, _, stem = row["role"].partition("-")
+        if kind == "song":
+            parts = songs.setdefault(f"{row['split']}/{row['group']}", {})
+            parts.setdefault("instrumental" if stem in WHOLE else stem, []).append(
+                root / row["path"]
+            )
+    return [manifest_song(name, songs[name]) for name in songs if "vocals" in songs[name]]
+
+
+def manifest_song(name: str, parts: dict[str, list[Path]]) -> Track:
+    """List the stems of a song of a manifest; what is not one file each has a problem."""
+    known = {stem: parts[stem] for stem in ("vocals", "instrumental", *PARTS) if stem in parts}
+    stems = {stem: Source(paths[0]) for stem, paths in known.items()}
+    problem = ""
+    if len(stems) == 1:
+        problem = f'"{name}": the manifest has no accompaniment of it'
+    elif others := sorted(parts.keys() - known.keys()):
+        problem = f'"{name}": the manifest has stems of it that are not known, {", ".join(others)}'
+    elif any(len(paths) > 1 for paths in known.values()):
+        problem = f'"{name}": the manifest has several files of one stem'
+    return Track(name, stems, made=True, problem=problem)
+
+
 def find_folders(root: Path) -> list[Track]:
     """List folders of stems."""
     return [song_folder(path.parent, path.parent.name) for path in sorted(root.glob("*/vocals.*"))]
@@ -191,6 +229,12 @@ LAYOUTS = (
         find_musdb18_hq,
     ),
     Layout(
+        "corpus",
+        "manifest.tsv",
+        "what karaoke train takes; those of its songs that it does not train on",
+        find_corpus,
+    ),
+    Layout(
         "songs",
         "SONG/{mixture,vocals,accompaniment|drums,bass,other}.*",
         "any songs whose stems you have; mixture.* may be missing",
@@ -211,8 +255,8 @@ def find_tracks(
     songs
         Names of those that are wanted, with or without their subset; all if none.
     subset
-        ``train``, ``test`` or ``all``; by default ``test`` where the data set has it, and no song
-        is named.
+        ``train``, ``test``, ``validation`` or ``all``; by default ``test`` or ``validation``
+        where the data set has it, and no song is named.
 
     Returns
     -------
@@ -223,6 +267,8 @@ def find_tracks(
     ------
     NoInputError
         There is no such folder, data set, subset or song.
+    CorpusError
+        The manifest of a corpus cannot be read.
     UsageError
         There is no such kind of subset.
     """
@@ -244,7 +290,8 @@ def choose(
     """Choose tracks by subset and name, in the order of the names."""
     subsets = {track.subset for track in tracks}
     if subset is None:
-        subset = "test" if "test" in subsets and not songs else "all"
+        held_out = [name for name in HELD_OUT if name in subsets]
+        subset = held_out[0] if held_out and not songs else "all"
     if subset != "all":
         tracks = [track for track in tracks if track.subset == subset]
         if not tracks:

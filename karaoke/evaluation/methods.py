@@ -33,6 +33,8 @@ class Method:
         Numbers that were learned; None for a baseline.
     size_bytes
         Of its weights' file.
+    peak_memory_bytes
+        Of a process that does nothing else; None where it was not measured.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Method:
     identity: str
     parameters: int | None = None
     size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
 
 
 def by_model(separator: Separator) -> Separate:
@@ -49,6 +52,24 @@ def by_model(separator: Separator) -> Separate:
         return separator.separate(song.mixture, song.sample_rate)
 
     return separate
+
+
+def find_quality(name: str) -> tuple[str, str]:
+    """Split a model's name, which may end in ``@`` and a quality, from the quality."""
+    model, at, quality = name.rpartition("@")
+    return (model, quality) if at and quality in QUALITIES else (name, "default")
+
+
+def load_method(name: str, device: str = "auto", overlap: float | None = None) -> Separator:
+    """Load a model by a name that may end in ``@`` and a quality.
+
+    Raises
+    ------
+    ModelError, UsageError
+        As :func:`karaoke.separation.load_model`.
+    """
+    model, quality = find_quality(name)
+    return load_model(find_model(model), device=device, overlap=overlap, quality=quality)
 
 
 def model_method(name: str, *, device: str = "auto", overlap: float | None = None) -> Method:
@@ -61,11 +82,9 @@ def model_method(name: str, *, device: str = "auto", overlap: float | None = Non
     ModelError, UsageError
         As :func:`karaoke.separation.load_model`.
     """
-    model, at, quality = name.rpartition("@")
-    if not at or quality not in QUALITIES:
-        model, quality = name, "default"
+    model, quality = find_quality(name)
     path = find_model(model)
-    separator = load_model(path, device=device, overlap=overlap, quality=quality)
+    separator = load_method(name, device, overlap)
     votes = QUALITIES[quality]
     return Method(
         name,

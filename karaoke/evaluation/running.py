@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,7 +20,9 @@ from karaoke.evaluation.scoring import Figures, Scorer
 from karaoke.evaluation.songs import load_song
 
 #: Raised when figures come to mean something else.
-FORMAT = 1
+FORMAT = 2
+#: Of this process; marks the times that it took.
+RUN = uuid.uuid4().hex
 #: Called with the names of the song and the method that are next.
 Progress = Callable[[str, str], None]
 
@@ -164,6 +167,7 @@ def measure(
             elapsed = time.perf_counter() - started
             figures = scorer.score(method.name, estimates)
             figures.elapsed_seconds = elapsed
+            figures.run = RUN
             figures.device = device if method.parameters else "cpu"
             journal.add(key, figures)
         results.append(figures)

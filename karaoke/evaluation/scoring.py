@@ -20,7 +20,16 @@ from karaoke.audio import Block
 from karaoke.bsseval import BssEval, Nsdr
 from karaoke.evaluation.datasets import PARTS
 from karaoke.evaluation.songs import Song
-from karaoke.metrics import Shares, is_rest, is_singing, sdr, si_sdr_gain, windows
+from karaoke.metrics import (
+    Shares,
+    has_music,
+    is_rest,
+    is_singing,
+    leak_db,
+    sdr,
+    si_sdr_gain,
+    windows,
+)
 from karaoke.spectral import Stft
 
 WINDOW_SECONDS = 10.0
@@ -69,13 +78,16 @@ class Figures:
     stems
         For each stem that was scored, the figures of ``METRICS``; None where not defined.
     windows
-        For each of ``PER_WINDOW`` a figure per window with singing; for ``leak_db``, the level of
-        the vocals relative to the mixture, one per window without.
+        For each of ``PER_WINDOW`` a figure per window with singing to music, the same windows for
+        all methods; for ``leak_db``, the level of the vocals relative to the mixture, one per
+        audible window without singing.
     kept, leaked
         Shares of the true vocals and of the music in the vocals estimate, for each octave band of
         ``OCTAVES_HZ`` that the song has, over all windows with singing.
     null_dbfs
         Peak of ``vocals + instrumental - mixture``.
+    run
+        Which run of the program timed it: only times of one run compare.
     """
 
     method: str
@@ -88,6 +100,7 @@ class Figures:
     kept: list[float] = field(default_factory=list)
     leaked: list[float] = field(default_factory=list)
     null_dbfs: Figure = None
+    run: str = ""
 
 
 def to_db(ratio: float) -> float:
@@ -238,7 +251,7 @@ class Scorer:
         found: dict[str, list[float]] = {name: [] for name in (*PER_WINDOW, "leak_db")}
         shares = Shares(self.song.sample_rate)
         for w in windows(target.shape[1], round(WINDOW_SECONDS * self.song.sample_rate)):
-            if is_singing(target, w):
+            if is_singing(target, w) and has_music(target[:, w], other[:, w]):
                 values = (
                     si_sdr_gain(estimate[:, w], target[:, w], mixture[:, w]),
                     si_sdr_gain(rest[:, w], other[:, w], mixture[:, w]),
@@ -249,9 +262,9 @@ class Scorer:
                     found[name].append(value)
                 shares.add(estimate[:, w], target[:, w], other[:, w])
             elif is_rest(target, w):
-                level = mixture[:, w].square().mean().sqrt()
-                leak = estimate[:, w].square().mean().sqrt()
-                found["leak_db"].append(to_db(float(leak / level.clamp_min(1e-9))))
+                leak = leak_db(estimate[:, w], mixture[:, w])
+                if leak is not None:
+                    found["leak_db"].append(leak)
         figures.windows = found
         if found[PER_WINDOW[0]]:
             for kept, leaked in shares.results():

@@ -1,4 +1,4 @@
-"""Figures of many songs: medians and means, as JSON and as CSV."""
+"""Figures of many songs: medians, means and differences, as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from karaoke.audio import PartFile, publish_all
+from karaoke.comparing import INAUDIBLE_DB, Difference, bootstrap, halves, mean_level
 from karaoke.evaluation.methods import Method
 from karaoke.evaluation.scoring import METRICS, PER_WINDOW, STEMS, Figure, Figures
 
 LEAK = "leak_db"
+#: Mean of the gains of vocals and instrumental, window by window.
+BOTH = "both_gain_db"
+GAINS = ("vocals_gain_db", "instrumental_gain_db", BOTH)
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,83 @@ def average(results: Sequence[Figures], stem: str, metric: str) -> Average:
     return Average(statistics.median(value for value, _ in pairs), mean, len(pairs))
 
 
+def window_values(result: Figures, name: str) -> list[float]:
+    """List a song's figures of ``GAINS``, or its leaks, window by window."""
+    if name == BOTH:
+        pairs = zip(*(result.windows.get(one, []) for one in GAINS[:2]), strict=True)
+        return [(vocals + instrumental) / 2 for vocals, instrumental in pairs]
+    return result.windows.get(name, [])
+
+
+def song_average(result: Figures, name: str) -> Average:
+    """Give mean and median over the windows of a song; the mean of leaks is that of powers."""
+    values = window_values(result, name)
+    if not values:
+        return Average(None, None, 0)
+    mean = mean_level(values) if name == LEAK else statistics.fmean(values)
+    median = statistics.median(values)
+    return Average(max(median, INAUDIBLE_DB) if name == LEAK else median, mean, 1)
+
+
+def over_songs(results: Sequence[Figures], name: str) -> Average:
+    """Give the mean of songs' means and the median of their medians: each song counts once.
+
+    However many windows it has; songs that have none stay out.
+    """
+    found = [song_average(result, name) for result in results]
+    means = [one.mean for one in found if one.mean is not None]
+    medians = [one.median for one in found if one.median is not None]
+    if not means:
+        return Average(None, None, 0)
+    return Average(statistics.median(medians), statistics.fmean(means), len(means))
+
+
+def groups_of(results: Sequence[Figures]) -> dict[str, list[Figures]]:
+    """Give the figures of all songs that have windows with singing, and of each half of them."""
+    sung = [result for result in results if window_count([result])]
+    sorted_songs = halves(dict.fromkeys(result.song for result in sung))
+    found = {ALL: sung}
+    if len(sorted_songs) > 1:
+        for half, songs in sorted_songs.items():
+            found[half] = [result for result in sung if result.song in songs]
+    return found
+
+
+def octaves(results: Sequence[Figures], name: str) -> list[float]:
+    """Give means over songs of ``kept`` or ``leaked``, for each octave that any has."""
+    rows: list[list[float]] = [getattr(result, name) for result in results]
+    count = max(map(len, rows), default=0)
+    return [statistics.fmean(row[i] for row in rows if len(row) > i) for i in range(count)]
+
+
+def compare(
+    results: Sequence[Figures], method: str, reference: str
+) -> dict[str, dict[str, Difference]]:
+    """Compare two methods on the windows that both were measured in.
+
+    Returns
+    -------
+    dict
+        For all songs and for each half, of each of ``GAINS``, how far the method is ahead. Empty
+        where one of them does not give vocals and instrumental.
+    """
+    compared = {}
+    for group, chosen in groups_of(results).items():
+        ours, theirs = (
+            {result.song: result for result in chosen if result.method == name}
+            for name in (method, reference)
+        )
+        songs = [
+            np.array([window_values(one, n) for n in GAINS]).T
+            - np.array([window_values(theirs[song], n) for n in GAINS]).T
+            for song, one in ours.items()
+            if song in theirs
+        ]
+        if songs:
+            compared[group] = dict(zip(GAINS, bootstrap(songs), strict=True))
+    return compared
+
+
 def window_medians(results: Sequence[Figures]) -> dict[str, Figure]:
     """Give medians over all windows of songs; None where there is no such window."""
     medians: dict[str, Figure] = {}
@@ -67,10 +151,32 @@ def window_count(results: Sequence[Figures]) -> int:
     return sum(len(result.windows.get(PER_WINDOW[0], [])) for result in results)
 
 
-def real_time_factor(results: Sequence[Figures]) -> float:
-    """Give the time that separation took as a share of the songs' durations."""
-    seconds = sum(result.seconds for result in results)
-    return sum(result.elapsed_seconds for result in results) / max(seconds, 1e-9)
+def timed(results: Sequence[Figures]) -> set[str]:
+    """Name the songs that all methods separated in one run, so that their times compare."""
+    runs: dict[str, set[str]] = {}
+    for result in results:
+        runs.setdefault(result.song, set()).add(result.run)
+    return {song for song, found in runs.items() if len(found) == 1}
+
+
+def real_time_factor(results: Sequence[Figures], songs: Container[str] | None = None) -> Figure:
+    """Give the time that separation took as a share of the songs' durations.
+
+    Parameters
+    ----------
+    results
+        Of one method.
+    songs
+        Those to count; all by default.
+
+    Returns
+    -------
+    float
+        Seconds of work per second of song; None without songs.
+    """
+    counted = [result for result in results if songs is None or result.song in songs]
+    seconds = sum(result.seconds for result in counted)
+    return sum(result.elapsed_seconds for result in counted) / seconds if seconds else None
 
 
 def stems_of(results: Sequence[Figures]) -> list[str]:
@@ -90,19 +196,35 @@ def by_method(results: Sequence[Figures]) -> dict[str, list[Figures]]:
 def summarise(results: Sequence[Figures], methods: Sequence[Method]) -> Iterator[dict[str, Any]]:
     """Yield for each method what it is, what it costs and how good it is."""
     groups = by_method(results)
+    songs = timed(results)
     for method in methods:
         chosen = groups.get(method.name, [])
         yield {
             "method": method.name,
             "parameters": method.parameters,
             "size_bytes": method.size_bytes,
+            "peak_memory_bytes": method.peak_memory_bytes,
             "identity": method.identity,
-            "real_time_factor": real_time_factor(chosen),
+            "real_time_factor": real_time_factor(chosen, songs),
             "stems": {
                 stem: {metric: asdict(average(chosen, stem, metric)) for metric in METRICS}
                 for stem in stems_of(chosen)
             },
             "windows": {"count": window_count(chosen), **window_medians(chosen)},
+            "songs": {
+                group: {name: asdict(over_songs(some, name)) for name in (*GAINS, LEAK)}
+                for group, some in groups_of(chosen).items()
+            },
+            "kept": octaves(chosen, "kept"),
+            "leaked": octaves(chosen, "leaked"),
+            "ahead_of": {
+                methods[0].name: {
+                    group: {name: asdict(one) for name, one in found.items()}
+                    for group, found in compare(results, method.name, methods[0].name).items()
+                }
+            }
+            if method is not methods[0]
+            else {},
         }
 
 

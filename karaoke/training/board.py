@@ -10,7 +10,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from karaoke.spectral import Stft
 from karaoke.training.corpus import SAMPLE_RATE
-from karaoke.training.loop import Listener, Trainer
+from karaoke.training.listening import Listener
+from karaoke.training.loop import Trainer
 from karaoke.training.validation import Figures, singing_windows
 
 #: Range of the pictures; 60 dB are what one hears.

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from karaoke.training.manifests import read_table
+from karaoke.corpora import read_table
 
 #: Of a manifest, that a credit is made of.
 COLUMNS = ("role", "split", "seconds", "licence", "attribution", "source")

@@ -17,12 +17,12 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from karaoke.corpora import read_manifest
 from karaoke.errors import KaraokeError, NoInputError
 from karaoke.metrics import sdr, windows
 from karaoke.separation import Separator, load_model
 from karaoke.training.augment import Audio, rms
 from karaoke.training.corpus import SAMPLE_RATE, decode
-from karaoke.training.manifests import read_manifest
 
 COLUMNS = ("path", "role", "group", "split", "seconds", "channels", "licence", "attribution",
            "source", "note", "mark")  # fmt: skip

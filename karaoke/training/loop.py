@@ -22,6 +22,7 @@ from karaoke.spectral import Stft
 from karaoke.training.averages import Averages
 from karaoke.training.corpus import Recording
 from karaoke.training.data import Mixture, MixtureDataset
+from karaoke.training.listening import Listener
 from karaoke.training.losses import Objective
 from karaoke.training.masks import require_masks
 from karaoke.training.optimizers import OPTIMIZERS
@@ -30,7 +31,7 @@ from karaoke.training.signals import finishing_steps, prepare_worker
 from karaoke.training.states import State, diverged, no_state, read_state, write_state, writing
 from karaoke.training.summary import summarise
 from karaoke.training.transfer import adopt_encoder, adopt_weights, require_encoder
-from karaoke.training.validation import SCORED, Figures, rank_and_world, validate
+from karaoke.training.validation import Figures, rank_and_world, score, validate
 
 #: Transform of the losses: 46 ms windows, between consonants and low notes.
 LOSS_STFT = (2048, 512)
@@ -38,19 +39,6 @@ LOSS_STFT = (2048, 512)
 LENGTH = 1_000_000_000
 #: Mixtures per step where the recipe does not say: a GPU is fast at many rows.
 BATCH_SIZES = {"cpu": 12, "mps": 24, "cuda": 96}
-
-
-class Listener:
-    """Hears about a run; this one does nothing with it."""
-
-    def on_step(self, trainer: Trainer, loss: float) -> None:
-        """Hear of a step."""
-
-    def on_validation(self, trainer: Trainer, figures: Figures) -> None:
-        """Hear of a validation."""
-
-    def on_end(self) -> None:
-        """Hear that there is no more."""
 
 
 class Trainer:
@@ -187,7 +175,9 @@ class Trainer:
                 hint='Set schedule="constant" and decay_steps.',
             )
         self._resume(run)
-        self.state = replace(self.state, best=-math.inf, stale=0, branched=self.state.step)
+        self.state = replace(
+            self.state, best=-math.inf, quiet=False, stale=0, branched=self.state.step
+        )
         self.saved_step = None
 
     def _resume(self, run: Path) -> None:
@@ -206,6 +196,8 @@ class Trainer:
             self.averages.load_state_dict(saved["averages"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.state = State(**saved["state"])
+            if "quiet" not in saved["state"]:
+                self.state.best = -math.inf  # of another measure
             torch.set_rng_state(saved["random"])
             if self.device.startswith("cuda"):
                 torch.cuda.set_rng_state(saved["cuda_random"], self.device)
@@ -368,22 +360,32 @@ class Trainer:
             with writing(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({**line, **more}) + "\n")
 
+    def _validate(self, network: nn.Module) -> Figures:
+        """Measure a network."""
+        recipe = self.recipe
+        return validate(
+            network,
+            self.recordings,
+            self.device,
+            stems=recipe.stems,
+            mask_figures=recipe.mask_figures,
+            most=recipe.validate_windows,
+        )
+
     def report(self) -> None:
         """Validate, log, and write the checkpoints."""
-        figures = validate(
-            *(self.average, self.recordings, self.device),
-            *(self.recipe.stems, self.recipe.mask_figures),
-        )
-        self._log({"best": round(self.state.best, 3), "figures": figures} if figures else {})
-        score = float(self.state.step)  # without songs to validate on, the last is the best
-        if figures:
-            score = sum(figures["all"].get(name, 0.0) for name in SCORED)
-        better = score > self.state.best
-        self.state = replace(
-            self.state,
-            best=score if better else self.state.best,
-            stale=0 if better else self.state.stale + 1,
-        )
+        state, limit_db = self.state, self.recipe.leak_limit_db
+        measured = [self._validate(average) for average in self.averages.networks]
+        # Without songs to validate on, the last is the best.
+        scores = [score(f, limit_db) if f else (False, float(state.step)) for f in measured]
+        now = max(scores)
+        index = scores.index(now)
+        figures = measured[index]
+        line = {"best": round(state.best, 3), "average": index, "figures": figures}
+        self._log(line if figures else {})
+        better = now > (state.quiet, state.best)
+        state.quiet, state.best = now if better else (state.quiet, state.best)
+        state.stale = 0 if better else state.stale + 1
         if rank_and_world()[0] != 0:
             return
         for name in ("last", "best") if better else ("last",):
@@ -391,7 +393,7 @@ class Trainer:
             text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
             path = self.folder / f"{name}.safetensors"
             with writing(path):
-                save_checkpoint(path, self.average, self.header)
+                save_checkpoint(path, self.averages.networks[index], self.header)
                 path.with_suffix(".json").write_text(text, encoding="utf-8")
         self.save()
         for listener in self.listeners:

@@ -12,8 +12,8 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from karaoke.corpora import TRAIT_COLUMNS
 from karaoke.training.corpus import cache_folder, find_rows
-from karaoke.training.manifests import TRAIT_COLUMNS
 from karaoke.training.traits import traits_path
 
 MEGABYTE = 1_000_000

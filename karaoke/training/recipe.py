@@ -71,6 +71,12 @@ class Recipe:
         Zero: none.
     validate_every, log_every
         In steps.
+    validate_windows
+        Windows of 10 s with singing that each validation song is measured in, evenly spaced, and a
+        third as many without. Zero: all.
+    leak_limit_db
+        Highest level of the vocals over the mixture's where nobody sings: weights that keep to it
+        are better than those that do not, whatever their gains.
     patience
         Stop after so many validations without a better one. Zero: never.
     segment_seconds, overlap
@@ -115,6 +121,8 @@ class Recipe:
     ema_decays: tuple[Annotated[float, Within(0, 1, open_high=True)], ...] = (0.998,)
     validate_every: Annotated[int, Within(1, 1_000_000_000)] = 200
     log_every: Annotated[int, Within(1, 1_000_000_000)] = 10
+    validate_windows: Annotated[int, Within(0, 100_000)] = 12
+    leak_limit_db: Annotated[float, Within(-200, 200)] = -20.0
     patience: Annotated[int, Within(0, 1_000_000)] = 0
     segment_seconds: Annotated[float, Within(0.1, 60)] = 10.0
     overlap: Annotated[float, Within(0, 0.95)] = 0.25

@@ -15,7 +15,8 @@ from torch import distributed
 from karaoke.checkpoints import read_header
 from karaoke.errors import UsageError
 from karaoke.training.corpus import load_corpus
-from karaoke.training.loop import Listener, Trainer
+from karaoke.training.listening import Listener
+from karaoke.training.loop import Trainer
 from karaoke.training.recipe import Recipe
 from karaoke.training.validation import rank_and_world
 

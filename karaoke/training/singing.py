@@ -19,10 +19,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from karaoke.corpora import read_manifest
 from karaoke.errors import NoInputError
 from karaoke.training.augment import Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus
-from karaoke.training.manifests import read_manifest
 from karaoke.training.pools import Pool
 from karaoke.training.tunes import Note, compose, pitch_line
 from karaoke.training.vocoder import (

@@ -23,13 +23,15 @@ class State:
     """What a run has to remember from one step to the next, besides the weights.
 
     ``loss`` and ``counted`` are the sum of the losses since the last line of the log, and their
-    number; ``best`` is the best validation score and ``stale`` counts the validations since;
+    number; ``best`` is the best validation score, ``quiet`` whether its leak is within the limit,
+    and ``stale`` counts the validations since;
     ``branched`` is the step at which it left another run, 0 if it did not.
     """
 
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
+    quiet: bool = False
     stale: int = 0
     loss: float = 0.0
     counted: int = 0
@@ -57,6 +59,8 @@ def read_state(path: Path) -> dict[str, Any]:
     # What a damaged or hostile pickle raises has no common class.
     except Exception as error:
         raise no_state(path, "it is damaged") from error
+    if isinstance(saved, dict) and "average" in saved:  # runs of old had a single one
+        saved["averages"] = [saved.pop("average")]
     if not isinstance(saved, dict) or not saved.keys() >= ENTRIES:
         raise no_state(path, "it lacks parts of one")
     return saved

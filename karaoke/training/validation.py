@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
-from karaoke.metrics import is_singing, sdr, si_sdr_gain, windows
+from karaoke.comparing import HALVES, half_of, halves, mean_level
+from karaoke.metrics import (
+    has_music,
+    is_rest,
+    is_singing,
+    leak_db,
+    sdr,
+    si_sdr_gain,
+    windows,
+)
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.masks import MASK_FIGURES, require_masks
 from karaoke.training.pools import read_together
 
 #: Figures whose sum tells a better network from a worse one; what it does not give counts nothing.
 SCORED = ("vocals", "instrumental", "drums", "bass", "other")
-#: For each song, and for ``all``: a name of a figure, and its value.
+#: Name of the level of the vocals where nobody sings.
+LEAK = "leak"
+#: Samples of what is measured at a time.
+WINDOW_LENGTH = 10 * SAMPLE_RATE
+#: Windows with singing for each one without.
+RESTS = 3
+#: For each song, and for ``all`` and both halves: a name of a figure, and its value.
 Figures = dict[str, dict[str, float]]
 
 
@@ -27,16 +44,10 @@ def rank_and_world() -> tuple[int, int]:
     return distributed.get_rank(), distributed.get_world_size()
 
 
-def singing_windows(
-    recordings: Sequence[Recording], window_seconds: float = 10.0
-) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield the windows of the validation songs in which somebody sings.
-
-    Yields
-    ------
-    tuple
-        Song, vocals ``(2, N)``, accompaniment ``(2, N)``.
-    """
+def sung_songs(
+    recordings: Sequence[Recording],
+) -> Iterator[tuple[str, list[Recording], Tensor, int]]:
+    """Yield the validation songs with vocals and music: name, music, vocals ``(2, N)``, and N."""
     songs: dict[str, list[Recording]] = {}
     for recording in recordings:
         if recording.split == "validation" and recording.role.startswith("song-"):
@@ -44,18 +55,83 @@ def singing_windows(
     for song, parts in songs.items():
         voices = [part for part in parts if part.role == "song-vocals"]
         others = [part for part in parts if part.role != "song-vocals"]
-        if not voices or not others:
-            continue
-        length = min(part.length for part in parts)
-        vocals = torch.from_numpy(read_together(voices, 0, length)).expand(2, -1)
-        for window in windows(length, round(window_seconds * SAMPLE_RATE)):
-            if is_singing(vocals, window):
-                other = read_together(others, window.start, window.stop - window.start)
-                yield song, vocals[:, window], torch.from_numpy(other).expand(2, -1)
+        if voices and others:
+            length = min(part.length for part in parts)
+            vocals = torch.from_numpy(read_together(voices, 0, length)).expand(2, -1)
+            yield song, others, vocals, length
+
+
+def spread(found: Sequence[slice], most: int) -> Sequence[slice]:
+    """Choose so many windows, evenly spaced, or all if there are fewer."""
+    if most <= 0 or len(found) <= most:
+        return found
+    return [found[(2 * index + 1) * len(found) // (2 * most)] for index in range(most)]
+
+
+def read_window(parts: Sequence[Recording], window: slice) -> Tensor:
+    """Read a window ``(2, N)`` of the sum of recordings."""
+    audio = read_together(parts, window.start, window.stop - window.start)
+    return torch.from_numpy(audio).expand(2, -1)
+
+
+def singing_windows(
+    recordings: Sequence[Recording], most: int = 0
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Yield the windows of the validation songs in which somebody sings to music.
+
+    Parameters
+    ----------
+    recordings
+        Of all splits.
+    most
+        Windows a song, evenly spaced; 0 for all.
+
+    Yields
+    ------
+    tuple
+        Song, vocals ``(2, N)``, accompaniment ``(2, N)``.
+    """
+    for song, others, vocals, length in sung_songs(recordings):
+        found = [
+            window
+            for window in windows(length, WINDOW_LENGTH)
+            if is_singing(vocals, window)
+            and has_music(vocals[:, window], read_window(others, window))
+        ]
+        for window in spread(found, most):
+            yield song, vocals[:, window], read_window(others, window)
+
+
+def rest_windows(recordings: Sequence[Recording], most: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """Yield windows of validation music in which nobody sings: what is in them and how it is named.
+
+    They are those of the songs, and the first of each recording without a voice, which counts as a
+    song of its own.
+
+    Parameters
+    ----------
+    recordings
+        Of all splits.
+    most
+        Windows a song, evenly spaced; 0 for all.
+
+    Yields
+    ------
+    tuple
+        Song or recording, mixture ``(2, N)``.
+    """
+    for song, others, vocals, length in sung_songs(recordings):
+        found = [w for w in windows(length, WINDOW_LENGTH) if is_rest(vocals, w)]
+        for window in spread(found, most):
+            yield song, vocals[:, window] + read_window(others, window)
+    for recording in recordings:
+        if recording.split == "validation" and recording.role == "accompaniment":
+            length = min(recording.length, WINDOW_LENGTH)
+            yield PurePath(recording.path).stem, read_window([recording], slice(0, length))
 
 
 def part_windows(
-    recordings: Sequence[Recording], apart: Sequence[str], window_seconds: float = 10.0
+    recordings: Sequence[Recording], apart: Sequence[str], most: int = 0
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Yield windows of the validation music that comes in parts, each with vocals.
 
@@ -77,11 +153,9 @@ def part_windows(
         singer = sung[index % len(sung)] if sung else piece
         lines = itertools.cycle(singing_windows([r for r in chosen if r.group == singer]))
         length = min(part.length for parts in roles.values() for part in parts)
-        for window in windows(length, round(window_seconds * SAMPLE_RATE)):
+        for window in spread(list(windows(length, WINDOW_LENGTH)), most):
             stems = {
-                role.removeprefix("song-"): torch.from_numpy(
-                    read_together(parts, window.start, window.stop - window.start)
-                ).expand(2, -1)
+                role.removeprefix("song-"): read_window(parts, window)
                 for role, parts in roles.items()
             }
             if "vocals" not in stems:
@@ -94,13 +168,18 @@ def part_windows(
 
 
 def validation_windows(
-    recordings: Sequence[Recording], stems: Sequence[str]
+    recordings: Sequence[Recording], stems: Sequence[str], most: int = 0
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Yield what there is to validate stems on: name, and parts that add up to the mixture."""
-    for song, vocals, accompaniment in singing_windows(recordings):
+    """Yield what there is to validate stems on: name, and parts that add up to the mixture.
+
+    Where nobody sings there is one part, ``instrumental``.
+    """
+    for song, vocals, accompaniment in singing_windows(recordings, most):
         yield song, {"vocals": vocals, "instrumental": accompaniment}
+    for song, mixture in rest_windows(recordings, -(-most // RESTS)):
+        yield song, {"instrumental": mixture}
     if len(stems) > 2:
-        yield from part_windows(recordings, stems[1:])
+        yield from part_windows(recordings, stems[1:], most)
 
 
 @torch.no_grad()
@@ -110,6 +189,7 @@ def validate(
     device: str,
     stems: Sequence[str] = ("vocals",),
     mask_figures: Sequence[str] = (),
+    most: int = 0,
 ) -> Figures:
     """Measure the separation window by window, sharing the work among all processes.
 
@@ -125,19 +205,24 @@ def validate(
         The network's.
     mask_figures
         Names in ``MASK_FIGURES`` of what to measure of the masks besides.
+    most
+        Windows with singing of each song, and a third of that without; 0 for all.
 
     Returns
     -------
     dict
-        For each song, and for ``all``, medians in dB: ``vocals`` and ``instrumental``, the SI-SDR
-        above the mixture's; ``vocals_sdr`` and ``instrumental_sdr``. For music in parts, under
-        the same name, ``drums``, ``bass`` and ``other``, likewise. With ``mask_figures``, shares
-        such as ``dice_vocals``. Empty without songs.
+        For each song, means over its windows in dB: ``vocals`` and ``instrumental``, the SI-SDR
+        above the mixture's; ``vocals_sdr`` and ``instrumental_sdr``; and ``leak``, the level of
+        the vocals where nobody sings. For music in parts, under the same name, ``drums``, ``bass``
+        and ``other``, likewise. With ``mask_figures``, shares such as ``dice_vocals``. For
+        ``all``, ``choose`` and ``report``, means over songs, of which each counts once: all of
+        them, those to choose a checkpoint by, and those that it is not chosen by, if there are
+        any. Empty without songs.
     """
     network.eval()
     rank, world = rank_and_world()
     mine: list[tuple[str, dict[str, float]]] = []
-    for index, (song, targets) in enumerate(validation_windows(recordings, stems)):
+    for index, (song, targets) in enumerate(validation_windows(recordings, stems, most)):
         if index % world == rank:
             mine.append((song, window_figures(network, device, stems, targets, mask_figures)))
     shares: list[Any] = [mine]
@@ -146,16 +231,59 @@ def validate(
         distributed.all_gather_object(shares, mine)
     rows: dict[str, dict[str, list[float]]] = {}
     for song, row in itertools.chain.from_iterable(shares):
-        for table in (rows.setdefault(song, {}), rows.setdefault("all", {})):
-            for name, value in row.items():
-                table.setdefault(name, []).append(value)
-    return {
-        song: {
-            name: round(float(torch.tensor(values).quantile(0.5)), 2)
-            for name, values in table.items()
+        table = rows.setdefault(song, {})
+        for name, value in row.items():
+            table.setdefault(name, []).append(value)
+    return with_means(
+        {
+            song: {
+                name: mean_level(values) if name == LEAK else sum(values) / len(values)
+                for name, values in table.items()
+            }
+            for song, table in rows.items()
         }
-        for song, table in rows.items()
+    )
+
+
+def with_means(songs: Figures) -> Figures:
+    """Add the means over all songs and over their halves, and round."""
+    sung = [name for name, figures in songs.items() if figures.keys() & {*SCORED}]
+    groups = {"all": list(songs), **halves(sung)}
+    for name in songs:
+        if name not in sung and half_of(name) in groups:
+            groups[half_of(name)].append(name)
+    found = dict(songs)
+    for group, members in groups.items():
+        rows = [songs[name] for name in members]
+        names = dict.fromkeys(itertools.chain.from_iterable(rows))
+        means = {name: [row[name] for row in rows if name in row] for name in names}
+        if sung:
+            found[group] = {name: sum(values) / len(values) for name, values in means.items()}
+    return {
+        song: {name: round(value, 3) for name, value in figures.items()}
+        for song, figures in found.items()
     }
+
+
+def score(figures: Figures, leak_limit_db: float) -> tuple[bool, float]:
+    """Tell how good a network is, by the half of the songs that is there to choose by.
+
+    Parameters
+    ----------
+    figures
+        From :func:`validate`, with songs.
+    leak_limit_db
+        Highest level of the vocals where nobody sings.
+
+    Returns
+    -------
+    tuple
+        Of two networks the greater one is better: whether the leak is within the limit, though
+        more than silence is made, then the sum of the gains.
+    """
+    chosen = figures[HALVES[0]]
+    gains = sum(chosen.get(name, 0.0) for name in SCORED)
+    return gains > 0 and chosen.get(LEAK, -math.inf) <= leak_limit_db, gains
 
 
 def describe(figures: dict[str, float]) -> str:
@@ -175,6 +303,10 @@ def window_figures(
     """Separate the sum of targets ``(2, N)`` and compare."""
     mixture = torch.stack(list(targets.values())).sum(dim=0)
     heard = mixture[None].to(device)
+    if targets.keys() == {"instrumental"}:
+        vocals = network(heard)[0, list(stems).index("vocals")].float().cpu()
+        leak = leak_db(vocals, mixture)
+        return {} if leak is None else {LEAK: leak}
     figures: dict[str, float] = {}
     if mask_figures:
         masking = require_masks(network)

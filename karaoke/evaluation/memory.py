@@ -1,0 +1,87 @@
+"""Peak memory of a model, in a process of its own: ``python -m karaoke.evaluation.memory MODEL``.
+
+In the process that measures, songs, scores and what other models have left would count too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+#: Of the sound that is separated; streams need no more for longer songs.
+SECONDS = 60
+RATE = 44100
+STATUS = Path("/proc/self/status")
+
+
+def own_peak() -> int | None:
+    """Give the largest resident set that this process had, in bytes; None where nobody tells.
+
+    Not that of ``getrusage``, where Linux says: there, a child counts what its parent had.
+    """
+    if STATUS.exists():
+        for line in STATUS.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peak_memory(name: str, *, device: str = "cpu", overlap: float | None = None) -> int | None:
+    """Measure the peak memory of separating a minute of stereo sound as ``karaoke split`` does.
+
+    Parameters
+    ----------
+    name
+        Of a model, perhaps with ``@`` and a quality.
+    device
+        That it runs on; what is on a GPU does not count.
+    overlap
+        Of its segments; the model's by default.
+
+    Returns
+    -------
+    int
+        Resident set in bytes, with Python and torch; None where it cannot be measured.
+    """
+    options = ["--device", device] + ([] if overlap is None else ["--overlap", str(overlap)])
+    # The same package, wherever this process has it from.
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, *options, "--", name],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout.strip()
+    return int(said) if done.returncode == 0 and said.isdigit() else None
+
+
+def main() -> None:
+    """Separate noise, block by block, and print the peak."""
+    from karaoke.evaluation.methods import load_method
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
+    parser.add_argument("model", help="name or path, perhaps with @ and a quality")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--overlap", type=float)
+    arguments = parser.parse_args()
+    separator = load_method(arguments.model, arguments.device, arguments.overlap)
+    rng = np.random.default_rng(0)
+    blocks = (0.1 * rng.standard_normal((2, RATE), dtype=np.float32) for _ in range(SECONDS))
+    for _ in separator.stream(blocks, sample_rate=RATE):
+        pass
+    print(own_peak() or "")
+
+
+if __name__ == "__main__":
+    main()

@@ -87,11 +87,12 @@ def train(
 ) -> None:
     """Train a model on recordings of voices and of music.
 
-    A CORPUS is a folder with a manifest.tsv (columns path, role, group, split); or with a folder
-    per song of vocals.wav and other stems, as MUSDB18-HQ has them; or with the folders vocals,
-    speech and accompaniment; the latter two may lie in train, validation and test. The weights
-    are DIR/best.safetensors, ready for `karaoke split --model`. Ctrl-C saves; the same command
-    goes on. Several cores: torchrun --nproc-per-node CORES -m karaoke train ...
+    A CORPUS is a folder with a manifest.tsv (columns path, role, group, split, and perhaps band_hz,
+    moves_in_pitch and mark); or with a folder per song of vocals.wav and other stems, as MUSDB18-HQ
+    has them; or with the folders vocals, speech and accompaniment; the latter two may lie in train,
+    validation and test. The weights are DIR/best.safetensors, ready for `karaoke split --model`.
+    Ctrl-C saves; the same command goes on. Several cores: torchrun --nproc-per-node CORES -m
+    karaoke train ...
     """
     from rich.console import Console
 

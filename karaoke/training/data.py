@@ -207,7 +207,9 @@ class MixtureDataset(Dataset[Mixture]):
         parts = self._mix(rng, vocals, music)
         # A voice that is not heard limits nothing.
         band_hz = min(vocals_hz, music_hz) if parts[0].any() else music_hz
-        return Mixture(torch.from_numpy(np.stack(parts)), torch.tensor(band_hz))
+        return Mixture(
+            torch.from_numpy(np.stack(parts)), torch.tensor(band_hz, dtype=torch.float32)
+        )
 
     def _put_together(self, rng: Rng, sing: Sing) -> tuple[Audio, float, Audio, float]:
         """Draw a voice and music, and up to what frequency in Hz each teaches anything."""

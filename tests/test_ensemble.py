@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from karaoke.catalogue import find_model
 from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import ModelError
 from karaoke.evaluation.methods import model_method
 from karaoke.networks.band_split_ensemble import BandSplitEnsembleConfig
+from karaoke.networks.mask_vote import MaskVote
 from karaoke.separation import QUALITIES, load_model
 from karaoke.training.combine import combine, halve, interpolate, take_out
 from tests.launching import run_karaoke
@@ -35,7 +37,7 @@ def members(tmp_path: Path, tiny_header: Header) -> list[Path]:
 def test_the_masks_are_the_mean_of_the_members(members: list[Path], tmp_path: Path) -> None:
     combine(members, tmp_path / "ensemble.safetensors")
     ensemble, header = load_checkpoint(tmp_path / "ensemble.safetensors")
-    assert header.architecture == "band_split_ensemble"
+    assert header.architecture == "mask_vote"
     mixture = torch.randn(2, 2, 7000)
     with torch.no_grad():
         first, second = (load_checkpoint(path)[0](mixture) for path in members)
@@ -61,6 +63,47 @@ def test_a_lower_exponent_asks_for_agreement(members: list[Path], tmp_path: Path
     for nonsense in (0.0, np.inf, np.nan):
         with pytest.raises(ModelError, match="exponent"):
             combine(members, path, nonsense)
+
+
+def test_networks_of_two_kinds_vote_by_weight(members: list[Path], tmp_path: Path) -> None:
+    _, header = load_checkpoint(members[0])
+    sizes = {"n_fft": header.config["n_fft"], "hop_length": header.config["hop_length"]}
+    config = {**sizes, "heard_bins": 128, "widths": (2, 3), "rivals": False, "treble_bands": 4}
+    other = replace(header, architecture="spleeter_unet", config=config, segment_seconds=3.0)
+    torch.manual_seed(3)
+    save_checkpoint(tmp_path / "unet.safetensors", build_network(other).eval(), other)
+    both = [tmp_path / "unet.safetensors", members[0]]
+    combine(both, tmp_path / "vote.safetensors", weights=[3.0, 1.0])
+    vote, described = load_checkpoint(tmp_path / "vote.safetensors")
+    assert described.segment_seconds == 3.0
+    mixture = 0.1 * torch.randn(1, 2, 20_000)
+    with torch.no_grad():
+        first, second = (load_checkpoint(path)[0](mixture) for path in both)
+        voted = vote(mixture)
+        assert (first - second).norm() > 0.05 * first.norm()
+        assert (voted - (0.75 * first + 0.25 * second)).norm() < 2e-3 * voted.norm()
+        vote.keep(1)  # type: ignore[operator]
+        assert (vote(mixture) - first).norm() < 2e-3 * first.norm()
+    for number, path in enumerate(both, 1):
+        take_out(tmp_path / "vote.safetensors", tmp_path / "taken.safetensors", number)
+        taken, of_taken = load_checkpoint(tmp_path / "taken.safetensors")
+        assert of_taken.architecture == load_checkpoint(path)[1].architecture
+        with torch.no_grad():
+            same = load_checkpoint(path)[0](mixture)
+            assert (taken(mixture) - same).norm() < 2e-3 * same.norm()
+    for weights in ([0.0, 1.0], [float("nan"), 1.0]):
+        with pytest.raises(ModelError, match="weight"):
+            combine(both, tmp_path / "none.safetensors", weights=weights)
+    with pytest.raises(ModelError, match="cannot vote"):
+        build_network(
+            replace(described, config={"members": [{"architecture": "lstm_mask", "config": {}}]})
+        )
+
+
+def test_the_ensembles_of_old_still_load() -> None:
+    network, header = load_checkpoint(find_model("open-v4"))
+    assert header.architecture == "band_split_ensemble"
+    assert isinstance(network, MaskVote) and len(list(network)) == 4
 
 
 def test_an_ensemble_may_be_small(members: list[Path], tmp_path: Path) -> None:
@@ -112,7 +155,7 @@ def test_a_lower_quality_asks_fewer_members(members: list[Path], tmp_path: Path)
 
 def test_members_that_cannot_vote_are_refused(members: list[Path], tmp_path: Path) -> None:
     network, header = load_checkpoint(members[1])
-    save_checkpoint(members[1], network, replace(header, overlap=0.5))
+    save_checkpoint(members[1], network, replace(header, stems=("other",)))
     with pytest.raises(ModelError, match=r"member1.*cannot vote"):
         combine(members, tmp_path / "ensemble.safetensors")
     assert not (tmp_path / "ensemble.safetensors").exists()

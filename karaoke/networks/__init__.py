@@ -16,6 +16,7 @@ from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
 from karaoke.networks.band_split_ensemble import BandSplitEnsemble, BandSplitEnsembleConfig
 from karaoke.networks.cnn_binary_mask import CNNBinaryMask, CNNBinaryMaskConfig
 from karaoke.networks.lstm_mask import LSTMMask, LSTMMaskConfig
+from karaoke.networks.mask_vote import MaskVote, MaskVoteConfig
 from karaoke.networks.open_unmix import OpenUnmix, OpenUnmixConfig
 from karaoke.networks.spleeter_unet import SpleeterUNet, SpleeterUNetConfig
 from karaoke.networks.unet_ratio_mask import UNetRatioMask, UNetRatioMaskConfig
@@ -26,6 +27,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "band_split_ensemble": (BandSplitEnsemble, BandSplitEnsembleConfig),
     "cnn_binary_mask": (CNNBinaryMask, CNNBinaryMaskConfig),
     "lstm_mask": (LSTMMask, LSTMMaskConfig),
+    "mask_vote": (MaskVote, MaskVoteConfig),
     "open_unmix": (OpenUnmix, OpenUnmixConfig),
     "spleeter_unet": (SpleeterUNet, SpleeterUNetConfig),
     "unet_ratio_mask": (UNetRatioMask, UNetRatioMaskConfig),

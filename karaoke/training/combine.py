@@ -1,7 +1,7 @@
 """Let models vote: ``python -m karaoke.training.combine MEMBER... OUT``.
 
-Makes one checkpoint of several of ``band_split_bilstm``, such as runs of one recipe with different
-seeds; a mean is taken of their masks, as :mod:`karaoke.networks.band_split_ensemble` says. With
+Makes one checkpoint of several, such as runs of one recipe with different seeds; a mean is taken of
+their masks, as :mod:`karaoke.networks.mask_vote` says (``--weights 0.7,0.3``: a weighted one). With
 ``--member N ENSEMBLE OUT`` it takes one of them out again, such as to train it further; with
 ``--half NETWORK OUT`` it writes one checkpoint of any kind in half precision; with
 ``--between SHARE BEFORE AFTER OUT`` it takes the weights that lie so far on the way from one
@@ -19,10 +19,15 @@ import torch
 
 from karaoke.checkpoints import build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import KaraokeError, ModelError
-from karaoke.networks.band_split_ensemble import BandSplitEnsemble
+from karaoke.networks.mask_vote import MaskVote
 
 
-def combine(members: Sequence[Path], out: Path, exponent: float = 1.0) -> None:
+def combine(
+    members: Sequence[Path],
+    out: Path,
+    exponent: float = 1.0,
+    weights: Sequence[float] | None = None,
+) -> None:
     """Write a checkpoint whose masks are the mean of those of others.
 
     The weights are stored in half precision, which halves the file and moves a mask by far less
@@ -31,54 +36,59 @@ def combine(members: Sequence[Path], out: Path, exponent: float = 1.0) -> None:
     Parameters
     ----------
     members
-        Checkpoints of ``band_split_bilstm`` with the same stems, rate and transform.
+        Checkpoints of kinds that can vote, with the same stems, rate and transform. The segments
+        are those of the first one.
     out
-        Of the ensemble.
+        Of the vote.
     exponent
-        Of the mean, as in :class:`karaoke.networks.band_split_ensemble.BandSplitEnsembleConfig`.
+        Of the mean, as in :class:`karaoke.networks.mask_vote.MaskVoteConfig`.
+    weights
+        Of the members' masks in the mean; by default all count alike.
 
     Raises
     ------
     ModelError
-        They are of another architecture, or differ in what they have to have in common.
+        A member cannot vote, or they differ in what they have to have in common.
     """
     loaded = [load_checkpoint(path) for path in members]
     first = loaded[0][1]
     for path, (_, header) in zip(members, loaded, strict=True):
-        if header.architecture != "band_split_bilstm" or replace(header, config={}) != replace(
-            first, config={}
-        ):
+        alike = (header.stems, header.sample_rate, header.channels)
+        if alike != (first.stems, first.sample_rate, first.channels):
             raise ModelError(
                 f'"{path}": cannot vote with "{members[0]}"',
-                hint="Take models of band_split_bilstm with the same stems and segments.",
+                hint="Take models with the same stems, channels and sample rate.",
             )
-    header = replace(
-        first,
-        architecture="band_split_ensemble",
-        config={"members": [header.config for _, header in loaded], "exponent": exponent},
+    voters = [
+        {"architecture": header.architecture, "config": header.config, "weight": float(weight)}
+        for (_, header), weight in zip(loaded, weights or [1.0] * len(loaded), strict=True)
+    ]
+    config = {"members": voters, "exponent": exponent}
+    vote = build_network(replace(first, architecture="mask_vote", config=config))
+    states = [network.state_dict() for network, _ in loaded]
+    vote.load_state_dict(
+        {f"members.{i}.{name}": t for i, own in enumerate(states) for name, t in own.items()}
     )
-    ensemble = build_network(header)
-    weights = [network.state_dict() for network, _ in loaded]
-    ensemble.load_state_dict(
-        {f"members.{i}.{name}": t for i, own in enumerate(weights) for name, t in own.items()}
-    )
-    save_checkpoint(out, ensemble.half(), header)
+    save_checkpoint(out, vote.half(), replace(first, architecture="mask_vote", config=config))
 
 
-def take_out(ensemble: Path, out: Path, member: int) -> None:
-    """Write a checkpoint of one network of an ensemble, the first of which is number 1.
+def take_out(vote: Path, out: Path, member: int) -> None:
+    """Write a checkpoint of one network of a vote, the first of which is number 1.
 
     Raises
     ------
     ModelError
-        It is no ensemble, or has no such member.
+        It is no vote, or has no such member.
     """
-    network, header = load_checkpoint(ensemble)
-    members = list(network) if isinstance(network, BandSplitEnsemble) else []
+    network, header = load_checkpoint(vote)
+    members = list(network) if isinstance(network, MaskVote) else []
     if not 1 <= member <= len(members):
-        raise ModelError(f'"{ensemble}": no member {member}', hint=f"It has {len(members)}.")
-    config = header.config["members"][member - 1]
-    header = replace(header, architecture="band_split_bilstm", config=config)
+        raise ModelError(f'"{vote}": no member {member}', hint=f"It has {len(members)}.")
+    own = header.config["members"][member - 1]
+    if header.architecture == "band_split_ensemble":
+        own = {"config": own}
+    architecture = own.get("architecture", "band_split_bilstm")
+    header = replace(header, architecture=architecture, config=own.get("config", {}))
     save_checkpoint(out, members[member - 1], header)
 
 
@@ -133,6 +143,7 @@ if __name__ == "__main__":
     parser.add_argument("members", nargs="+", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--exponent", type=float, default=1.0, help="of the mean; default 1")
+    parser.add_argument("--weights", help="of the members in the mean; by default all alike")
     parser.add_argument("--member", type=int, help="take this one out of an ensemble instead")
     parser.add_argument("--half", action="store_true", help="write one in half precision instead")
     parser.add_argument("--between", type=float, metavar="SHARE", help="interpolate two instead")
@@ -150,6 +161,11 @@ if __name__ == "__main__":
         elif arguments.member is not None:
             take_out(arguments.members[0], arguments.out, arguments.member)
         else:
-            combine(arguments.members, arguments.out, arguments.exponent)
+            weights = (
+                [float(w) for w in arguments.weights.split(",")] if arguments.weights else None
+            )
+            if weights is not None and len(weights) != len(arguments.members):
+                parser.error("--weights needs one for each member")
+            combine(arguments.members, arguments.out, arguments.exponent, weights)
     except KaraokeError as error:
         raise SystemExit(f"error: {error}") from error

@@ -144,7 +144,7 @@ class MixtureDataset(Dataset[Mixture]):
     recordings
         Of the roles ``vocals``, ``speech``, ``accompaniment``, and for songs ``song-vocals`` and
         ``song-...`` of any other stems; only those of the split ``train`` are used. What is needed
-        of them is told by :func:`karaoke.training.corpus.make_pools`.
+        of them is told by :func:`karaoke.training.pools.make_pools`.
     config
         How to mix.
     seed

@@ -145,14 +145,15 @@ class HalfRate(nn.Module):
 
     def forward(self, frames: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
         """Model frames ``(B, K, T, D)`` by a layer that keeps shapes; the shape stays."""
-        count = frames.shape[2]
+        batch, bands, count, features = frames.shape
         # An odd last frame is a pair with itself.
         even = torch.cat([frames, frames[:, :, -1:]], dim=2) if count % 2 else frames
-        pairs = even.unflatten(2, (-1, 2))  # (B, K, T / 2, 2, D)
+        pairs = even.view(batch, bands, -1, 2, features)  # (B, K, T / 2, 2, D)
         first, second = pairs.unbind(3)
         pooled = (first + second) / 2 + self.difference(first - second)
         change = layer(pooled) - pooled
-        return (pairs + change[:, :, :, None]).flatten(2, 3)[:, :, :count]
+        modelled: Tensor = (pairs + change[:, :, :, None]).flatten(2, 3)[:, :, :count]
+        return modelled
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

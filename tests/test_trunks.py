@@ -261,7 +261,7 @@ def test_a_deeper_network_begins_as_the_shallower_one(trunk: dict[str, Any]) -> 
         torch.testing.assert_close(deep(mixture), shallow(mixture))
     for other in TRUNKS:
         if other != trunk:
-            with pytest.raises(RuntimeError, match="do not fit|size mismatch"):
+            with pytest.raises(RuntimeError, match=r"do not fit|size mismatch"):
                 small(**other, layers=5).adopt(shallow.state_dict())
 
 

@@ -103,8 +103,10 @@ def main() -> None:
                     work()
                     taken.append(1000 * (time.process_time() - started))
     precision = "bfloat16" if has_bfloat16("cpu") and not options.float32 else "float32"
-    headings = ("network", "layer", "bands", "weights of it", "step", "ratio", "weights of all")
-    table = Table(*headings, title=f"{precision}, ms; {COMMON}")
+    table = Table(title=f"{precision}, ms; {COMMON}")
+    table.add_column("network", overflow="fold")
+    for heading in ("layer", "bands", "weights of it", "step", "ratio", "weights of all"):
+        table.add_column(heading, justify="right", no_wrap=True)
     medians = {name: [statistics.median(t[1:]) for t in taken] for name, taken in times.items()}
     for name, network in networks.items():
         layer, bands, step = medians[name]

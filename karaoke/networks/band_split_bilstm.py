@@ -70,7 +70,7 @@ class BandSplitConfig:
     over_bands
         What each layer has over the bands of a frame: ``"lstm"``, a BiLSTM along them;
         ``"attention"``, every band asks all others; ``"mixer"``, MLPs across bands and across
-        features. The latter two take a third of the LSTM's time or less.
+        features. On a processor they take about 0.6 and 0.3 of the LSTM's time.
     attention_heads
         Of ``"attention"``; the features are a multiple of them.
     half_rate_layers

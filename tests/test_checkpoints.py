@@ -113,6 +113,9 @@ def test_other_headers_are_refused(
         *(("band_edges_hz", value) for value in ([], [0, 22050, "x"], 5, [0.0] * 10**5)),
         ("band_edges_hz", [0, 4000, 1000, 22050]),
         ("shared_bands", 1),
+        *(("over_bands", value) for value in ("magic", "", 3, None)),
+        *(("attention_heads", value) for value in (0, -1, 10**9, 2.0)),
+        *(("half_rate_layers", value) for value in (1, -1, 10**9, True)),
     ],
 )
 def test_no_value_of_a_config_allocates(

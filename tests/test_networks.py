@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -52,25 +53,38 @@ def test_default_size() -> None:
         {},
         {"shared_bands": True},
         {"shared_bands": True, "stereo_centre": True, "local_channels": 4, "local_layers": 2},
+        {"over_bands": "attention"},
+        {"over_bands": "mixer"},
+        {"layers": 3, "half_rate_layers": 1},
+        {"layers": 4, "half_rate_layers": 2, "over_bands": "mixer"},
     ],
-    ids=["own layers", "shared layers", "convolutions"],
+    ids=[
+        "own layers",
+        "shared layers",
+        "convolutions",
+        "attention",
+        "mixer",
+        "half rate",
+        "half rate, mixer",
+    ],
 )
 def network(request: pytest.FixtureRequest) -> BandSplitBiLSTM:
     """Build a small network with random weights."""
     torch.manual_seed(1)
-    config = BandSplitConfig(
-        n_fft=512,
-        hop_length=128,
-        band_edges_hz=(0.0, 500.0, 1000.0, 1500.0, 4000.0, 22050.0),
-        features=8,
-        hidden=8,
-        layers=2,
-        mask_hidden=16,
-        **request.param,
-    )
+    shape: dict[str, Any] = {
+        "n_fft": 512,
+        "hop_length": 128,
+        "band_edges_hz": (0.0, 500.0, 1000.0, 1500.0, 4000.0, 22050.0),
+        "features": 8,
+        "hidden": 8,
+        "layers": 2,
+        "mask_hidden": 16,
+    }
+    config = BandSplitConfig(**(shape | request.param))
     built = BandSplitBiLSTM(config, sample_rate=44100, channels=2, stems=("vocals", "drums"))
     for name, parameter in built.named_parameters():
-        if name.startswith("local_") and not parameter.any():  # they add nothing before training
+        adds = name.startswith(("local_", "over_bands.", "half_rates.")) and "norm" not in name
+        if adds and not parameter.any():  # and so add nothing before training
             torch.nn.init.normal_(parameter, std=0.1)
     return built.eval()
 

@@ -536,6 +536,23 @@ def test_a_folder_with_another_network_is_not_resumed(
             Trainer(replace(recipe, **changes), recordings, tmp_path)
 
 
+def test_a_run_goes_on_when_networks_have_got_more_fields(
+    recipe: Recipe, recordings: list[Recording], tmp_path: Path
+) -> None:
+    first = Trainer(recipe, recordings, tmp_path)
+    train(first, 1)
+    first.save()
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    for field in ("over_bands", "half_rate_layers", "attention_heads"):
+        del saved["header"]["config"][field]
+    torch.save(saved, tmp_path / "last.pt")
+    assert Trainer(recipe, recordings, tmp_path).state.step == 1
+    for header in ({**saved["header"], "architecture": "moon"}, {}, "text"):
+        torch.save({**saved, "header": header}, tmp_path / "last.pt")
+        with pytest.raises(UsageError, match="another network"):
+            Trainer(recipe, recordings, tmp_path)
+
+
 @pytest.mark.parametrize(
     "damage", ["cut", "empty", "text", "pickle", "other", "stateless", "wider"]
 )

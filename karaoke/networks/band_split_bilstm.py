@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from karaoke.fields import Within
+from karaoke.errors import ModelError
+from karaoke.fields import Within, shown
 from karaoke.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
 from karaoke.networks.masking import MaskingNetwork
 from karaoke.networks.sizes import Depth, Dropout, Exponent, FftLength, HopLength, Width
+from karaoke.networks.trunks import OVER_BANDS, HalfRate, ResidualBiLSTM, layer_over_bands
 from karaoke.spectral import Stft
 
 #: Numbers per bin that bands hand to the convolutions, beside their masks.
@@ -38,9 +41,10 @@ class BandSplitConfig:
     features
         D, the width of every band's feature vector.
     hidden
-        Units of each LSTM and direction.
+        Units of each LSTM and direction. An MLP across features has twice as many, one across bands
+        as many.
     layers
-        Pairs of a BiLSTM along time and one along bands.
+        Pairs of a BiLSTM along time and a layer over bands.
     mask_hidden
         Units of each band's mask estimator.
     magnitude_exponent
@@ -63,6 +67,21 @@ class BandSplitConfig:
         Of these convolutions, before the last one; each looks twice as far as the one before.
     local_below_hz
         Bins below it have them: where partials are apart.
+    over_bands
+        What each layer has over the bands of a frame: ``"lstm"``, a BiLSTM along them;
+        ``"attention"``, every band asks all others; ``"mixer"``, MLPs across bands and across
+        features. On a processor they take about 0.6 and 0.3 of the LSTM's time.
+    attention_heads
+        Of ``"attention"``; the features are a multiple of them.
+    half_rate_layers
+        Layers after the first that hear pairs of frames, in half the time. The last one is not
+        among them: what is sharp in time needs layers at the full rate.
+
+    Raises
+    ------
+    ModelError
+        There is no such kind of layer, the features cannot be shared out among the heads, or too
+        many layers have half the rate.
     """
 
     n_fft: FftLength = 4096
@@ -80,27 +99,28 @@ class BandSplitConfig:
     local_channels: Annotated[int, Within(0, 1 << 12)] = 0
     local_layers: Annotated[int, Within(0, 16)] = 3
     local_below_hz: Annotated[float, Within(0, 400_000)] = 8000.0
+    over_bands: str = "lstm"
+    attention_heads: Annotated[int, Within(1, 256)] = 4
+    half_rate_layers: Annotated[int, Within(0, 62)] = 0
 
     def __post_init__(self) -> None:
-        """Make a tuple of the list of edges that a checkpoint's header holds."""
+        """Make a tuple of a checkpoint's list of edges, and refuse what does not go together."""
         object.__setattr__(self, "band_edges_hz", tuple(self.band_edges_hz))
-
-
-class ResidualBiLSTM(nn.Module):
-    """Norm, BiLSTM, linear layer and residual, along the middle axis of ``(rows, steps, D)``."""
-
-    def __init__(self, features: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(features)
-        self.lstm = nn.LSTM(features, hidden, batch_first=True, bidirectional=True)
-        self.linear = nn.Linear(2 * hidden, features)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Model each row as a sequence; the shape stays."""
-        states, _ = self.lstm(self.norm(rows))
-        residual: Tensor = self.dropout(self.linear(states))
-        return rows + residual
+        if self.over_bands not in OVER_BANDS:
+            raise ModelError(
+                f"over_bands must be {' or '.join(OVER_BANDS)}, not {shown(self.over_bands)}"
+            )
+        if self.over_bands == "attention" and self.features % self.attention_heads:
+            raise ModelError(
+                f"{self.features} features cannot be shared out among {self.attention_heads} heads",
+                hint="Make features a multiple of attention_heads.",
+            )
+        if self.half_rate_layers > max(0, self.layers - 2):
+            raise ModelError(
+                f"half_rate_layers must leave the first and the last layer of {self.layers},"
+                f" not be {self.half_rate_layers}",
+                hint="Take more layers, or half_rate_layers=0.",
+            )
 
 
 class BandSplitBiLSTM(MaskingNetwork):
@@ -108,9 +128,10 @@ class BandSplitBiLSTM(MaskingNetwork):
 
     The magnitudes of the left channel, the right one and their difference, compressed and
     standardised per bin, are split into bands and embedded; pairs of BiLSTMs run along time and
-    along bands; one small network per band turns the result into masks in [0, 1]. The masks are
-    real, so every stem keeps the mixture's phase. The level of the mixture does not matter: it is
-    normalised on the way in, and a mask has no level.
+    along bands, or something else over bands (:mod:`karaoke.networks.trunks`); one small network
+    per band turns the result into masks in [0, 1]. The masks are real, so every stem keeps the
+    mixture's phase. The level of the mixture does not matter: it is normalised on the way in, and a
+    mask has no level.
 
     Parameters
     ----------
@@ -150,8 +171,18 @@ class BandSplitBiLSTM(MaskingNetwork):
             ResidualBiLSTM(features, config.hidden, config.dropout) for _ in range(config.layers)
         )
         self.over_bands = nn.ModuleList(
-            ResidualBiLSTM(features, config.hidden, config.dropout) for _ in range(config.layers)
+            layer_over_bands(
+                config.over_bands,
+                features,
+                config.hidden,
+                bands=bands,
+                heads=config.attention_heads,
+                dropout=config.dropout,
+            )
+            for _ in range(config.layers)
         )
+        # Those right after the first: a deeper network then has the same at the same rates.
+        self.half_rates = nn.ModuleList(HalfRate(features) for _ in range(config.half_rate_layers))
         self.band_embedding = nn.Parameter(torch.zeros(bands, features))
         masks = self.stems * channels
         # Bands with convolutions after them give each bin more to go by than its masks.
@@ -229,6 +260,14 @@ class BandSplitBiLSTM(MaskingNetwork):
         masks = masks.float().sigmoid()
         return masks.reshape(len(masks), self.stems, self.channels, *masks.shape[2:])
 
+    def model_layer(self, index: int, features: Tensor) -> Tensor:
+        """Model features ``(B, K, T, D)`` along time and over bands; the shape stays."""
+        batch, bands, frames, _ = features.shape
+        features = self.over_time[index](features.flatten(0, 1))  # (B * K, T, D)
+        features = features.view(batch, bands, frames, -1).transpose(1, 2)  # (B, T, K, D)
+        features = self.over_bands[index](features.flatten(0, 1))  # (B * T, K, D)
+        return features.view(batch, frames, bands, -1).transpose(1, 2)  # (B, K, T, D)
+
     def model_bands(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Model what is seen ``(B, V, F, T)`` in bands.
 
@@ -238,7 +277,6 @@ class BandSplitBiLSTM(MaskingNetwork):
             Masks before the sigmoid ``(B, S * C, F, T)``, and hints for the convolutions
             ``(B, H, F', T)`` on the bins that have some.
         """
-        batch, frames = views.shape[0], views.shape[-1]
         split = torch.split(views.permute(0, 3, 1, 2), list(self.widths), dim=-1)
         embedded = [
             layer(pad_and_stack(split[group]).flatten(3))  # (B, bands of the group, T, D)
@@ -246,12 +284,12 @@ class BandSplitBiLSTM(MaskingNetwork):
         ]
         features = torch.cat(embedded, dim=1)
         features = features + self.band_embedding[:, None]  # (B, K, T, D)
-        bands = len(self.widths)
-        for along_time, along_bands in zip(self.over_time, self.over_bands, strict=True):
-            features = along_time(features.flatten(0, 1))  # (B * K, T, D)
-            features = features.view(batch, bands, frames, -1).transpose(1, 2)  # (B, T, K, D)
-            features = along_bands(features.flatten(0, 1))  # (B * T, K, D)
-            features = features.view(batch, frames, bands, -1).transpose(1, 2)  # (B, K, T, D)
+        for index in range(self.config.layers):
+            model = functools.partial(self.model_layer, index)
+            at_half_rate = 0 < index <= len(self.half_rates)
+            features = (
+                self.half_rates[index - 1](features, model) if at_half_rate else model(features)
+            )
         masks, hints = [], []
         for layer, group, widest in zip(self.estimate, self.groups, self.widest, strict=True):
             maps = layer(features[:, group])  # (B, bands of the group, T, M * width)

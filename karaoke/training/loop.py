@@ -26,7 +26,7 @@ from karaoke.training.listening import Listener
 from karaoke.training.losses import Objective
 from karaoke.training.masks import require_masks
 from karaoke.training.optimizers import OPTIMIZERS
-from karaoke.training.recipe import Recipe, header_of
+from karaoke.training.recipe import Recipe, header_of, in_full
 from karaoke.training.signals import finishing_steps, prepare_worker
 from karaoke.training.states import State, diverged, no_state, read_state, write_state, writing
 from karaoke.training.summary import summarise
@@ -184,7 +184,7 @@ class Trainer:
         """Go on from the ``last.pt`` of a run."""
         path = run / "last.pt"
         saved = read_state(path)
-        known = (saved["header"], saved.get("optimizer_name", self.recipe.optimizer))
+        known = (in_full(saved["header"]), saved.get("optimizer_name", self.recipe.optimizer))
         if known != (asdict(self.header), self.recipe.optimizer):
             raise UsageError(
                 f'"{run}": a run of another network or optimizer',

@@ -309,3 +309,12 @@ def header_of(recipe: Recipe) -> Header:
         segment_seconds=recipe.segment_seconds,
         overlap=recipe.overlap,
     )
+
+
+def in_full(header: dict[str, Any]) -> dict[str, Any]:
+    """Give a run's header the fields that its config has got since: the network has not changed."""
+    try:
+        kind = NETWORKS[header["architecture"]][1]
+        return {**header, "config": {**asdict(kind()), **header["config"]}}
+    except (LookupError, TypeError):  # it is none, and so not that of any network
+        return header

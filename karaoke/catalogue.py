@@ -21,7 +21,7 @@ from platformdirs import user_cache_path
 from karaoke.errors import ChecksumError, ModelError
 from karaoke.manifest import checksum
 
-DEFAULT_MODEL = "open-v4"
+DEFAULT_MODEL = "duo-v1"
 #: In an installed package and in a checkout of the repository.
 FOLDERS = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -10,6 +10,8 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+import soundfile
+import torch
 
 from karaoke import load_audio
 from karaoke.catalogue import (
@@ -22,12 +24,13 @@ from karaoke.catalogue import (
 from karaoke.checkpoints import load_checkpoint, read_header
 from karaoke.conversion import CONVERTERS
 from karaoke.errors import ModelError
+from karaoke.metrics import si_sdr_gain
 
 
 def test_models_are_found_by_name_and_path(tiny_model: Path) -> None:
     assert find_model(tiny_model) == tiny_model
     assert DEFAULT_MODEL in available_models()
-    assert find_model(DEFAULT_MODEL).name == "open-v4.safetensors"
+    assert find_model(DEFAULT_MODEL).name == f"{DEFAULT_MODEL}.safetensors"
     for name in ("nothing", "../models/open-v4", "", "*"):
         with pytest.raises(ModelError, match="no such model"):
             find_model(name)
@@ -79,6 +82,17 @@ def test_every_model_that_ships_is_whole_and_documented() -> None:
         assert header.segment_seconds > 0
 
 
+#: SI-SDR of vocals and instrumental above the mixture's, of each model on the song that ships.
+GAINS_DB = {
+    "cnn_binary_mask": (-2.25, 1.44),
+    "duo-v1": (10.29, 9.57),
+    "lstm_mask": (4.17, 3.72),
+    "open-v4": (7.87, 6.63),
+    "unet_ratio_mask": (4.13, 3.34),
+    "unet_soft_mask": (5.2, 4.92),
+}
+
+
 @pytest.mark.parametrize("name", sorted(shipped_models()))
 def test_every_model_that_ships_splits_a_song(
     run_karaoke: Callable[..., CompletedProcess[str]], name: str, song: Path, tmp_path: Path
@@ -94,3 +108,9 @@ def test_every_model_that_ships_splits_a_song(
     # Neither is empty, nor the song itself.
     energies = [np.square(audio).sum() for audio in (vocals, instrumental, mixture)]
     assert min(energies) > 1e-3 * energies[-1]
+    for stem, gain_db in zip(("vocals", "instrumental"), GAINS_DB[name], strict=True):
+        target = soundfile.read(song.with_name(f"{stem}.flac"), dtype="float32")[0].T
+        signals = (
+            torch.from_numpy(np.ascontiguousarray(s)) for s in (stems[stem], target, mixture)
+        )
+        assert si_sdr_gain(*signals) == pytest.approx(gain_db, abs=0.3)

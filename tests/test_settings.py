@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from karaoke.catalogue import DEFAULT_MODEL
 from karaoke.cli import COMMANDS
 from karaoke.cli.settings import read_config
 from karaoke.errors import NoInputError, UsageError
@@ -75,7 +76,14 @@ def test_doctor(run_karaoke: Run, tmp_path: Path) -> None:
     done = run_karaoke("doctor", "--json")
     assert done.returncode == 0, done.stdout
     found = {f["name"]: f["status"] for f in json.loads(done.stdout)["findings"]}
-    assert {"python", "torch", "device", "ffmpeg", "encoders", "model open-v4"} <= found.keys()
+    assert {
+        "python",
+        "torch",
+        "device",
+        "ffmpeg",
+        "encoders",
+        f"model {DEFAULT_MODEL}",
+    } <= found.keys()
     assert set(found.values()) <= {"ok", "warning"}
     done = run_karaoke("doctor", env={**os.environ, "KARAOKE_FFMPEG": str(tmp_path / "none")})
     assert done.returncode == 69

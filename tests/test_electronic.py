@@ -271,8 +271,8 @@ def test_a_rest_is_silent_for_long_enough() -> None:
 def figures(data: MixtureDataset, items: int) -> list[list[float]]:
     """Sum up items: the level of each part, and one sample of each."""
     return [
-        [*data[i].square().mean(dim=(1, 2)).sqrt().tolist(), *data[i][:, 0, 20_000].tolist()]
-        for i in range(items)
+        [*parts.square().mean(dim=(1, 2)).sqrt().tolist(), *parts[:, 0, 20_000].tolist()]
+        for parts in (data[i].parts for i in range(items))
     ]
 
 
@@ -298,9 +298,10 @@ def test_a_share_of_all_voices_is_electronic(recordings: list[Recording]) -> Non
         recordings, MixtureConfig(electronic_share=1.0, **common), seed=5, length=12
     )
     for index in range(12):
-        assert treated[index].isfinite().all()
-        assert treated[index].equal(treated[index])
-        assert not treated[index][0].equal(plain[index][0])
+        parts = treated[index].parts
+        assert parts.isfinite().all()
+        assert parts.equal(treated[index].parts)
+        assert not parts[0].equal(plain[index].parts[0])
 
 
 def test_dry_voices_stay_dry(recordings: list[Recording]) -> None:
@@ -320,6 +321,6 @@ def test_vocals_rest_in_a_share_of_the_mixtures(recordings: list[Recording]) -> 
                            song_effects=False, vocals_absent_share=0.0)  # fmt: skip
     data = MixtureDataset(recordings, config, seed=2, length=8)
     for index in range(8):
-        vocals = data[index][0].abs().amax(dim=0)
+        vocals = data[index].parts[0].abs().amax(dim=0)
         assert float((vocals == 0).float().mean()) > 0.2
         assert vocals.max() > 0

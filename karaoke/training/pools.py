@@ -44,15 +44,19 @@ def make_pools(recordings: Sequence[Recording], apart: Sequence[str] = ()) -> di
     dict
         Pools of ``vocals``, ``speech``, ``song-vocals``, ``song-accompaniment`` (the other stems of
         songs with vocals), ``estimated-vocals`` and ``estimated-accompaniment`` (the same of songs
-        whose stems are estimated) and ``accompaniment`` (other music, and the stems of songs
-        without vocals); those that are not empty.
+        whose stems are estimated, where there are others too) and ``accompaniment`` (other music,
+        and the stems of songs without vocals); those that are not empty.
 
     Raises
     ------
     NoInputError
         There are no voices or no music among the recordings.
     """
-    train = [r for r in recordings if r.split == "train" and not r.estimated]
+    train = [recording for recording in recordings if recording.split == "train"]
+    estimated = [r for r in train if r.estimated and r.role.startswith("song-")]
+    if not any(r.role == "song-vocals" and not r.estimated for r in train):
+        estimated = []  # there are no others to keep them apart from
+    train = [r for r in train if not any(r is other for other in estimated)]
     roles = {role: [r for r in train if r.role == role]
              for role in ("vocals", "speech", "song-vocals", "accompaniment")}  # fmt: skip
     others = [r for r in train if r.role.startswith("song-") and r.role != "song-vocals"]
@@ -68,11 +72,7 @@ def make_pools(recordings: Sequence[Recording], apart: Sequence[str] = ()) -> di
     roles["accompaniment"] += [r for r in others if r.group not in sung]
     if not apart:  # estimates are of vocals and all else
         for stem in ("vocals", "accompaniment"):
-            roles[f"estimated-{stem}"] = [
-                r
-                for r in recordings
-                if r.estimated and (r.split, r.role) == ("train", f"song-{stem}")
-            ]
+            roles[f"estimated-{stem}"] = [r for r in estimated if r.role == f"song-{stem}"]
     pools = {role: Pool(chosen) for role, chosen in roles.items() if chosen}
     if not pools.keys() & {"vocals", "speech", "song-vocals"}:
         raise NoInputError("no voice among the recordings to train on")

@@ -15,12 +15,18 @@ if [ ! -f "$runs/estimated/manifest.tsv" ]; then
         --model spleeter=0.7 --model open-v4=0.3
 fi
 
-# Spleeter's network for vocals, trained on.
-karaoke train "$corpus" "$rendered" "$runs/estimated" -o "$runs/unet" --cache "$runs/cache" \
-    --recipe "$models/unet.toml" --start-from "$spleeter" \
-    --set seed=12 --set learning_rate=1e-4 --set steps=STEPS
+# Spleeter's network for vocals, trained on: 300 steps of 4 mixtures, then 150 of 8.
+unet() {
+    karaoke train "$corpus" "$rendered" "$runs/estimated" -o "$runs/unet" --cache "$runs/cache" \
+        --recipe "$models/unet.toml" --start-from "$spleeter" \
+        --set seed=12 --set learning_rate=1e-4 --set validate_every=150 "$@"
+}
+unet --set steps=300 --set batch_size=4
+unet --set steps=450 --set batch_size=8
 
-# It votes with the first network of open-v4.
+# Half way back to where it began, it votes with the first network of open-v4.
+python -m karaoke.training.combine --between 0.5 "$spleeter" "$runs/unet/last.safetensors" \
+    "$runs/half.safetensors"
 python -m karaoke.training.combine --member 1 "$models/open-v4.safetensors" "$runs/first.safetensors"
-python -m karaoke.training.combine "$runs/unet/last.safetensors" "$runs/first.safetensors" \
+python -m karaoke.training.combine "$runs/half.safetensors" "$runs/first.safetensors" \
     "$runs/duo-v1.safetensors" --weights 0.7,0.3

@@ -182,7 +182,10 @@ class Worker:
         try:
             with self.display(job) as progress:
                 result = split_song(
-                    *(job, separator, self.chosen, self.settings),
+                    job,
+                    separator,
+                    self.chosen,
+                    self.settings,
                     overwrite=self.options.overwrite,
                     strict=self.options.strict,
                     progress=progress,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 
 from karaoke.errors import CorpusError, NoInputError
@@ -14,6 +14,8 @@ COLUMNS = ("path", "role", "group", "split")
 #: Columns that it may have: what the recording holds up to, whether its voice moves in pitch by
 #: itself (both are measured where they are empty), and whether a model estimated it.
 TRAIT_COLUMNS = ("band_hz", "moves_in_pitch", "mark")
+#: Columns of corpora that are made of others.
+MADE_COLUMNS = (*COLUMNS, "seconds", "channels", "licence", "attribution", "source", "note", "mark")
 #: Of recordings that are no stems of a song; mixtures are for other programs.
 ROLES = ("vocals", "speech", "accompaniment", "mixture")
 SONG_ROLE = re.compile(r"song-\S.*")
@@ -60,6 +62,22 @@ def read_manifest(root: Path) -> list[dict[str, str]]:
     for number, row in enumerate(rows, 2):
         check_row(row, f'"{root / "manifest.tsv"}", line {number}')
     return rows
+
+
+def write_manifest(root: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write the ``manifest.tsv`` of a corpus that is made of recordings of others.
+
+    Parameters
+    ----------
+    root
+        Folder of the corpus.
+    rows
+        By column. What a row lacks of :data:`MADE_COLUMNS` is empty; what it has besides is left
+        out.
+    """
+    lines = ["\t".join(MADE_COLUMNS)]
+    lines += ["\t".join(row.get(column, "") for column in MADE_COLUMNS) for row in rows]
+    (root / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def is_trained_on(row: Mapping[str, str]) -> bool:

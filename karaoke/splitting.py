@@ -191,8 +191,15 @@ def split_song(
         warnings = [*warnings_about(reader, gain, chosen, troubles), *lost]
         elapsed = time.perf_counter() - started
         return SplitResult(
-            *(job.outputs, facts, reader.sample_rate, reader.channels, reader.seconds_read),
-            *(elapsed, gain, warnings, residual),
+            outputs=job.outputs,
+            manifest=facts,
+            sample_rate=reader.sample_rate,
+            channels=reader.channels,
+            seconds=reader.seconds_read,
+            elapsed_seconds=elapsed,
+            gain=gain,
+            warnings=warnings,
+            residual_dbfs=residual,
         )
 
 

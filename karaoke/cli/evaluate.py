@@ -136,7 +136,9 @@ def evaluate(
         journal = running.Journal(lines, resume=resume)
         with progress_display(console, len(tracks) * len(methods)) as progress:
             results = running.evaluate(
-                *(tracks, methods, journal),
+                tracks,
+                methods,
+                journal,
                 device=device,
                 as_mp3=mp3,
                 progress=progress,

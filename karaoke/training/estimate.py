@@ -17,15 +17,14 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from karaoke.corpora import read_manifest
+from karaoke.corpora import read_manifest, write_manifest
 from karaoke.errors import KaraokeError, NoInputError
 from karaoke.metrics import sdr, windows
 from karaoke.separation import Separator, load_model
 from karaoke.training.augment import Audio, rms
 from karaoke.training.corpus import SAMPLE_RATE, decode
+from karaoke.training.data import to_stereo
 
-COLUMNS = ("path", "role", "group", "split", "seconds", "channels", "licence", "attribution",
-           "source", "note", "mark")  # fmt: skip
 #: What is kept or dropped as a whole.
 WINDOW_SECONDS = 3.0
 #: Kept stretches that are shorter are dropped; mixtures to train on are about as long.
@@ -169,8 +168,7 @@ def write_corpus(
     rows: list[dict[str, str]] = []
     seconds = 0.0
     for row in songs:
-        decoded = decode(corpus / row["path"]).T
-        mixture = np.ascontiguousarray(np.broadcast_to(decoded[:2], (2, decoded.shape[1])))
+        mixture = np.ascontiguousarray(to_stereo(decode(corpus / row["path"]).T))
         vocals = estimate_vocals(teachers, weights, mixture)
         judged = list(judge(mixture, vocals, estimate_vocals(teachers, weights, vocals)))
         kept = stretches(judged)
@@ -179,9 +177,7 @@ def write_corpus(
             rows += write_song(row, mixture, vocals, kept, root)
         print(describe(row["path"], judged, kept), flush=True)
     root.mkdir(parents=True, exist_ok=True)
-    lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(row.get(column, "") for column in COLUMNS) for row in rows]
-    (root / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_manifest(root, rows)
     return seconds, sum(float(row["seconds"]) for row in rows) / 2
 
 

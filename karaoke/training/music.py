@@ -21,6 +21,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from karaoke.corpora import write_manifest
 from karaoke.errors import NoInputError
 from karaoke.training.augment import Rng
 from karaoke.training.corpus import SAMPLE_RATE
@@ -289,8 +290,7 @@ def write_corpus(
     """
     soundfonts = find_soundfonts()
     root.mkdir(parents=True, exist_ok=True)
-    columns = ("path", "role", "group", "split", "seconds", "licence", "attribution", "source")
-    lines = ["\t".join(columns)]
+    rows: list[dict[str, str]] = []
     names = sorted(STYLES)
     for piece in range(pieces):
         rng = np.random.default_rng((seed, piece))
@@ -305,11 +305,18 @@ def write_corpus(
             files = [(f"{path}.ogg", "accompaniment")]
             group, split = f"rendered-{name}", "train"
         played = render(band.play_parts() if parts else [band.play()], soundfont, rng)
-        facts = (f"{played.shape[1] / SAMPLE_RATE:.1f}", "MIT", ATTRIBUTION, "rendered MIDI")
+        facts = {
+            "group": group,
+            "split": split,
+            "seconds": f"{played.shape[1] / SAMPLE_RATE:.1f}",
+            "licence": "MIT",
+            "attribution": ATTRIBUTION,
+            "source": "rendered MIDI",
+        }
         for (file, role), audio in zip(files, played, strict=True):
             write_ogg(audio, root / file)
-            lines.append("\t".join((file, role, group, split, *facts)))
-    (root / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            rows.append({"path": file, "role": role, **facts})
+    write_manifest(root, rows)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ def train(
         if rank > 0:
             distributed.barrier()  # the first process decodes for all
         recordings = load_corpus(
-            *(options.corpora, options.cache),
+            options.corpora,
+            options.cache,
             workers=os.cpu_count() or 1,
             without_licences=recipe.without_licences,
             warn=options.warn if rank == 0 else lambda problem: None,

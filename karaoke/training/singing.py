@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from karaoke.corpora import read_manifest
+from karaoke.corpora import read_manifest, write_manifest
 from karaoke.errors import NoInputError
 from karaoke.training.augment import Rng
 from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus
@@ -37,8 +37,6 @@ from karaoke.training.vocoder import (
     world,
 )
 
-COLUMNS = ("path", "role", "group", "split", "seconds", "channels", "licence", "attribution",
-           "source", "note")  # fmt: skip
 #: Frames of a syllable before its voice sets in, at most.
 CONSONANT = 24
 #: A voiced stretch that is shorter is a click, one that is longer several syllables.
@@ -271,20 +269,17 @@ def write_corpus(
         tasks.append((recording, (seed, index), root / "sung" / f"{index:04}.flac"))
     with ProcessPoolExecutor(workers) as pool:
         lengths = list(pool.map(partial(write_file, seconds=seconds), tasks))
-    write_manifest(
-        root, [(r, p, n) for (r, _, p), n in zip(tasks, lengths, strict=True) if n], facts
-    )
+    list_sung(root, [(r, p, n) for (r, _, p), n in zip(tasks, lengths, strict=True) if n], facts)
 
 
-def write_manifest(
+def list_sung(
     root: Path,
     sung: Sequence[tuple[Recording, Path, float]],
     facts: Mapping[str, Mapping[str, str]],
 ) -> None:
     """List what was sung, by whose voice, with whose licence: recording, file, seconds."""
-    lines = ["\t".join(COLUMNS)]
-    for recording, path, seconds in sung:
-        row = {
+    rows = [
+        {
             **facts[recording.path],
             "path": f"sung/{path.name}",
             "role": "vocals",
@@ -294,8 +289,9 @@ def write_manifest(
             "channels": "1",
             "note": "sung anew from syllables",
         }
-        lines.append("\t".join(row.get(column, "") for column in COLUMNS))
-    (root / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for recording, path, seconds in sung
+    ]
+    write_manifest(root, rows)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,13 @@ import numpy as np
 import pytest
 import torch
 
-from karaoke.checkpoints import Header, build_network, load_checkpoint, read_header
+from karaoke.checkpoints import (
+    Header,
+    build_network,
+    load_checkpoint,
+    read_header,
+    save_checkpoint,
+)
 from karaoke.errors import (
     DamagedModelError,
     DivergedError,
@@ -33,12 +39,13 @@ from karaoke.fields import Within, check_fields, hints_of
 from karaoke.spectral import Stft
 from karaoke.training import losses
 from karaoke.training.corpus import Recording
-from karaoke.training.data import MixtureConfig
+from karaoke.training.data import STEMS, MixtureConfig
 from karaoke.training.loop import Trainer
 from karaoke.training.losses import Pair
 from karaoke.training.optimizers import OPTIMIZERS, Muon, MuonWithAdamW
 from karaoke.training.recipe import Recipe, read_recipe
 from karaoke.training.run import Options
+from karaoke.training.transfer import Start
 
 TINY_RECIPE = """
 batch_size = 2
@@ -252,12 +259,17 @@ def test_every_number_of_a_recipe_has_a_range() -> None:
     [
         *({"workers": value} for value in (-1, 10**6)),
         *({"stop_after": value} for value in (-1.0, math.nan)),
-        *({name: Path("nowhere")} for name in ("start_from", "init_encoder")),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_decoded(changes: dict[str, Any]) -> None:
-    with pytest.raises((UsageError, ModelError)):
+    with pytest.raises(UsageError):
         Options([], Path("run"), Path("cache"), "cpu", **changes)
+
+
+@pytest.mark.parametrize("name", ["start_from", "init_encoder", "teacher"])
+def test_what_is_no_checkpoint_is_refused_before_anything_is_decoded(name: str) -> None:
+    with pytest.raises(ModelError):
+        Start(**{name: Path("nowhere")})
 
 
 def test_wrong_recipes_are_errors(tmp_path: Path) -> None:
@@ -419,7 +431,7 @@ def test_a_run_starts_from_a_checkpoint(
     checkpoint = tmp_path / "a" / "last.safetensors"
     header = read_header(checkpoint)
     assert header.config["magnitude_exponent"] == 0.3, "defaults are written out"
-    second = Trainer(recipe, recordings, tmp_path / "b", start_from=checkpoint)
+    second = Trainer(recipe, recordings, tmp_path / "b", start=Start(start_from=checkpoint))
     assert second.state.step == 0
     for name, weight in second.network.state_dict().items():
         torch.testing.assert_close(weight, first.average.state_dict()[name], atol=0, rtol=0)
@@ -436,7 +448,7 @@ def test_a_network_is_held_to_what_it_knew(
 
     def distance(hold: float) -> float:
         held = replace(recipe, hold=hold, learning_rate=3e-3, warm_up=0.0)
-        trainer = Trainer(held, recordings, tmp_path / f"{hold}", start_from=start)
+        trainer = Trainer(held, recordings, tmp_path / f"{hold}", start=Start(start_from=start))
         before = trainer.network.eval()(mixture).detach()
         train(trainer, 8)
         assert all(name.startswith("network.") for name in trainer.objective.state_dict())
@@ -444,8 +456,37 @@ def test_a_network_is_held_to_what_it_knew(
 
     free, held = distance(0.0), distance(30.0)
     assert 0 < held < 0.7 * free
-    with pytest.raises(UsageError, match="start-from"):
+    with pytest.raises(UsageError, match="--teacher"):
         Trainer(replace(recipe, hold=1.0), recordings, tmp_path / "none")
+
+
+def test_a_network_learns_from_a_teacher_of_another_shape(
+    recipe: Recipe, recordings: list[Recording], tiny_header: Header, tmp_path: Path
+) -> None:
+    header = replace(tiny_header, config={**tiny_header.config, "features": 12})
+    teacher = build_network(header)
+    save_checkpoint(tmp_path / "teacher.safetensors", teacher, header)
+    recipe = replace(recipe, hold=30.0, learning_rate=3e-3, warm_up=0.0)
+    start = Start(teacher=tmp_path / "teacher.safetensors")
+    trainer = Trainer(recipe, recordings, tmp_path / "run", start=start)
+    mixture = 0.1 * torch.randn(1, 2, 20_000)
+    taught = teacher.eval()(mixture).detach()
+
+    def distance() -> float:
+        return float((trainer.network.eval()(mixture).detach() - taught).norm())
+
+    before = distance()
+    trainer.network.train()
+    train(trainer, 12)
+    assert distance() < 0.9 * before
+
+
+def test_a_teacher_of_other_stems_is_refused(
+    recipe: Recipe, recordings: list[Recording], tiny_model: Path, tmp_path: Path
+) -> None:
+    recipe = replace(recipe, hold=1.0, stems=STEMS[1])
+    with pytest.raises(UsageError, match="gives vocals, not vocals, instrumental"):
+        Trainer(recipe, recordings, tmp_path / "run", start=Start(teacher=tiny_model))
 
 
 def test_a_run_branches_off_and_goes_on(
@@ -456,7 +497,9 @@ def test_a_run_branches_off_and_goes_on(
     train(trunk, 3)
     trunk.save()
     before = (tmp_path / "trunk" / "last.pt").read_bytes()
-    branch = Trainer(recipe, recordings, tmp_path / "b", branch_from=tmp_path / "trunk")
+    branch = Trainer(
+        recipe, recordings, tmp_path / "b", start=Start(branch_from=tmp_path / "trunk")
+    )
     for one, other in zip(
         branch.network.state_dict().values(), trunk.network.state_dict().values(), strict=True
     ):
@@ -468,16 +511,16 @@ def test_a_run_branches_off_and_goes_on(
     assert trunk.optimizer.param_groups[0]["lr"] == recipe.learning_rate
     # Called again when the trunk has gone on, it still ends where it ends.
     trunk.save()
-    again = Trainer(recipe, recordings, tmp_path / "b", branch_from=tmp_path / "trunk")
+    again = Trainer(recipe, recordings, tmp_path / "b", start=Start(branch_from=tmp_path / "trunk"))
     assert again.run(workers=0) and again.state.step == 7
     with pytest.raises(UsageError, match="no run"):
-        Trainer(recipe, recordings, tmp_path / "c", branch_from=tmp_path / "nowhere")
+        Trainer(recipe, recordings, tmp_path / "c", start=Start(branch_from=tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="would not fall"):
         Trainer(
             replace(recipe, schedule="cosine"),
             recordings,
             tmp_path / "c",
-            branch_from=tmp_path / "trunk",
+            start=Start(branch_from=tmp_path / "trunk"),
         )
 
 
@@ -514,7 +557,7 @@ def test_a_deeper_network_begins_as_the_shallower_one(
     first.report()
     checkpoint = tmp_path / "a" / "last.safetensors"
     deeper = replace(recipe, config={**recipe.config, "layers": 3})
-    second = Trainer(deeper, recordings, tmp_path / "b", start_from=checkpoint)
+    second = Trainer(deeper, recordings, tmp_path / "b", start=Start(start_from=checkpoint))
     mixture = 0.1 * torch.randn(1, 2, 20_000)
     with torch.no_grad():
         same = second.network.eval()(mixture)
@@ -524,7 +567,7 @@ def test_a_deeper_network_begins_as_the_shallower_one(
     assert not second.network.over_time[2].linear.weight.equal(before), "and it learns"
     wider = replace(recipe, config={**recipe.config, "features": 12})
     with pytest.raises(ModelError, match="mismatch"):
-        Trainer(wider, recordings, tmp_path / "c", start_from=checkpoint)
+        Trainer(wider, recordings, tmp_path / "c", start=Start(start_from=checkpoint))
 
 
 def test_a_folder_with_another_network_is_not_resumed(

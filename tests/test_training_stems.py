@@ -24,6 +24,7 @@ from karaoke.training.losses import Objective, Pair, weighted_loss
 from karaoke.training.precision import autocast
 from karaoke.training.recipe import Recipe, read_recipe
 from karaoke.training.traits import FULL_BAND_HZ
+from karaoke.training.transfer import Start
 from karaoke.training.validation import describe, part_windows, validate
 
 from .test_other_networks import FOUR, SMALL, small_header
@@ -197,7 +198,7 @@ def test_an_encoder_is_taken_over_and_held(with_parts: list[Recording], tmp_path
     source = checkpoint_of("unet_ratio_mask", tmp_path / "source.safetensors")
     given = load_checkpoint(source)[0].state_dict()
     recipe = replace(recipe_of("unet_ratio_mask"), freeze_encoder=True)
-    trainer = Trainer(recipe, with_parts, tmp_path / "run", init_encoder=source)
+    trainer = Trainer(recipe, with_parts, tmp_path / "run", start=Start(init_encoder=source))
     fresh = Trainer(recipe, with_parts, tmp_path / "other")
     encoder = [name for name in given if name.startswith("encoder.")]
     decoder = [name for name in given if name.startswith("decoder.") and "weight" in name]
@@ -227,7 +228,7 @@ def test_without_freezing_the_encoder_learns_on(
 ) -> None:
     source = checkpoint_of("unet_ratio_mask", tmp_path / "source.safetensors")
     recipe = recipe_of("unet_ratio_mask")
-    trainer = Trainer(recipe, with_parts, tmp_path / "run", init_encoder=source)
+    trainer = Trainer(recipe, with_parts, tmp_path / "run", start=Start(init_encoder=source))
     trainer.train_step(next(iter(trainer.batches(workers=0))))
     name = "encoder.0.0.weight"
     assert not trainer.network.state_dict()[name].equal(
@@ -241,12 +242,12 @@ def test_an_encoder_that_does_not_fit_is_an_error(
     recipe = recipe_of("unet_ratio_mask")
     wider = checkpoint_of("unet_ratio_mask", tmp_path / "wider.safetensors", width=8)
     with pytest.raises(ModelError, match=r"8x2x4x4 there, 4x2x4x4 here"):
-        Trainer(recipe, with_parts, tmp_path / "a", init_encoder=wider)
+        Trainer(recipe, with_parts, tmp_path / "a", start=Start(init_encoder=wider))
     soft = checkpoint_of("unet_soft_mask", tmp_path / "soft.safetensors")
     with pytest.raises(ModelError, match="missing there"):
-        Trainer(recipe, with_parts, tmp_path / "b", init_encoder=soft)
+        Trainer(recipe, with_parts, tmp_path / "b", start=Start(init_encoder=soft))
     with pytest.raises(ModelError, match="band_split_bilstm has no encoder"):
-        Trainer(recipe, with_parts, tmp_path / "c", init_encoder=tiny_model)
+        Trainer(recipe, with_parts, tmp_path / "c", start=Start(init_encoder=tiny_model))
     with pytest.raises(UsageError, match="LSTMMask has no encoder"):
         frozen = replace(recipe_of("lstm_mask"), freeze_encoder=True)
         Trainer(frozen, with_parts, tmp_path / "d")

@@ -49,6 +49,14 @@ BranchFrom = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Go on from another run, whose rate then falls to zero."),
 ]
+Teacher = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CHECKPOINT",
+        help="Whose estimates are targets too, as much as the recipe's hold says.",
+        show_default="--start-from",
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -78,6 +86,7 @@ def train(
     init_encoder: InitEncoder = None,
     freeze_encoder: FreezeEncoder = False,
     branch_from: BranchFrom = None,
+    teacher: Teacher = None,
     cache: Cache = None,
     device: Device = "auto",
     workers: Workers = None,
@@ -101,6 +110,7 @@ def train(
     from karaoke.training.recipe import read_recipe
     from karaoke.training.run import Options
     from karaoke.training.run import train as run_training
+    from karaoke.training.transfer import Start
 
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
     budget = [] if time_budget is None else [f"time_budget={time_budget}"]
@@ -112,9 +122,7 @@ def train(
         run=run,
         cache=cache or run / "cache",
         device=str(chosen_device),
-        start_from=start_from,
-        init_encoder=init_encoder,
-        branch_from=branch_from,
+        start=Start(start_from, init_encoder, branch_from, teacher),
         workers=workers,
         stop_after=stop_after,
         warn=lambda problem: console.print(f"warning: {problem}", markup=False),

@@ -30,13 +30,21 @@ from karaoke.training.recipe import Recipe, header_of, in_full
 from karaoke.training.signals import finishing_steps, prepare_worker
 from karaoke.training.states import State, diverged, no_state, read_state, write_state, writing
 from karaoke.training.summary import summarise
-from karaoke.training.transfer import adopt_encoder, adopt_weights, require_encoder
+from karaoke.training.transfer import (
+    Start,
+    adopt_encoder,
+    adopt_weights,
+    load_teacher,
+    require_encoder,
+)
 from karaoke.training.validation import Figures, rank_and_world, score, validate
 
 #: Transform of the losses: 46 ms windows, between consonants and low notes.
 LOSS_STFT = (2048, 512)
 #: Mixtures before they begin again: never.
 LENGTH = 1_000_000_000
+#: Random weights, and no teacher.
+NOTHING = Start()
 #: Mixtures per step where the recipe does not say: a GPU is fast at many rows.
 BATCH_SIZES = {"cpu": 12, "mps": 24, "cuda": 96}
 
@@ -57,14 +65,10 @@ class Trainer:
         Of the run; an existing one is resumed.
     device
         A torch device; where it has bfloat16, the network runs in that, and the loss in float32.
-    start_from
-        A checkpoint whose weights a new run begins with, instead of random ones.
+    start
+        What a new run begins with, and what it is held to.
     listeners
         To tell how it goes; of the first process only.
-    init_encoder
-        A checkpoint, perhaps of another network, whose encoder a new run begins with.
-    branch_from
-        The folder of a run whose state a new one goes on from, for ``decay_steps`` steps.
 
     Raises
     ------
@@ -82,10 +86,8 @@ class Trainer:
         recordings: Sequence[Recording],
         folder: Path,
         device: str = "cpu",
-        start_from: Path | None = None,
+        start: Start = NOTHING,
         listeners: Sequence[Listener] = (),
-        init_encoder: Path | None = None,
-        branch_from: Path | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         if recipe.batch_size == 0:
@@ -109,7 +111,7 @@ class Trainer:
             recipe.loss,
             len(recipe.stems),
             Stft(*LOSS_STFT).to(device),
-            teacher=self._teacher(start_from) if recipe.hold else None,
+            teacher=load_teacher(start, recipe.stems).to(device) if recipe.hold else None,
             hold=recipe.hold,
         )
         self.optimizer = OPTIMIZERS[recipe.optimizer](
@@ -121,41 +123,28 @@ class Trainer:
         self.stop_signal = 0
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        self._begin(start_from, init_encoder, branch_from)
+        self._begin(start)
         self.parallel: nn.Module = self.objective
         if distributed.is_initialized():
             self.parallel = DistributedDataParallel(self.objective)
 
-    def _begin(
-        self, start_from: Path | None, init_encoder: Path | None, branch_from: Path | None
-    ) -> None:
+    def _begin(self, start: Start) -> None:
         """Go on with this run or another one, or begin with the weights that are given."""
         if (self.folder / "last.pt").exists():
             self._resume(self.folder)
-        elif branch_from is not None:
-            self._branch(branch_from)
+        elif start.branch_from is not None:
+            self._branch(start.branch_from)
         else:
-            if start_from is None:
+            if start.start_from is None:
                 self._calibrate()
             else:
-                adopt_weights(self.network, start_from)
-            if init_encoder is not None:
-                adopt_encoder(self.network, init_encoder)
+                adopt_weights(self.network, start.start_from)
+            if start.init_encoder is not None:
+                adopt_encoder(self.network, start.init_encoder)
             self.averages = Averages(self.network, self.recipe.ema_decays)
         if self.state.branched:
             end = self.state.branched + self.recipe.decay_steps
             self.recipe = replace(self.recipe, steps=end, time_budget=0.0)
-
-    def _teacher(self, start_from: Path | None) -> nn.Module:
-        """Give the network as it was before it was trained, or raise UsageError."""
-        if start_from is None:
-            raise UsageError(
-                "hold: no weights to be held to",
-                hint="Add --start-from, also when the run goes on.",
-            )
-        teacher = build_network(self.header).to(self.device)
-        adopt_weights(teacher, start_from)
-        return teacher.eval().requires_grad_(False)
 
     def _calibrate(self) -> None:
         """Let the network see the statistics of its input, if it asks for them."""

@@ -86,8 +86,8 @@ class Recipe:
     freeze_norms
         Hold the statistics that its batch norms begin with.
     hold
-        How much what the network gave before it was trained counts as a target, beside the true
-        one; it needs weights to begin with.
+        How much the estimates of a teacher, or else those of the network before it was trained,
+        count as targets beside the true ones.
     without_licences
         Leave out recordings whose licence contains one of these.
     seed

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from karaoke.checkpoints import read_header
 from karaoke.errors import UsageError
 from karaoke.training.corpus import load_corpus
 from karaoke.training.listening import Listener
-from karaoke.training.loop import Trainer
+from karaoke.training.loop import NOTHING, Trainer
 from karaoke.training.recipe import Recipe
+from karaoke.training.transfer import Start
 from karaoke.training.validation import rank_and_world
 
 MOST_WORKERS = 1024
@@ -37,12 +37,8 @@ class Options:
         Folder for the decoded recordings.
     device
         A torch device.
-    start_from
-        A checkpoint to begin with.
-    init_encoder
-        A checkpoint to take the encoder of.
-    branch_from
-        Folder of a run to go on from at a falling rate.
+    start
+        What the run begins with, and what it is held to.
     workers
         Processes that make mixtures, per training process; None for what suits the device.
     stop_after
@@ -55,9 +51,7 @@ class Options:
     run: Path
     cache: Path
     device: str
-    start_from: Path | None = None
-    init_encoder: Path | None = None
-    branch_from: Path | None = None
+    start: Start = NOTHING
     workers: int | None = None
     stop_after: float = math.inf
     warn: Callable[[str], None] = warnings.warn
@@ -67,8 +61,6 @@ class Options:
 
         Raises
         ------
-        ModelError
-            One of the checkpoints is none.
         UsageError
             A number is out of its range.
         """
@@ -76,9 +68,6 @@ class Options:
             raise UsageError(f"--workers must be from 0 to {MOST_WORKERS:,}, not {self.workers}")
         if not self.stop_after >= 0:
             raise UsageError(f"--stop-after must be at least 0 seconds, not {self.stop_after}")
-        for checkpoint in (self.start_from, self.init_encoder):
-            if checkpoint is not None:
-                read_header(checkpoint)
 
 
 def train(
@@ -137,10 +126,8 @@ def train(
             recordings,
             options.run,
             options.device,
-            options.start_from,
-            listeners=listeners() if rank == 0 else (),
-            init_encoder=options.init_encoder,
-            branch_from=options.branch_from,
+            options.start,
+            listeners() if rank == 0 else (),
         )
         return trainer, trainer.run(workers, options.stop_after)
     finally:

@@ -2,15 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from karaoke.checkpoints import load_checkpoint
+from karaoke.checkpoints import load_checkpoint, read_header
 from karaoke.errors import ModelError, UsageError
 
 #: What an encoder's weights are called, and the statistics of the input that they expect.
 ENCODER = ("encoder.", "input_")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with instead of random weights, and what it is held to.
+
+    Parameters
+    ----------
+    start_from
+        A checkpoint whose weights a new run begins with.
+    init_encoder
+        A checkpoint, perhaps of another network, whose encoder a new run begins with.
+    branch_from
+        The folder of a run whose state a new one goes on from, for ``decay_steps`` steps.
+    teacher
+        A checkpoint of any network with the same stems, whose estimates the recipe's ``hold``
+        makes targets; None for the weights that the run began with. It is needed when the run
+        goes on, too.
+
+    Raises
+    ------
+    ModelError
+        One of the checkpoints is none.
+    """
+
+    start_from: Path | None = None
+    init_encoder: Path | None = None
+    branch_from: Path | None = None
+    teacher: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no checkpoint, before hours of decoding."""
+        for checkpoint in (self.start_from, self.init_encoder, self.teacher):
+            if checkpoint is not None:
+                read_header(checkpoint)
+
+
+def load_teacher(start: Start, stems: Sequence[str]) -> nn.Module:
+    """Load the network that a run is held to; it does not learn.
+
+    Raises
+    ------
+    UsageError
+        There is none, or it has other stems.
+    """
+    path = start.teacher or start.start_from
+    if path is None:
+        raise UsageError(
+            "hold: nothing to be held to",
+            hint="Add --teacher or --start-from, also when the run goes on.",
+        )
+    teacher, header = load_checkpoint(path)
+    if tuple(header.stems) != tuple(stems):
+        raise UsageError(f'"{path}" gives {", ".join(header.stems)}, not {", ".join(stems)}')
+    return teacher.eval().requires_grad_(False)
 
 
 def adopt_weights(network: nn.Module, path: Path) -> None:

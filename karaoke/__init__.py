@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from karaoke.audio import load_audio, save_audio
-    from karaoke.catalogue import available_models
     from karaoke.errors import KaraokeError
-    from karaoke.separation import Separator, load_model
+    from karaoke.separation.separator import Separator
+    from karaoke.store.catalogue import available_models
+    from karaoke.store.loading import load_model
 
 __version__ = "0.1.0"
 
@@ -31,10 +32,10 @@ __all__ = [
 #: Resolved on first use, so that ``karaoke --help`` does not wait for torch.
 _HOMES = {
     "KaraokeError": "karaoke.errors",
-    "Separator": "karaoke.separation",
-    "available_models": "karaoke.catalogue",
+    "Separator": "karaoke.separation.separator",
+    "available_models": "karaoke.store.catalogue",
     "load_audio": "karaoke.audio",
-    "load_model": "karaoke.separation",
+    "load_model": "karaoke.store.loading",
     "save_audio": "karaoke.audio",
 }
 

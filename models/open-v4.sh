@@ -1,6 +1,6 @@
 #!/bin/sh
 # Train the default model again: models/open-v4.sh RUNS CORPUS RENDERED SUNG
-# RENDERED is made by karaoke.training.music, SUNG by karaoke.training.singing; open-v4.md tells how.
+# RENDERED is made by karaoke.training.workshop.music, SUNG by karaoke.training.workshop.singing; open-v4.md tells how.
 # What was trained is gone on with, if the command is stopped and given again.
 set -eu
 runs=$1 corpus=$2 rendered=$3 sung=$4
@@ -41,6 +41,6 @@ first c "$sung" --set seed=32 --set steps=400 \
     --set mixtures.own_music_share=0.25 --set mixtures.dry_share=0
 train d "$sung" --set seed=72 --set steps=2880 --set config.layers=6 \
     --start-from "$runs/a2/last.safetensors"
-python -m karaoke.training.combine --exponent 0.65 "$runs/a2/last.safetensors" \
+karaoke workshop combine --exponent 0.65 "$runs/a2/last.safetensors" \
     "$runs/b2/last.safetensors" "$runs/c/last.safetensors" "$runs/d/last.safetensors" \
     "$runs/open-v4.safetensors"

@@ -12,9 +12,9 @@ import pytest
 import soundfile
 import torch
 
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.checkpoints import Header, build_network, save_checkpoint
-from karaoke.streaming import Block
+from karaoke.separation.checkpoints import Header, build_network, save_checkpoint
 from karaoke.training.corpus import Recording, load_corpus
 from tests import launching
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 #: Everything that a command imports while it runs.
 PRELOADED = [
-    *("tests.launching", "karaoke.cli", "karaoke.batch", "karaoke.installing"),
+    *("tests.launching", "karaoke.cli", "karaoke.jobs.batch", "karaoke.store.installing"),
     "karaoke.evaluation.running",
 ]
 SECONDS_ALLOWED = 300.0

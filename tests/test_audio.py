@@ -14,15 +14,14 @@ import soundfile
 from karaoke.audio import (
     FORMATS,
     AudioReader,
-    PartFile,
     encode,
     load_audio,
     output_format,
-    publish_all,
     save_audio,
     writing,
 )
 from karaoke.audio import ffmpeg as ffmpeg_room
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg, version_of
 from karaoke.errors import (
     NoInputError,
@@ -33,7 +32,7 @@ from karaoke.errors import (
     UsageError,
     WriteError,
 )
-from karaoke.streaming import Block
+from karaoke.files import PartFile, publish_all
 
 Noise = Callable[..., Block]
 Wav = Callable[..., Path]

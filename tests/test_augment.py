@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.training import augment, bus, formants
 from karaoke.training.corpus import SAMPLE_RATE
+from karaoke.training.mixtures import augment, bus, formants
 
 Together = Callable[[np.random.Generator, bus.Parts], bus.Parts]
 TOGETHER: dict[str, Together] = {

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from karaoke.audio import PartFile, load_audio, sweep
+from karaoke.audio import load_audio
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import LockedError
-from karaoke.locking import locked
-from karaoke.manifest import Settings, checksum, describe, identify, is_complete
-from karaoke.planning import Song, plan
-from karaoke.streaming import Block
+from karaoke.files import PartFile, checksum, locked, sweep
+from karaoke.jobs.manifest import Settings, describe, identify, is_complete
+from karaoke.jobs.planning import Song, plan
 from tests.launching import Running
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

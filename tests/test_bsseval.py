@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from karaoke.bsseval import BssEval, FilteredSdr, Nsdr, correlate
+from karaoke.evaluation.bsseval import BssEval, FilteredSdr, Nsdr, correlate
 
 RATE = 8000
 Signals = NDArray[np.float64]

@@ -14,17 +14,17 @@ import soundfile
 import torch
 
 from karaoke import load_audio
-from karaoke.catalogue import (
+from karaoke.errors import ModelError
+from karaoke.evaluation.metrics import si_sdr_gain
+from karaoke.separation.checkpoints import load_checkpoint, read_header
+from karaoke.store.catalogue import (
     DEFAULT_MODEL,
     available_models,
     catalogue,
     find_model,
     shipped_models,
 )
-from karaoke.checkpoints import load_checkpoint, read_header
-from karaoke.conversion import CONVERTERS
-from karaoke.errors import ModelError
-from karaoke.metrics import si_sdr_gain
+from karaoke.store.conversion import CONVERTERS
 
 
 def test_models_are_found_by_name_and_path(tiny_model: Path) -> None:

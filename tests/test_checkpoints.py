@@ -12,7 +12,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from karaoke.checkpoints import (
+from karaoke.errors import DamagedModelError, ModelError
+from karaoke.separation.checkpoints import (
     Header,
     build_network,
     load_checkpoint,
@@ -20,9 +21,8 @@ from karaoke.checkpoints import (
     read_header,
     save_checkpoint,
 )
-from karaoke.errors import DamagedModelError, ModelError
-from karaoke.fields import check_fields, hints_of
-from karaoke.networks import NETWORKS
+from karaoke.separation.fields import check_fields, hints_of
+from karaoke.separation.networks import NETWORKS
 
 
 def test_round_trip(tmp_path: Path, tiny_header: Header) -> None:

@@ -19,11 +19,11 @@ import pytest
 import soundfile
 from rich.cells import cell_len
 
-import karaoke.catalogue
+import karaoke.store.catalogue
 from karaoke import __version__
 from karaoke.audio import load_audio
+from karaoke.audio.blocks import Block
 from karaoke.cli.progress import shortened
-from karaoke.streaming import Block
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Noise = Callable[..., Block]
@@ -339,7 +339,7 @@ def test_a_terminal_shows_a_bar(song: Path, tiny_model: Path, tmp_path: Path) ->
 
 def break_the_catalogue() -> None:
     """Put a bug into karaoke."""
-    karaoke.catalogue.find_model = None  # type: ignore[assignment]
+    karaoke.store.catalogue.find_model = None  # type: ignore[assignment]
 
 
 def test_unexpected_errors_are_one_line_too(run_karaoke: Run, song: Path, tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from karaoke.comparing import HALVES, INAUDIBLE_DB, bootstrap, half_of, halves, mean_level
+from karaoke.evaluation.comparing import (
+    HALVES,
+    INAUDIBLE_DB,
+    bootstrap,
+    half_of,
+    halves,
+    mean_level,
+)
 
 #: As ``karaoke train`` and ``karaoke evaluate`` have divided them ever since.
 CHOOSE = ["lithium", "how_to_kill_a_conversation_heartonmythumb", "playlist"]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from karaoke.checkpoints import load_checkpoint, read_header
-from karaoke.conversion import convert, read_weights
 from karaoke.errors import ForeignModelError, NoInputError, UsageError
+from karaoke.separation.checkpoints import load_checkpoint, read_header
+from karaoke.store.conversion import convert, read_weights
 from tests.published import open_unmix_weights, write_open_unmix
 
 TINY = {"bins": 257, "heard": 180, "hidden": 16}

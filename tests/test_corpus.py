@@ -15,10 +15,10 @@ from karaoke.evaluation.datasets import find_tracks
 from karaoke.evaluation.methods import by_model
 from karaoke.evaluation.scoring import PER_WINDOW, Scorer, to_db
 from karaoke.evaluation.songs import load_song
-from karaoke.manifest import Settings
-from karaoke.planning import Song, plan
-from karaoke.separation import load_model
-from karaoke.splitting import split_song
+from karaoke.jobs.manifest import Settings
+from karaoke.jobs.planning import Song, plan
+from karaoke.jobs.splitting import split_song
+from karaoke.store.loading import load_model
 
 from .conftest import CORPUS
 

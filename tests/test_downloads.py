@@ -12,9 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from karaoke import downloads
-from karaoke.catalogue import Download
-from karaoke.downloads import fetch
 from karaoke.errors import (
     ChecksumError,
     KaraokeError,
@@ -23,6 +20,9 @@ from karaoke.errors import (
     UnavailableError,
     WriteError,
 )
+from karaoke.store import downloads
+from karaoke.store.catalogue import Download
+from karaoke.store.downloads import fetch
 from tests.loopback import Loopback, serving
 
 CONTENT = random.Random(0).randbytes(300_000)

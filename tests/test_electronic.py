@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.training import augment, electronic, glitches, intonation
-from karaoke.training.augment import Audio
 from karaoke.training.corpus import SAMPLE_RATE, Recording
-from karaoke.training.data import MixtureConfig, MixtureDataset
-from karaoke.training.pools import Pool
-from karaoke.training.voices import Singers
+from karaoke.training.mixtures import augment, electronic, glitches, intonation
+from karaoke.training.mixtures.augment import Audio
+from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
+from karaoke.training.mixtures.pools import Pool
+from karaoke.training.mixtures.voices import Singers
 
 EFFECTS = {effect.__name__: effect for effect, _ in electronic.EFFECTS}
 EFFECTS |= {"electrify": electronic.electrify, "rest": glitches.rest}

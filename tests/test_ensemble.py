@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from karaoke.catalogue import find_model
-from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import ModelError
 from karaoke.evaluation.methods import model_method
-from karaoke.networks.band_split_ensemble import BandSplitEnsembleConfig
-from karaoke.networks.mask_vote import MaskVote
-from karaoke.separation import QUALITIES, load_model
-from karaoke.training.combine import combine, halve, interpolate, take_out
+from karaoke.separation.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.networks.band_split_ensemble import BandSplitEnsembleConfig
+from karaoke.separation.networks.mask_vote import MaskVote
+from karaoke.separation.separator import QUALITIES
+from karaoke.store.catalogue import find_model
+from karaoke.store.loading import load_model
+from karaoke.training.workshop.combine import combine, halve, interpolate, take_out
 from tests.launching import run_karaoke
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from karaoke.corpora import read_manifest
 from karaoke.errors import NoInputError
+from karaoke.evaluation.corpora import read_manifest
 from karaoke.training.corpus import SAMPLE_RATE
-from karaoke.training.estimate import (
+from karaoke.training.workshop.estimate import (
     Judgement,
     join,
     judge,

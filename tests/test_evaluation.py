@@ -17,14 +17,21 @@ import torch
 from matplotlib.image import imread
 from rich.console import Console
 
-from karaoke import baselines
 from karaoke.audio import Block
-from karaoke.checkpoints import Header, build_network, save_checkpoint
 from karaoke.cli.figures import tables
 from karaoke.errors import UsageError
+from karaoke.evaluation import baselines
 from karaoke.evaluation.datasets import find_tracks
 from karaoke.evaluation.memory import own_peak, peak_memory
 from karaoke.evaluation.methods import BASELINES, Method, baseline_methods, model_method
+from karaoke.evaluation.metrics import (
+    GAIN_RANGE_DB,
+    Shares,
+    is_rest,
+    is_singing,
+    si_sdr_gain,
+    windows,
+)
 from karaoke.evaluation.running import Journal, evaluate
 from karaoke.evaluation.scoring import METRICS, PER_WINDOW, Figures, Scorer
 from karaoke.evaluation.songs import Song
@@ -38,7 +45,7 @@ from karaoke.evaluation.summary import (
     to_json,
     window_medians,
 )
-from karaoke.metrics import GAIN_RANGE_DB, Shares, is_rest, is_singing, si_sdr_gain, windows
+from karaoke.separation.checkpoints import Header, build_network, save_checkpoint
 
 RATE = 44100
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from karaoke.metrics import GAIN_RANGE_DB
+from karaoke.evaluation.metrics import GAIN_RANGE_DB
 from karaoke.training.corpus import Recording
-from karaoke.training.gap import COUNT, gains, purity, sources, table
+from karaoke.training.workshop.gap import COUNT, gains, purity, sources, table
 
 
 class Left(nn.Module):

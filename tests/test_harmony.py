@@ -7,13 +7,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from karaoke.training import augment, overlap
 from karaoke.training.corpus import SAMPLE_RATE, Recording
-from karaoke.training.data import MixtureConfig, MixtureDataset
-from karaoke.training.harmony import Harmony, Source, harmony_of
-from karaoke.training.pools import Pool
+from karaoke.training.mixtures import augment
+from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
+from karaoke.training.mixtures.harmony import Harmony, Source, harmony_of
+from karaoke.training.mixtures.pools import Pool
+from karaoke.training.mixtures.voices import Singers
 from karaoke.training.traits import measure, pitch_of
-from karaoke.training.voices import Singers
+from karaoke.training.workshop import overlap
 
 from .test_traits import sung, times
 

@@ -12,18 +12,17 @@ import soundfile
 
 from karaoke.audio import (
     AudioReader,
-    PartFile,
     PipeWriter,
     encode,
     output_format,
-    publish_all,
     save_audio,
     unspoken,
     writing,
 )
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.layouts import LAYOUTS, channel_mask
-from karaoke.streaming import Block
+from karaoke.files import PartFile, publish_all
 
 #: Masks of Microsoft's documentation.
 MASKS = {

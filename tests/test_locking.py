@@ -13,7 +13,7 @@ import pytest
 
 from karaoke import locking
 from karaoke.errors import LockedError, PermissionDeniedError
-from karaoke.locking import BusyError, lock, locked
+from karaoke.files import BusyError, lock, locked
 
 
 def test_one_holds_it_and_it_is_gone_afterwards(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karaoke.metrics import (
+from karaoke.evaluation.metrics import (
     GAIN_RANGE_DB,
     binary_mask,
     dice,

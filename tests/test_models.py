@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from karaoke.catalogue import DEFAULT_MODEL, look_into, shipped_models
-from karaoke.checkpoints import load_checkpoint
+from karaoke.separation.checkpoints import load_checkpoint
+from karaoke.store.catalogue import DEFAULT_MODEL, look_into, shipped_models
 from tests.launching import Running, at_terminal, run_karaoke, wait_for
 from tests.loopback import Loopback, serving
 from tests.published import write_open_unmix

@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from karaoke.errors import NoInputError
-from karaoke.training import music
 from karaoke.training.corpus import find_rows
-from karaoke.training.styles import FLUTES, SAXOPHONES, STYLES
+from karaoke.training.workshop import music
+from karaoke.training.workshop.styles import FLUTES, SAXOPHONES, STYLES
 
 VOICES = {52, 53, 54, 85, 91}
 NEEDS_FLUIDSYNTH = pytest.mark.skipif(

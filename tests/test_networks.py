@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karaoke.errors import ModelError
-from karaoke.networks import NETWORKS
-from karaoke.networks.band_split_bilstm import HINTS, BandSplitBiLSTM, BandSplitConfig
-from karaoke.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
+from karaoke.separation.networks import NETWORKS
+from karaoke.separation.networks.band_split_bilstm import HINTS, BandSplitBiLSTM, BandSplitConfig
+from karaoke.separation.networks.bands import VOICE_BAND_EDGES_HZ, band_widths
 
 
 @given(

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from karaoke.checkpoints import load_checkpoint
-from karaoke.conversion import convert
-from karaoke.networks.open_unmix import OpenUnmix, OpenUnmixConfig
+from karaoke.separation.checkpoints import load_checkpoint
+from karaoke.separation.networks.open_unmix import OpenUnmix, OpenUnmixConfig
+from karaoke.store.conversion import convert
 from tests.published import write_open_unmix
 
 SMALL = OpenUnmixConfig(n_fft=512, hop_length=128, heard_bins=180, hidden=16)

@@ -13,16 +13,20 @@ import soundfile
 import torch
 from torch import nn
 
-from karaoke.checkpoints import Header, build_network, save_checkpoint
+from karaoke.audio.blocks import Block
 from karaoke.errors import ModelError
-from karaoke.networks.bands import growing_band_widths
-from karaoke.networks.cnn_binary_mask import CNNBinaryMask, CNNBinaryMaskConfig, MiddleFrameCNN
-from karaoke.networks.lstm_mask import LSTMMask, LSTMMaskConfig
-from karaoke.networks.masking import MaskingNetwork
-from karaoke.networks.unet_ratio_mask import UNetRatioMask, UNetRatioMaskConfig
-from karaoke.networks.unet_soft_mask import UNetSoftMask, UNetSoftMaskConfig
-from karaoke.separation import Separator
-from karaoke.streaming import Block
+from karaoke.separation.checkpoints import Header, build_network, save_checkpoint
+from karaoke.separation.networks.bands import growing_band_widths
+from karaoke.separation.networks.cnn_binary_mask import (
+    CNNBinaryMask,
+    CNNBinaryMaskConfig,
+    MiddleFrameCNN,
+)
+from karaoke.separation.networks.lstm_mask import LSTMMask, LSTMMaskConfig
+from karaoke.separation.networks.masking import MaskingNetwork
+from karaoke.separation.networks.unet_ratio_mask import UNetRatioMask, UNetRatioMaskConfig
+from karaoke.separation.networks.unet_soft_mask import UNetSoftMask, UNetSoftMaskConfig
+from karaoke.separation.separator import Separator
 
 FOUR = ("vocals", "drums", "bass", "other")
 SMALL: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from karaoke.errors import ForeignModelError, NoInputError
-from karaoke.pickles import read_arrays
+from karaoke.store.pickles import read_arrays
 
 ARRAYS = {
     "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 
 from karaoke.audio import load_audio
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.streaming import Block
 
 Noise = Callable[..., Block]
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karaoke.errors import NoInputError, UsageError
-from karaoke.manifest import Settings, describe
-from karaoke.naming import (
+from karaoke.jobs.manifest import Settings, describe
+from karaoke.jobs.naming import (
     DEFAULT_TEMPLATE,
     LONGEST_NAME,
     Song,
@@ -20,7 +20,7 @@ from karaoke.naming import (
     name_manifest,
     name_output,
 )
-from karaoke.planning import Job, find_songs, plan, read_list
+from karaoke.jobs.planning import Job, find_songs, plan, read_list
 
 STEMS = ("vocals", "instrumental")
 

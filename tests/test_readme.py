@@ -104,7 +104,7 @@ def test_the_song_that_ships_is_separated(song: Path) -> None:
     import torch
 
     from karaoke import load_model
-    from karaoke.metrics import si_sdr_gain
+    from karaoke.evaluation.metrics import si_sdr_gain
 
     mixture, rate = load_audio(song)
     stems = load_model(device="cpu").separate(mixture, rate)

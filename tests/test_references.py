@@ -52,7 +52,7 @@ def test_references_resolve(path: Path) -> None:
 
 
 def test_a_dangling_reference_is_found() -> None:
-    module = importlib.import_module("karaoke.metrics")
-    assert resolves("karaoke.bsseval.Nsdr", module) and resolves("Shares.add", module)
-    for name in ("karaoke.bsseval.nsdr", "nothing", "Shares.nothing", "karaoke.nowhere"):
+    module = importlib.import_module("karaoke.evaluation.metrics")
+    assert resolves("karaoke.evaluation.bsseval.Nsdr", module) and resolves("Shares.add", module)
+    for name in ("karaoke.evaluation.bsseval.nsdr", "nothing", "Shares.nothing", "karaoke.nowhere"):
         assert not resolves(name, module)

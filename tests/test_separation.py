@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from karaoke.audio.blocks import Block
 from karaoke.audio.layouts import LAYOUTS, channel_groups
-from karaoke.checkpoints import Header, build_network
 from karaoke.errors import DeviceMemoryError, UsageError
-from karaoke.separation import CHANNEL_GROUPS, Separator, choose_device, load_model
-from karaoke.streaming import Block
+from karaoke.separation.checkpoints import Header, build_network
+from karaoke.separation.devices import choose_device
+from karaoke.separation.separator import CHANNEL_GROUPS, Separator
+from karaoke.store.loading import load_model
 
 from .conftest import cut
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from karaoke.catalogue import DEFAULT_MODEL
 from karaoke.cli import COMMANDS
 from karaoke.cli.settings import read_config
 from karaoke.errors import NoInputError, UsageError
+from karaoke.store.catalogue import DEFAULT_MODEL
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from karaoke.corpora import read_manifest
+from karaoke.evaluation.corpora import read_manifest
 from karaoke.training.corpus import SAMPLE_RATE
-from karaoke.training.singing import (
+from karaoke.training.workshop.singing import (
     LONGEST,
     SHORTEST,
     Syllable,
@@ -22,8 +22,8 @@ from karaoke.training.singing import (
     split_long,
     write_corpus,
 )
-from karaoke.training.tunes import compose, pitch_line
-from karaoke.training.vocoder import (
+from karaoke.training.workshop.tunes import compose, pitch_line
+from karaoke.training.workshop.vocoder import (
     BINS,
     FRAMES_PER_SECOND,
     PITCH_RANGE_HZ,

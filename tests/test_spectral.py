@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.spectral import Stft
+from karaoke.separation.spectral import Stft
 
 
 @given(

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from karaoke.checkpoints import load_checkpoint
-from karaoke.conversion import convert
 from karaoke.errors import ForeignModelError, ModelError
-from karaoke.networks.spleeter_unet import (
+from karaoke.separation.checkpoints import load_checkpoint
+from karaoke.separation.networks.spleeter_unet import (
     DoublingConvolution,
     HalvingConvolution,
     SpleeterUNet,
     SpleeterUNetConfig,
 )
+from karaoke.store.conversion import convert
 from tests.published import spleeter_arrays
 
 SMALL = {"n_fft": 512, "hop_length": 128, "heard_bins": 128, "widths": (2, 3, 4)}

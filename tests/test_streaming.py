@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.streaming import Block, Delay, overlap_add, resample
+from karaoke.audio.blocks import Block, resample
+from karaoke.separation.streaming import Delay, overlap_add
 
 from .conftest import cut
 

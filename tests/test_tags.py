@@ -13,18 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from karaoke.audio import (
-    PartFile,
-    encode,
-    fit_tags,
-    load_audio,
-    output_format,
-    publish_all,
-    read_tags,
-)
+from karaoke.audio import encode, fit_tags, load_audio, output_format, read_tags
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.tags import Picture, Tags
-from karaoke.streaming import Block
+from karaoke.files import PartFile, publish_all
 from tests import tagged as songs
 
 FIELDS = {

@@ -20,13 +20,6 @@ import numpy as np
 import pytest
 import torch
 
-from karaoke.checkpoints import (
-    Header,
-    build_network,
-    load_checkpoint,
-    read_header,
-    save_checkpoint,
-)
 from karaoke.errors import (
     DamagedModelError,
     DivergedError,
@@ -35,13 +28,20 @@ from karaoke.errors import (
     UsageError,
     WriteError,
 )
-from karaoke.fields import Within, check_fields, hints_of
-from karaoke.spectral import Stft
+from karaoke.separation.checkpoints import (
+    Header,
+    build_network,
+    load_checkpoint,
+    read_header,
+    save_checkpoint,
+)
+from karaoke.separation.fields import Within, check_fields, hints_of
+from karaoke.separation.spectral import Stft
 from karaoke.training import losses
 from karaoke.training.corpus import Recording
-from karaoke.training.data import STEMS, MixtureConfig
 from karaoke.training.loop import Trainer
 from karaoke.training.losses import Pair
+from karaoke.training.mixtures.data import STEMS, MixtureConfig
 from karaoke.training.optimizers import OPTIMIZERS, Muon, MuonWithAdamW
 from karaoke.training.recipe import Recipe, read_recipe
 from karaoke.training.run import Options

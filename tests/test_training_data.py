@@ -18,14 +18,14 @@ import torch
 from karaoke.audio import Block, load_audio
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import CorpusError, NoInputError
-from karaoke.training import augment
 from karaoke.training.corpus import SAMPLE_RATE, Recording, find_rows, load_corpus, resample
-from karaoke.training.credits import credit_table
-from karaoke.training.data import MixtureConfig, MixtureDataset
-from karaoke.training.pack import pack
-from karaoke.training.pools import Pool, make_pools, read_together
+from karaoke.training.mixtures import augment
+from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
+from karaoke.training.mixtures.pools import Pool, make_pools, read_together
+from karaoke.training.mixtures.voices import Singers
 from karaoke.training.validation import singing_windows
-from karaoke.training.voices import Singers
+from karaoke.training.workshop.credits import credit_table
+from karaoke.training.workshop.pack import pack
 
 SHORT = MixtureConfig(segment_seconds=1.0)
 

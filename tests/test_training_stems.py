@@ -13,14 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from karaoke.checkpoints import build_network, load_checkpoint, read_header, save_checkpoint
 from karaoke.errors import ModelError, UsageError
-from karaoke.spectral import Stft
+from karaoke.separation.checkpoints import (
+    build_network,
+    load_checkpoint,
+    read_header,
+    save_checkpoint,
+)
+from karaoke.separation.spectral import Stft
 from karaoke.training import masks
 from karaoke.training.corpus import SAMPLE_RATE, Recording
-from karaoke.training.data import MixtureConfig
 from karaoke.training.loop import Trainer
 from karaoke.training.losses import Objective, Pair, weighted_loss
+from karaoke.training.mixtures.data import MixtureConfig
 from karaoke.training.precision import autocast
 from karaoke.training.recipe import Recipe, read_recipe
 from karaoke.training.traits import FULL_BAND_HZ

@@ -11,16 +11,17 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from karaoke.checkpoints import build_network
 from karaoke.errors import CorpusError
-from karaoke.spectral import Stft
-from karaoke.training import augment, traits
+from karaoke.separation.checkpoints import build_network
+from karaoke.separation.spectral import Stft
+from karaoke.training import traits
 from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus
-from karaoke.training.data import MixtureConfig, MixtureDataset
 from karaoke.training.losses import LOSSES, Objective, limit
 from karaoke.training.masks import MASK_LOSSES
-from karaoke.training.pack import pack
+from karaoke.training.mixtures import augment
+from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
 from karaoke.training.traits import FULL_BAND_HZ, UNKNOWN, Traits, measure, read_traits
+from karaoke.training.workshop.pack import pack
 
 from .test_other_networks import small_header
 from .test_training_data import in_manifest

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from karaoke.catalogue import find_model
-from karaoke.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
 from karaoke.errors import ModelError
-from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
-from karaoke.networks.band_split_ensemble import BandSplitEnsemble
-from karaoke.networks.trunks import OVER_BANDS, HalfRate, layer_over_bands
-from karaoke.training.combine import combine, take_out
+from karaoke.separation.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
+from karaoke.separation.networks.band_split_ensemble import BandSplitEnsemble
+from karaoke.separation.networks.trunks import OVER_BANDS, HalfRate, layer_over_bands
+from karaoke.store.catalogue import find_model
 from karaoke.training.optimizers import MuonWithAdamW
 from karaoke.training.precision import autocast, has_bfloat16
+from karaoke.training.workshop.combine import combine, take_out
 
 SMALL: dict[str, Any] = {
     "n_fft": 512,

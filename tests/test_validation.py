@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from karaoke.comparing import half_of
+from karaoke.evaluation.comparing import half_of
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.validation import (
     rest_windows,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.training import augment, oscillators, voicelike
 from karaoke.training.corpus import SAMPLE_RATE, Recording
-from karaoke.training.data import MixtureConfig, MixtureDataset
+from karaoke.training.mixtures import augment, oscillators, voicelike
+from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
 
 INSTRUMENTS = {instrument.__name__: instrument for instrument, _ in voicelike.INSTRUMENTS}
 

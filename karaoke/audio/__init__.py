@@ -5,16 +5,11 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some 
 
 from __future__ import annotations
 
+from karaoke.audio.blocks import Block
 from karaoke.audio.layouts import channel_groups, unspoken
 from karaoke.audio.piping import PIPE_FORMATS, PipeWriter
-from karaoke.audio.publishing import (
-    PartFile,
-    check_writable,
-    publish_all,
-    sweep,
-    writing_to,
-)
 from karaoke.audio.reading import AudioReader, can_be_piped, load_audio
+from karaoke.audio.spools import Spool
 from karaoke.audio.tags import Tags, fit_tags, read_tags
 from karaoke.audio.writing import (
     FORMATS,
@@ -25,7 +20,6 @@ from karaoke.audio.writing import (
     read_back,
     save_audio,
 )
-from karaoke.streaming import Block
 
 __all__ = [
     "FORMATS",
@@ -33,22 +27,18 @@ __all__ = [
     "AudioReader",
     "Block",
     "OutputFormat",
-    "PartFile",
     "PipeWriter",
+    "Spool",
     "Tags",
     "can_be_piped",
     "channel_groups",
-    "check_writable",
     "encode",
     "fit_tags",
     "in_blocks",
     "load_audio",
     "output_format",
-    "publish_all",
     "read_back",
     "read_tags",
     "save_audio",
-    "sweep",
     "unspoken",
-    "writing_to",
 ]

@@ -7,11 +7,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import FfmpegProcess, encode_arguments
 from karaoke.audio.layouts import channel_mask, speakers_of
 from karaoke.audio.writing import FORMATS
 from karaoke.errors import UsageError, WriteError
-from karaoke.streaming import Block
 
 #: How formats are written to something that cannot be rewound. Float, so that nothing clips.
 PIPE_FORMATS: dict[str, dict[str, Any]] = {

@@ -18,12 +18,12 @@ from typing import IO
 
 import numpy as np
 
+from karaoke.audio.blocks import Block, silence_damage
 from karaoke.audio.checking import check_readable, describe
 from karaoke.audio.facts import SourceFacts
 from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments, end_seconds
 from karaoke.audio.sizes import Sizes, read_sizes
 from karaoke.errors import NotAudioError
-from karaoke.streaming import Block, silence_damage
 
 #: What ffmpeg makes of random bytes before it gives up is shorter than this.
 GARBAGE_SECONDS = 1.0

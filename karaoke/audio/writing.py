@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
 from karaoke.audio.layouts import channel_mask
-from karaoke.audio.publishing import SPACE, PartFile, publish_all, writing_to
 from karaoke.audio.reading import BLOCK_LENGTH
 from karaoke.audio.tagging.model import MalformedError
 from karaoke.audio.tagging.riff import set_channel_mask
 from karaoke.audio.tags import Tags, tag_chunks, write_tags
 from karaoke.errors import ToolMissingError, UsageError, WriteError
-from karaoke.streaming import Block
+from karaoke.files import SPACE, PartFile, publish_all, writing_to
 
 #: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16
@@ -301,7 +301,7 @@ def encode(
         The file cannot be written, or did not come out complete.
     """
     chosen.check_channels(channels)
-    with writing_to(part.target):
+    with writing_to(part.target, (OSError, soundfile.SoundFileError)):
         if chosen.encoder is None:
             mask = channel_mask(layout, channels)
             _encode_soundfile(part, blocks, sample_rate, channels, frames, chosen, tags, mask)

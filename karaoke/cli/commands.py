@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from typer.core import TyperCommand, TyperGroup
 
 from karaoke.errors import KaraokeError, UsageError
-from karaoke.planning import EXTENSIONS
+from karaoke.jobs.planning import EXTENSIONS
 
 #: Of the Click that Typer uses, which is within it or beside it, depending on its version.
 Context: TypeAlias = Any

@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from karaoke import __version__
-from karaoke.catalogue import downloaded_models, find_entry, shipped_models, verify
 from karaoke.cli.reporting import print_json, print_paragraph
 from karaoke.errors import ExitCode, KaraokeError
+from karaoke.store.catalogue import downloaded_models, find_entry, shipped_models, verify
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
@@ -83,8 +83,7 @@ def look_at_torch() -> Iterator[Finding]:
     """Which torch, and whether its device computes what the CPU computes."""
     import torch
 
-    from karaoke.separation import choose_device
-    from karaoke.threads import usable_cores
+    from karaoke.separation.devices import choose_device, usable_cores
 
     device, reason = choose_device("auto")
     yield Finding("torch", "ok", f"{torch.__version__}, {usable_cores()} cores")
@@ -114,9 +113,9 @@ def look_at_ffmpeg() -> Iterator[Finding]:
 
 def look_at_models() -> Iterator[Finding]:
     """Whether the models are intact."""
-    from karaoke.catalogue import DEFAULT_MODEL
-    from karaoke.checkpoints import load_checkpoint
-    from karaoke.manifest import checksum
+    from karaoke.files import checksum
+    from karaoke.separation.checkpoints import load_checkpoint
+    from karaoke.store.catalogue import DEFAULT_MODEL
 
     models = shipped_models()
     if DEFAULT_MODEL not in models:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karaoke.catalogue import DEFAULT_MODEL
+from karaoke.store.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,8 +123,8 @@ def evaluate(
     from karaoke.evaluation import running
     from karaoke.evaluation.datasets import find_tracks
     from karaoke.evaluation.summary import publish, to_csv, to_json
-    from karaoke.locking import locked
-    from karaoke.separation import choose_device
+    from karaoke.files import locked
+    from karaoke.separation.devices import choose_device
 
     check_outputs(json_, csv_, plot)
     layout, tracks = find_tracks(dataset, songs or (), subset)
@@ -210,7 +210,7 @@ def check_outputs(json_file: Path | None, csv_file: Path | None, plot_file: Path
     WriteError, PermissionDeniedError
         A folder is not there or may not be written.
     """
-    from karaoke.audio import check_writable
+    from karaoke.files import check_writable
 
     for path in (json_file, csv_file, plot_file):
         if path is not None:

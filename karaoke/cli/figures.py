@@ -187,8 +187,8 @@ def window_sheet(method: str, results: Sequence[Figures]) -> Sheet:
 
 def share_sheets(groups: dict[str, list[Figures]], *, details: bool) -> Iterator[Sheet]:
     """Collect kept and leaked shares per octave, of which songs of a low rate have fewer."""
+    from karaoke.evaluation.metrics import OCTAVES_HZ
     from karaoke.evaluation.summary import octaves
-    from karaoke.metrics import OCTAVES_HZ
 
     bands = [f"{low}+" for low in OCTAVES_HZ]
     for name, what in (("kept", "voice kept"), ("leaked", "music leaked")):

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from karaoke import catalogue
-from karaoke.catalogue import WHOLE_SHA256
 from karaoke.cli.commands import Command, Group
 from karaoke.cli.reporting import make_console, print_paragraph, say
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
+from karaoke.store import catalogue
+from karaoke.store.catalogue import WHOLE_SHA256
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.catalogue import Entry
+    from karaoke.store.catalogue import Entry
 
 #: Of the last column of a table, which wraps.
 READABLE_WIDTH = 24
@@ -144,7 +144,7 @@ def pull(
 def pull_model(name: str, console: Console) -> tuple[Path, bool]:
     """Download a model whose licence was agreed to, showing the progress."""
     from karaoke.cli.progress import download_display
-    from karaoke.installing import pull as pull_files
+    from karaoke.store.installing import pull as pull_files
 
     with download_display(console) as display:
         return pull_files(name, display=display)
@@ -216,7 +216,7 @@ def verify(names: SomeNames = None, json_: AsJson = False, debug: Debug = False)
 @command()
 def remove(names: Names, json_: AsJson = False, debug: Debug = False) -> None:
     """Delete models that were downloaded or imported, and what broken downloads left."""
-    from karaoke.installing import remove as remove_files
+    from karaoke.store.installing import remove as remove_files
 
     removed = [{"name": name, "path": str(remove_files(name))} for name in names]
     if json_:
@@ -247,7 +247,7 @@ def import_(
     There is one file for each stem. Which it is stands before the name, as in vocals=a.pth, or the
     name begins with it.
     """
-    from karaoke.installing import take_over
+    from karaoke.store.installing import take_over
 
     target = take_over(stems_of(files), architecture, name, overwrite=overwrite)
     if json_:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, cast
 
 from karaoke.cli.reporting import say
 from karaoke.errors import UsageError
-from karaoke.naming import Song
-from karaoke.planning import address_error
+from karaoke.jobs.naming import Song
+from karaoke.jobs.planning import address_error
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from karaoke.audio import AudioReader
-    from karaoke.separation import Separator
+    from karaoke.separation.separator import Separator
 
 STANDARD = Path("-")
 

@@ -30,8 +30,8 @@ from karaoke.cli.reporting import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.catalogue import Download, Wheel
-    from karaoke.splitting import SongProgress
+    from karaoke.jobs.splitting import SongProgress
+    from karaoke.store.catalogue import Download, Wheel
     from karaoke.training.loop import Trainer
     from karaoke.training.validation import Figures
 

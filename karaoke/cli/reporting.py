@@ -13,16 +13,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from karaoke.errors import KaraokeError, UsageError, WriteError
-from karaoke.planning import printable
+from karaoke.jobs.planning import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from karaoke.batch import Outcome
-    from karaoke.planning import Job
-    from karaoke.splitting import SongProgress, SplitResult
+    from karaoke.jobs.batch import Outcome
+    from karaoke.jobs.planning import Job
+    from karaoke.jobs.splitting import SongProgress, SplitResult
 
 
 class Reporter:

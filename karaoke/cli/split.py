@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from karaoke.catalogue import DEFAULT_MODEL
 from karaoke.cli import parameters
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
 from karaoke.errors import BatchError, KaraokeError, NoInputError, OutputExistsError, UsageError
-from karaoke.naming import DEFAULT_TEMPLATE, Song
+from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
+from karaoke.store.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from karaoke.audio import OutputFormat
-    from karaoke.batch import Options
     from karaoke.cli.reporting import Reporter
-    from karaoke.manifest import Settings
-    from karaoke.planning import Job
-    from karaoke.separation import Separator
+    from karaoke.jobs.batch import Options
+    from karaoke.jobs.manifest import Settings
+    from karaoke.jobs.planning import Job
+    from karaoke.separation.separator import Separator
 
 #: What people know the stems as from elsewhere.
 STEM_ALIASES = {"no_vocals": "instrumental", "accompaniment": "instrumental", "vocal": "vocals"}
@@ -65,9 +65,9 @@ def split(
     Paths of the files go to standard output, one a line; all else to standard error.
     """
     from karaoke.audio import output_format
-    from karaoke.batch import Options
     from karaoke.cli.reporting import Reporter, make_console
-    from karaoke.planning import plan
+    from karaoke.jobs.batch import Options
+    from karaoke.jobs.planning import plan
 
     console = make_console(quiet=quiet)
     raw = out == STANDARD and format_.lower() == "raw"
@@ -95,8 +95,9 @@ def settings_for(
     model: str, chosen: OutputFormat, overlap: float | None, quality: str, track: int | None
 ) -> Settings:
     """Collect what the stems will depend on, the weights themselves among it."""
-    from karaoke.catalogue import find_model
-    from karaoke.manifest import Settings, checksum
+    from karaoke.files import checksum
+    from karaoke.jobs.manifest import Settings
+    from karaoke.store.catalogue import find_model
 
     return Settings(
         model=model,
@@ -114,7 +115,9 @@ def model_loader(
     model: str, device: str, overlap: float | None, quality: str, console: Console
 ) -> tuple[Callable[[], Separator], str]:
     """Make what loads the model when the first song needs it, and says so; name its device."""
-    from karaoke.separation import check_overlap, choose_device, find_quality, load_model
+    from karaoke.separation.devices import choose_device
+    from karaoke.separation.separator import check_overlap, find_quality
+    from karaoke.store.loading import load_model
 
     check_overlap(overlap)
     find_quality(quality)
@@ -150,7 +153,7 @@ def run(
     KaraokeError
         The only song failed, or some of several did.
     """
-    from karaoke.batch import run_batch
+    from karaoke.jobs.batch import run_batch
 
     alone = len(jobs) == 1
     error: KaraokeError | None = None
@@ -204,10 +207,10 @@ def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
     ModelError
         There is no such model.
     """
-    from karaoke.catalogue import find_model
-    from karaoke.checkpoints import read_header
     from karaoke.cli.models import offer_to_pull
-    from karaoke.separation import stem_names
+    from karaoke.separation.checkpoints import read_header
+    from karaoke.separation.separator import stem_names
+    from karaoke.store.catalogue import find_model
 
     offer_to_pull(model)
     known = stem_names(read_header(find_model(model)).stems)
@@ -230,7 +233,7 @@ def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[So
     NoInputError
         A list cannot be read, or a folder holds none.
     """
-    from karaoke.planning import find_songs, list_entries, printable
+    from karaoke.jobs.planning import find_songs, list_entries, printable
 
     inputs: list[str] = []
     for song in songs:

@@ -106,7 +106,7 @@ def train(
     from rich.console import Console
 
     from karaoke.cli import Stopped
-    from karaoke.separation import choose_device
+    from karaoke.separation.devices import choose_device
     from karaoke.training.recipe import read_recipe
     from karaoke.training.run import Options
     from karaoke.training.run import train as run_training

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from karaoke.corpora import read_manifest
 from karaoke.errors import NoInputError, UsageError
+from karaoke.evaluation.corpora import read_manifest
 
 #: What the instrumental is the sum of, where it has no file of its own.
 PARTS = ("drums", "bass", "other")

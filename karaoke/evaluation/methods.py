@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from karaoke import baselines
 from karaoke.audio import Block
-from karaoke.catalogue import find_model
 from karaoke.errors import UsageError
+from karaoke.evaluation import baselines
 from karaoke.evaluation.songs import Song
-from karaoke.manifest import checksum
-from karaoke.separation import QUALITIES, Separator, load_model
+from karaoke.files import checksum
+from karaoke.separation.separator import QUALITIES, Separator
+from karaoke.store.catalogue import find_model
+from karaoke.store.loading import load_model
 
 #: Gives stems of a song by name, each of the mixture's shape.
 Separate = Callable[[Song], dict[str, Block]]
@@ -66,7 +67,7 @@ def load_method(name: str, device: str = "auto", overlap: float | None = None) -
     Raises
     ------
     ModelError, UsageError
-        As :func:`karaoke.separation.load_model`.
+        As :func:`karaoke.store.loading.load_model`.
     """
     model, quality = find_quality(name)
     return load_model(find_model(model), device=device, overlap=overlap, quality=quality)
@@ -80,7 +81,7 @@ def model_method(name: str, *, device: str = "auto", overlap: float | None = Non
     Raises
     ------
     ModelError, UsageError
-        As :func:`karaoke.separation.load_model`.
+        As :func:`karaoke.store.loading.load_model`.
     """
     model, quality = find_quality(name)
     path = find_model(model)

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from karaoke.audio import Block, PartFile, publish_all
+from karaoke.audio import Block
 from karaoke.errors import UsageError
 from karaoke.evaluation.methods import Method
+from karaoke.evaluation.metrics import si_sdr
 from karaoke.evaluation.scoring import HOP_LENGTH, METRICS, N_FFT, STEMS, Figures
 from karaoke.evaluation.songs import Song
 from karaoke.evaluation.summary import by_method, stems_of
-from karaoke.metrics import si_sdr
+from karaoke.files import PartFile, publish_all
 
 try:
     import librosa.display

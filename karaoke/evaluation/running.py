@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from karaoke.audio import writing_to
 from karaoke.errors import KaraokeError, NoInputError, NotAudioError, PermissionDeniedError
 from karaoke.evaluation.datasets import Track
 from karaoke.evaluation.methods import Method
 from karaoke.evaluation.scoring import Figures, Scorer
 from karaoke.evaluation.songs import load_song
+from karaoke.files import writing_to
 
 #: Raised when figures come to mean something else.
 FORMAT = 2

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from karaoke import metrics
 from karaoke.audio import Block
-from karaoke.bsseval import BssEval, Nsdr
+from karaoke.evaluation import metrics
+from karaoke.evaluation.bsseval import BssEval, Nsdr
 from karaoke.evaluation.datasets import PARTS
-from karaoke.evaluation.songs import Song
-from karaoke.metrics import (
+from karaoke.evaluation.metrics import (
     Shares,
     has_music,
     is_rest,
@@ -30,7 +29,8 @@ from karaoke.metrics import (
     si_sdr_gain,
     windows,
 )
-from karaoke.spectral import Stft
+from karaoke.evaluation.songs import Song
+from karaoke.separation.spectral import Stft
 
 WINDOW_SECONDS = 10.0
 #: Figures in dB that a song has one of for each window with singing.

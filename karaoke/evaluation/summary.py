@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from karaoke.audio import PartFile, publish_all
-from karaoke.comparing import INAUDIBLE_DB, Difference, bootstrap, halves, mean_level
+from karaoke.evaluation.comparing import INAUDIBLE_DB, Difference, bootstrap, halves, mean_level
 from karaoke.evaluation.methods import Method
 from karaoke.evaluation.scoring import METRICS, PER_WINDOW, STEMS, Figure, Figures
+from karaoke.files import PartFile, publish_all
 
 LEAK = "leak_db"
 #: Mean of the gains of vocals and instrumental, window by window.
@@ -46,7 +46,7 @@ def average(results: Sequence[Figures], stem: str, metric: str) -> Average:
     """Give median and mean of a stem's figure over songs.
 
     Songs weigh the same, but in the mean of the NSDR, where they weigh as they are long: it is
-    then the GNSDR of MIR-1K (see :class:`karaoke.bsseval.Nsdr`).
+    then the GNSDR of MIR-1K (see :class:`karaoke.evaluation.bsseval.Nsdr`).
     """
     pairs = [
         (value, result.seconds if metric == "nsdr_db" else 1.0)

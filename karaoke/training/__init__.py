@@ -1,1 +1,1 @@
-"""Training: recordings to mixtures (``data``, ``augment``), mixtures to weights (``loop``)."""
+"""Training: recordings to mixtures (``mixtures``), mixtures to weights (``loop``)."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from karaoke.spectral import Stft
+from karaoke.separation.spectral import Stft
 from karaoke.training.corpus import SAMPLE_RATE
 from karaoke.training.listening import Listener
 from karaoke.training.loop import Trainer

@@ -15,7 +15,6 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from karaoke.corpora import is_trained_on, read_manifest
 from karaoke.errors import (
     CorpusError,
     KaraokeError,
@@ -23,6 +22,7 @@ from karaoke.errors import (
     ToolMissingError,
     WriteError,
 )
+from karaoke.evaluation.corpora import is_trained_on, read_manifest
 from karaoke.training.traits import (
     ESTIMATED_BAND_HZ,
     FULL_BAND_HZ,

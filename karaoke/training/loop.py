@@ -16,15 +16,15 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
-from karaoke.checkpoints import build_network, save_checkpoint
 from karaoke.errors import UsageError
-from karaoke.spectral import Stft
+from karaoke.separation.checkpoints import build_network, save_checkpoint
+from karaoke.separation.spectral import Stft
 from karaoke.training.averages import Averages
 from karaoke.training.corpus import Recording
-from karaoke.training.data import Mixture, MixtureDataset
 from karaoke.training.listening import Listener
 from karaoke.training.losses import Objective
 from karaoke.training.masks import require_masks
+from karaoke.training.mixtures.data import Mixture, MixtureDataset
 from karaoke.training.optimizers import OPTIMIZERS
 from karaoke.training.recipe import Recipe, header_of, in_full
 from karaoke.training.signals import finishing_steps, prepare_worker

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from karaoke.errors import UsageError
-from karaoke.spectral import Stft
+from karaoke.separation.spectral import Stft
 from karaoke.training.masks import MASK_LOSSES, require_masks
 from karaoke.training.precision import autocast
 from karaoke.training.traits import FULL_BAND_HZ

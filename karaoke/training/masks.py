@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from karaoke.errors import UsageError
-from karaoke.networks.masking import MaskingNetwork
+from karaoke.separation.networks.masking import MaskingNetwork
 
 
 def require_masks(network: nn.Module) -> MaskingNetwork:

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from karaoke.checkpoints import Header, outline
 from karaoke.errors import ModelError, NoInputError, UsageError
-from karaoke.fields import SHARE, Within, check_fields
-from karaoke.networks import NETWORKS
+from karaoke.separation.checkpoints import Header, outline
+from karaoke.separation.fields import SHARE, Within, check_fields
+from karaoke.separation.networks import NETWORKS
 from karaoke.training.corpus import SAMPLE_RATE
-from karaoke.training.data import STEMS, MixtureConfig
 from karaoke.training.losses import LOSSES
 from karaoke.training.masks import MASK_FIGURES, MASK_LOSSES, require_masks
+from karaoke.training.mixtures.data import STEMS, MixtureConfig
 from karaoke.training.optimizers import OPTIMIZERS
 from karaoke.training.transfer import require_encoder
 

@@ -18,7 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from karaoke.errors import WriteError
-from karaoke.training.augment import irfft, rfft
+from karaoke.training.mixtures.augment import irfft, rfft
 
 #: Band of a recording that has all that 44.1 kHz can hold.
 FULL_BAND_HZ = 22050.0

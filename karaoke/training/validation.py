@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from karaoke.comparing import HALVES, half_of, halves, mean_level
-from karaoke.metrics import (
+from karaoke.evaluation.comparing import HALVES, half_of, halves, mean_level
+from karaoke.evaluation.metrics import (
     has_music,
     is_rest,
     is_singing,
@@ -23,7 +23,7 @@ from karaoke.metrics import (
 )
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.masks import MASK_FIGURES, require_masks
-from karaoke.training.pools import read_together
+from karaoke.training.mixtures.pools import read_together
 
 #: Figures whose sum tells a better network from a worse one; what it does not give counts nothing.
 SCORED = ("vocals", "instrumental", "drums", "bass", "other")

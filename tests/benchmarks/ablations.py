@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from karaoke.comparing import HALVES, bootstrap
+from karaoke.evaluation.comparing import HALVES, bootstrap
 from karaoke.training.validation import LEAK
 
 #: Of the figures of a song.

@@ -49,7 +49,7 @@ class Figures:
 
 def make_weights(folder: Path, stems: Sequence[str]) -> None:
     """Write random weights as the authors publish theirs, and as a checkpoint of ours."""
-    from karaoke.conversion import convert
+    from karaoke.store.conversion import convert
     from tests.published import write_open_unmix
 
     files = {s: write_open_unmix(folder / f"{s}.pth", seed=n) for n, s in enumerate(stems)}

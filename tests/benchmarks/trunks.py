@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from karaoke.fields import check_fields
-from karaoke.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
+from karaoke.separation.fields import check_fields
+from karaoke.separation.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
 from karaoke.training.precision import autocast, has_bfloat16
 
 #: As networks are trained.

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from karaoke.checkpoints import Header, save_checkpoint
-from karaoke.networks import NETWORKS
+from karaoke.separation.checkpoints import Header, save_checkpoint
+from karaoke.separation.networks import NETWORKS
 
 #: Few samples an hour, so that the disk and not the patience is what a test needs little of.
 RATE = 8000

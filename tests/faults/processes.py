@@ -9,7 +9,7 @@ import time
 
 import soundfile
 
-from karaoke.manifest import checksum
+from karaoke.files import checksum
 from tests.faults.bench import Bench, fault
 from tests.launching import Running
 

@@ -1,0 +1,1 @@
+"""Work on many songs: planned, done all or nothing, and written down."""

@@ -1,0 +1,1 @@
+"""Networks, their checkpoints, and a separator that runs them on songs of any length."""

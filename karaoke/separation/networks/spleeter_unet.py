@@ -1,0 +1,264 @@
+"""The U-Net of Spleeter, one for each of vocals and accompaniment, or the vocals' alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from karaoke.errors import ModelError
+from karaoke.separation.fields import Within
+from karaoke.separation.networks.sizes import FftLength, HopLength, Width
+from karaoke.separation.spectral import Stft
+
+#: Keeps the ratio of two silences a number.
+EPSILON = 1e-10
+#: Of the encoder.
+MOST_LEVELS = 10
+#: Bands below the treble that a mask for it is told, and features that it makes of all it is told.
+KNOWN_BANDS = 16
+TREBLE_FEATURES = 64
+
+
+@dataclass(frozen=True)
+class SpleeterUNetConfig:
+    """Shape of a :class:`SpleeterUNet`.
+
+    Parameters
+    ----------
+    n_fft, hop_length
+        The transform, in samples.
+    heard_bins
+        Bins that the networks hear, from the lowest: 11 kHz at 44.1 kHz. What lies above gets the
+        mean of each frame's mask. A multiple of two to the number of levels.
+    widths
+        Channels of the encoder's levels.
+    rivals
+        Whether the accompaniment has a network of its own, and the mask is the ratio of both
+        powers; without it, the vocals' sigmoid is the mask.
+    treble_bands
+        Bands above the heard bins, each of which gets a mask of its own (see :class:`Treble`); 0
+        for the mean of the frame's mask.
+    """
+
+    n_fft: FftLength = 4096
+    hop_length: HopLength = 1024
+    heard_bins: Annotated[int, Within(1, 1 << 15)] = 1024
+    widths: tuple[Width, ...] = (16, 32, 64, 128, 256, 512)
+    rivals: bool = True
+    treble_bands: Annotated[int, Within(0, 256)] = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be halved.
+
+        Raises
+        ------
+        ModelError
+            The bins are no multiple of two to the number of levels, or more than there are.
+        """
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if not 1 <= len(self.widths) <= MOST_LEVELS:
+            raise ModelError(f"{len(self.widths)} levels, of at most {MOST_LEVELS}")
+        if self.heard_bins % 2 ** len(self.widths) or self.heard_bins > self.n_fft // 2:
+            raise ModelError(f"heard_bins {self.heard_bins} do not suit transform and levels")
+        if self.treble_bands > self.n_fft // 2 + 1 - self.heard_bins:
+            raise ModelError(f"treble_bands {self.treble_bands} are more than there are bins")
+
+
+class HalvingConvolution(nn.Module):
+    """Halve an image ``(B, inputs, T, F)`` by a convolution of 5 x 5 at stride 2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 5, stride=2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Pad as TensorFlow does: once before, twice after."""
+        convolved: Tensor = self.convolution(nn.functional.pad(image, (1, 2, 1, 2)))
+        return convolved
+
+
+class DoublingConvolution(nn.Module):
+    """Double an image ``(B, inputs, T, F)`` by a transposed convolution of 5 x 5 at stride 2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.ConvTranspose2d(inputs, outputs, 5, stride=2)
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Crop as TensorFlow does; the norm comes after the rectifier."""
+        doubled: Tensor = self.norm(self.convolution(image)[..., 1:-2, 1:-2].relu())
+        return doubled
+
+
+class MagnitudeUNet(nn.Module):
+    """Estimate how much of each magnitude belongs to one stem: a mask in [0, 1].
+
+    Parameters
+    ----------
+    channels
+        C, of the spectrogram.
+    widths
+        Channels of the encoder's levels.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        inputs = (channels, *widths[:-1])
+        self.halving = nn.ModuleList(
+            HalvingConvolution(*pair) for pair in zip(inputs, widths, strict=True)
+        )
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(width, eps=1e-3, momentum=0.01) for width in widths[:-1]
+        )
+        outputs = [*reversed(widths[:-1]), 1]
+        joined = [widths[-1], *(2 * width for width in outputs[:-1])]
+        self.doubling = nn.ModuleList(
+            DoublingConvolution(*pair) for pair in zip(joined, outputs, strict=True)
+        )
+        self.mask = nn.Conv2d(1, channels, 4, dilation=2, padding=3)
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Map magnitudes ``(B, C, T, F)`` to a mask of that shape; T and F suit the levels."""
+        image, skips = magnitudes, []
+        for level, halve in enumerate(self.halving):
+            image = halve(image)
+            if level < len(self.norms):
+                skips.append(image)  # from before the norm
+                image = nn.functional.leaky_relu(self.norms[level](image), 0.2)
+        for level, double in enumerate(self.doubling):
+            image = double(image if level == 0 else torch.cat([skips.pop(), image], dim=1))
+        mask: Tensor = self.mask(image).float().sigmoid()
+        return mask
+
+
+class Treble(nn.Module):
+    """Continue a mask above the bins that it is known for.
+
+    The mask of a frame there is its mean, moved by what two convolutions over time make of the
+    mask and the magnitudes below and of the magnitudes above, band by band. It begins as the mean.
+
+    Parameters
+    ----------
+    channels
+        C, of the spectrogram.
+    bands
+        K, of the mask above.
+    """
+
+    def __init__(self, channels: int, bands: int) -> None:
+        super().__init__()
+        self.channels, self.bands = channels, bands
+        inputs = channels * (2 * KNOWN_BANDS + bands)
+        self.listen = nn.Conv1d(inputs, TREBLE_FEATURES, 5, padding=2)
+        self.move = nn.Conv1d(TREBLE_FEATURES, channels * bands, 5, padding=2)
+        for weight in self.move.parameters():
+            nn.init.zeros_(weight)
+
+    def forward(self, mask: Tensor, magnitudes: Tensor) -> Tensor:
+        """Map a mask ``(B, C, T, heard)`` and magnitudes ``(B, C, T, F)`` to the mask above."""
+        heard = mask.shape[3]
+        below, above = magnitudes[..., :heard], magnitudes[..., heard:]
+        features = torch.cat(
+            [
+                in_bands(mask, KNOWN_BANDS),
+                (in_bands(below, KNOWN_BANDS) + EPSILON).log10(),
+                (in_bands(above, self.bands) + EPSILON).log10(),
+            ],
+            dim=3,
+        )  # (B, C, T, 2 KNOWN_BANDS + K)
+        rows = features.transpose(2, 3).flatten(1, 2)
+        moved = self.move(nn.functional.leaky_relu(self.listen(rows), 0.2))
+        moved = moved.view(len(mask), self.channels, self.bands, -1).transpose(2, 3)  # (B, C, T, K)
+        shares = (mask.mean(dim=3, keepdim=True).logit(1e-4) + moved).sigmoid()
+        spread: Tensor = nn.functional.interpolate(
+            shares.flatten(0, 1), above.shape[3], mode="linear"
+        )
+        return spread.view(*shares.shape[:3], -1)
+
+
+def in_bands(image: Tensor, bands: int) -> Tensor:
+    """Take means over bands of the last axis, as equal as can be: ``(..., F)`` to ``(..., K)``."""
+    pooled: Tensor = nn.functional.adaptive_avg_pool1d(image.flatten(0, 1), bands)
+    return pooled.view(*image.shape[:3], bands)
+
+
+class SpleeterUNet(nn.Module):
+    """Separate vocals by U-Nets over magnitudes, whose published weights heard 11 kHz.
+
+    Parameters
+    ----------
+    config
+        Its shape.
+    sample_rate
+        In Hz, of the waveforms.
+    channels
+        C, of the waveforms.
+    stems
+        ``("vocals",)``: what is left of the song is the instrumental.
+
+    References
+    ----------
+    R. Hennequin, A. Khlif, F. Voituret and M. Moussallam, "Spleeter: a fast and efficient music
+    source separation tool with pre-trained models", Journal of Open Source Software 5 (50), 2020.
+    """
+
+    def __init__(
+        self, config: SpleeterUNetConfig, *, sample_rate: int, channels: int, stems: tuple[str, ...]
+    ) -> None:
+        super().__init__()
+        if len(stems) != 1:
+            raise ModelError(f"spleeter_unet masks one stem, not {len(stems)}")
+        self.stft = Stft(config.n_fft, config.hop_length)
+        self.heard_bins = config.heard_bins
+        self.grain = 2 ** len(config.widths)
+        self.networks = nn.ModuleList(
+            MagnitudeUNet(channels, config.widths) for _ in range(1 + config.rivals)
+        )
+        for network in self.networks:  # a third faster on a CPU
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.treble = Treble(channels, config.treble_bands) if config.treble_bands else None
+
+    def adopt(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another one, which may have a rival, or no treble of its own.
+
+        Raises
+        ------
+        RuntimeError
+            They do not fit.
+        """
+        wanted = self.state_dict()
+        kept = {name: t for name, t in wanted.items() if name.startswith("treble.")}
+        ours = {n: t for n, t in weights.items() if n in wanted or not n.startswith("networks.1.")}
+        self.load_state_dict({**kept, **ours})
+
+    def masks(self, spectrogram: Tensor) -> Tensor:
+        """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, 1, C, F, T)``."""
+        frames = spectrogram.shape[-1]
+        magnitudes = spectrogram.abs().transpose(2, 3)  # (B, C, T, F)
+        heard = magnitudes[..., : self.heard_bins]
+        padded = nn.functional.pad(heard, (0, 0, 0, -frames % self.grain))
+        estimates = [network(padded)[:, :, :frames] for network in self.networks]
+        if len(estimates) == 1:
+            (mask,) = estimates
+        else:
+            powers = [(estimate * heard).square() for estimate in estimates]
+            mask = (powers[0] + EPSILON / 2) / (powers[0] + powers[1] + EPSILON)
+        if self.treble is not None:
+            above = self.treble(mask, magnitudes)
+        else:
+            unheard = magnitudes.shape[3] - self.heard_bins
+            above = mask.mean(dim=3, keepdim=True).expand(-1, -1, -1, unheard)
+        return torch.cat([mask, above], dim=3).transpose(2, 3)[:, None]
+
+    def apply_masks(self, masks: Tensor, spectrogram: Tensor, length: int) -> Tensor:
+        """Mask a spectrogram ``(B, C, F, T)`` and transform it back: stems ``(B, S, C, N)``."""
+        return self.stft.inverse(masks * spectrogram[:, None], length)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate mixtures ``(B, C, N)`` into vocals ``(B, 1, C, N)``."""
+        spectrogram = self.stft(mixture)  # (B, C, F, T)
+        return self.apply_masks(self.masks(spectrogram), spectrogram, mixture.shape[-1])

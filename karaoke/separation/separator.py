@@ -1,0 +1,320 @@
+"""A network made ready for songs of any length, sample rate and channel count."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from threading import Lock
+
+import numpy as np
+import torch
+from torch import nn
+
+from karaoke.audio.blocks import Block, resample, silence_damage, silenced
+from karaoke.errors import DeviceMemoryError, UsageError
+from karaoke.separation.checkpoints import Header
+from karaoke.separation.devices import single_threads, usable_cores
+from karaoke.separation.streaming import Delay, Progress, overlap_add
+
+#: Channels that belong together as left and right, or stand alone, by their indices.
+Groups = tuple[tuple[int, ...], ...]
+#: Told what went otherwise than planned, in a sentence without a full stop.
+Warn = Callable[[str], object]
+#: Segments that a GPU works on at a time.
+GPU_BATCH = 8
+#: Each takes about 110 MB; a machine with many cores must not run out of memory for them.
+MOST_WORKERS = 8
+#: Members of an ensemble that are asked; zero for all. A model that is none has one.
+QUALITIES = {"fast": 1, "default": 0}
+#: Times that the batch is halved before a GPU is given up.
+MOST_HALVINGS = 2
+#: An array with more is (samples, channels) by mistake.
+MOST_CHANNELS = 64
+#: Channels of a surround layout that belong together as left and right; the rest stand alone.
+#: Where the layout is not known, the commonest one: FL FR FC LFE BL BR SL SR or a shorter relative.
+CHANNEL_GROUPS: dict[int, Groups] = {
+    1: ((0,),),
+    2: ((0, 1),),
+    3: ((0, 1), (2,)),
+    4: ((0, 1), (2, 3)),
+    5: ((0, 1), (2,), (3, 4)),
+    6: ((0, 1), (2,), (3,), (4, 5)),
+    7: ((0, 1), (2,), (3,), (4,), (5, 6)),
+    8: ((0, 1), (2,), (3,), (4, 5), (6, 7)),
+}
+
+
+def stem_names(network_stems: tuple[str, ...]) -> tuple[str, ...]:
+    """List what comes out of a network: its stems and ``instrumental``, all that is not vocals."""
+    if "vocals" not in network_stems:
+        return network_stems
+    return tuple(dict.fromkeys((*network_stems, "instrumental")))
+
+
+def check_overlap(overlap: float | None) -> None:
+    """Refuse an overlap that is impossible; None is the model's.
+
+    Raises
+    ------
+    UsageError
+        It is not in [0, 1).
+    """
+    if overlap is not None and not 0 <= overlap < 1:
+        raise UsageError(
+            f"overlap {overlap} is not in [0, 1)", hint="The default is a good choice."
+        )
+
+
+def find_quality(name: str) -> int:
+    """Give the votes that a quality asks for.
+
+    Raises
+    ------
+    UsageError
+        There is no quality of this name.
+    """
+    if name not in QUALITIES:
+        raise UsageError(f"quality {name!r}: unknown", hint=f"Choose {' or '.join(QUALITIES)}.")
+    return QUALITIES[name]
+
+
+def sound_only(blocks: Iterable[Block], warn: Warn) -> Iterator[Block]:
+    """Silence what is damage in blocks, and tell of it at the end."""
+    damaged = 0
+    for block in blocks:
+        sound, count = silence_damage(block)
+        damaged += count
+        yield sound
+    if damaged:
+        warn(silenced(damaged))
+
+
+class Separator:
+    """A network, ready to be used on songs of any length, sample rate and channel count.
+
+    Parameters
+    ----------
+    network, header
+        From :func:`karaoke.separation.checkpoints.load_checkpoint`.
+    device
+        Of torch.
+    overlap
+        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
+    quality
+        A key of :data:`QUALITIES`.
+
+    Attributes
+    ----------
+    stems
+        Names of what comes out: the network's, and ``instrumental``, all that is not vocals.
+    sample_rate
+        That the network hears, in Hz; also the default of :meth:`separate`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        header: Header,
+        *,
+        device: torch.device | str = "cpu",
+        overlap: float | None = None,
+        quality: str = "default",
+    ) -> None:
+        votes = find_quality(quality)
+        keep = getattr(network, "keep", None)  # what ensembles have
+        if votes and keep is not None:
+            keep(votes)
+        self.network = network.eval()
+        self.sample_rate = header.sample_rate
+        self.overlap = header.overlap if overlap is None else overlap
+        check_overlap(self.overlap)
+        self.segment_length = round(header.segment_seconds * header.sample_rate)
+        self.network_channels = header.channels
+        self.network_stems = header.stems
+        self.stems = stem_names(header.stems)
+        self._halvings = 0
+        self._one_at_a_time = Lock()
+        self._move_to(torch.device(device))
+
+    def _move_to(self, device: torch.device) -> None:
+        """Use a device, with as many segments at a time as suit it."""
+        self.device = device
+        self.network.to(device)
+        self._workers = None
+        self._at_a_time = GPU_BATCH
+        if device.type == "cpu":
+            self._at_a_time = min(usable_cores(), MOST_WORKERS)
+            # A thread a segment, each with one core, beats one segment on all cores: an LSTM's
+            # many small steps would spend their time waiting for each other's threads, and for
+            # ever when another program keeps a core busy.
+            self._workers = single_threads(self._at_a_time)
+
+    def _use_less(self, warn: Warn) -> bool:
+        """Go on with half the segments at a time, at last on the CPU; tell whether that is less."""
+        short = f"the memory of {self.device} ran short; went on with"
+        if self._at_a_time > 1 and self._halvings < MOST_HALVINGS:
+            self._halvings += 1
+            self._at_a_time //= 2
+            warn(f"{short} smaller batches")
+        elif self.device.type != "cpu":
+            self._move_to(torch.device("cpu"))
+            warn(f"{short} the CPU")
+        else:
+            return False
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return True
+
+    @torch.inference_mode()
+    def _run(self, mixture: Block) -> Block:
+        """Run the network on ``(batch, C, N)``: ``(batch, S, C, N)``."""
+        try:
+            estimates = self.network(torch.from_numpy(mixture).to(self.device))
+            stems: Block = estimates.float().cpu().numpy()
+        except RuntimeError as error:
+            # torch has no one class for it: CUDA's and the CPU allocator's errors differ.
+            if "out of memory" not in str(error) and "allocate" not in str(error):
+                raise
+            raise DeviceMemoryError(
+                f"the memory of {self.device} is used up", hint="Close other programs."
+            ) from error
+        return stems
+
+    def _process(self, segments: Block, groups: Groups | None, warn: Warn) -> Block:
+        """Separate segments ``(batch, channels, N)`` with the song's channels: plus an axis S.
+
+        Songs that are separated side by side take turns here.
+        """
+        with self._one_at_a_time:
+            while True:
+                parts = range(0, len(segments), self._at_a_time)
+                try:
+                    return np.concatenate(
+                        [self._run_part(segments[p : p + self._at_a_time], groups) for p in parts]
+                    )
+                except DeviceMemoryError:
+                    if not self._use_less(warn):
+                        raise
+
+    def _run_part(self, segments: Block, groups: Groups | None) -> Block:
+        """Separate as many segments as go at a time."""
+        separate = partial(self._separate_groups, groups=groups)
+        if self._workers is None:
+            return separate(segments)
+        return np.concatenate(list(self._workers.map(separate, np.split(segments, len(segments)))))
+
+    def _separate_groups(self, segments: Block, groups: Groups | None) -> Block:
+        """Map the song's channels to what the network hears, pair by pair, and back."""
+        channels = segments.shape[1]
+        groups = groups or CHANNEL_GROUPS.get(channels) or tuple((c,) for c in range(channels))
+        stems = np.empty((len(segments), len(self.network_stems), *segments.shape[1:]), np.float32)
+        for group in groups:
+            heard = segments[:, list(group)]
+            if len(group) < self.network_channels:
+                heard = np.repeat(heard, self.network_channels, axis=1)
+            elif len(group) > self.network_channels:
+                heard = heard.mean(axis=1, keepdims=True)
+            separated = self._run(np.ascontiguousarray(heard))
+            if separated.shape[2] > len(group):
+                separated = separated.mean(axis=2, keepdims=True)
+            stems[:, :, list(group)] = separated
+        return stems
+
+    def stream(
+        self,
+        blocks: Iterable[Block],
+        *,
+        sample_rate: int,
+        groups: Groups | None = None,
+        progress: Progress | None = None,
+        warn: Warn = warnings.warn,
+    ) -> Iterator[dict[str, Block]]:
+        """Separate a stream as it comes, in memory that does not grow with its length.
+
+        Parameters
+        ----------
+        blocks
+            float32 ``(channels, samples)``, of any sizes.
+        sample_rate
+            Of the blocks, in Hz.
+        groups
+            Channels that belong together as left and right, or stand alone: all indices, each
+            once. None for those of the commonest layout of so many channels.
+        progress
+            Called with the number of seconds that have been finished.
+        warn
+            Called with what a listener should know of this song: a sentence without a full stop.
+
+        Yields
+        ------
+        dict
+            Stem name to ``(channels, samples)``, at the rate, with the channels and, in all, of
+            the length of the input. The instrumental is the input minus the vocals, so these two
+            add up to it.
+        """
+        source = Delay()
+        report = None if progress is None else lambda done: progress(done / self.sample_rate)
+        estimates = overlap_add(
+            partial(self._process, groups=groups, warn=warn),
+            resample(source.fill(sound_only(blocks, warn)), sample_rate, self.sample_rate),
+            segment_length=self.segment_length,
+            overlap=self.overlap,
+            batch_size=self._at_a_time,
+            progress=report,
+        )
+        count = len(self.network_stems)
+        flat = (block.reshape(-1, block.shape[-1]) for block in estimates)
+        for estimate in resample(flat, self.sample_rate, sample_rate):
+            mixture = source.take(estimate.shape[-1])
+            if mixture is not None:
+                shaped = estimate[:, : mixture.shape[1]].reshape(count, *mixture.shape)
+                yield self._complete(mixture, shaped)
+        # Two conversions of the rate may lose a sample; it stays in the instrumental.
+        rest = source.take()
+        if rest is not None:
+            yield self._complete(rest, np.zeros((count, *rest.shape), np.float32))
+
+    def _complete(self, mixture: Block, estimates: Block) -> dict[str, Block]:
+        """Name the estimates and add the instrumental."""
+        stems = dict(zip(self.network_stems, estimates, strict=True))
+        if "vocals" in stems:
+            stems["instrumental"] = mixture - stems["vocals"]
+        return stems
+
+    def separate(self, mixture: Block, sample_rate: int | None = None) -> dict[str, Block]:
+        """Separate a whole song.
+
+        Parameters
+        ----------
+        mixture
+            float32 ``(channels, samples)``; one channel may also come as ``(samples,)``.
+        sample_rate
+            In Hz; by default the network's.
+
+        Returns
+        -------
+        dict
+            Stem name to an array of the mixture's shape.
+
+        Raises
+        ------
+        UsageError
+            The mixture has no such shape.
+        DeviceMemoryError
+            The memory does not suffice.
+        """
+        song = np.atleast_2d(np.asarray(mixture, dtype=np.float32))
+        if song.ndim != 2 or len(song) > MOST_CHANNELS:
+            raise UsageError(
+                f"a mixture of shape {np.shape(mixture)}", hint="Give (channels, samples)."
+            )
+        pieces = list(self.stream([song], sample_rate=sample_rate or self.sample_rate))
+        if not pieces:
+            return {name: np.zeros_like(song) for name in self.stems}
+        return {
+            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(
+                np.shape(mixture)
+            )
+            for name in pieces[0]
+        }

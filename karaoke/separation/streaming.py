@@ -1,0 +1,185 @@
+"""Streams of audio: overlap-add and delay. Knows no model.
+
+A stream is an iterable of blocks, float32 ``(channels, samples)`` of any sizes; none of its
+functions holds more of it than a few segments, nor depends on how it is cut.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karaoke.audio.blocks import Block
+
+Process = Callable[[Block], Block]
+Progress = Callable[[float], object]
+
+
+def cut_segments(
+    blocks: Iterable[Block], segment_length: int, stride: int
+) -> Iterator[tuple[int, int, Block]]:
+    """Cut a stream into equal segments that cover it.
+
+    The last one is moved back to end where the stream ends, so that its context is neighbouring
+    audio; only a stream shorter than one segment is padded with zeros.
+
+    Yields
+    ------
+    tuple
+        First sample, samples of the stream known so far, and the segment
+        ``(channels, segment_length)``.
+    """
+    waiting: list[Block] = []
+    buffer: Block | None = None
+    origin = start = known = 0
+    for block in blocks:
+        waiting.append(block)
+        known += block.shape[-1]
+        if known < start + segment_length:
+            continue
+        buffer = np.concatenate(waiting if buffer is None else [buffer, *waiting], axis=-1)
+        waiting.clear()
+        while known >= start + segment_length:
+            yield start, known, buffer[:, start - origin : start - origin + segment_length]
+            start += stride
+        # Keep what the next segment needs, and what the last one may have to reach back to.
+        keep = max(origin, min(start, known - segment_length))
+        buffer, origin = buffer[:, keep - origin :], keep
+    if known == 0 or (start and known == start - stride + segment_length):
+        return
+    rest = np.concatenate(waiting if buffer is None else [buffer, *waiting], axis=-1)
+    if start == 0:
+        yield 0, known, np.pad(rest, ((0, 0), (0, segment_length - known)))
+    else:
+        yield known - segment_length, known, rest[:, -segment_length:]
+
+
+def fade_weights(segment_length: int, stride: int) -> NDArray[np.float32]:
+    """Weigh the samples of a segment: linear ramps over the overlap, flat between, never zero."""
+    index = np.arange(segment_length)
+    ramp = np.minimum(index + 1, segment_length - index)
+    return np.minimum(ramp, segment_length - stride + 1).astype(np.float32)
+
+
+class RunningMean:
+    """Weighted mean of overlapping results, from the first sample that is not finished yet.
+
+    Each result moves the mean by ``(new - mean) * share``, which leaves equal values exactly as
+    they are, where a sum of weighted values would round them.
+
+    Parameters
+    ----------
+    weights
+        Of the samples of a result.
+    """
+
+    def __init__(self, weights: NDArray[np.float32]) -> None:
+        self.weights = weights
+        self.finished = 0
+        self._mean: Block = np.zeros(0, dtype=np.float32)
+        self._total = np.zeros(0, dtype=np.float32)
+
+    @property
+    def end(self) -> int:
+        """First sample that no result has reached."""
+        return self.finished + self._total.size
+
+    def add(self, start: int, result: Block) -> None:
+        """Take in a result ``(..., length)`` that begins at a sample that is not finished."""
+        offset = start - self.finished
+        missing = offset + self.weights.size - self._total.size
+        if not self._total.size:
+            self._mean = np.zeros((*result.shape[:-1], 0), dtype=result.dtype)
+        padding = np.zeros((*result.shape[:-1], missing), dtype=result.dtype)
+        self._mean = np.concatenate([self._mean, padding], axis=-1)
+        self._total = np.concatenate([self._total, np.zeros(missing, dtype=np.float32)])
+        self._total[offset:] += self.weights
+        share = self.weights / self._total[offset:]
+        self._mean[..., offset:] += (result - self._mean[..., offset:]) * share
+
+    def finish(self, until: int, progress: Progress | None) -> Iterator[Block]:
+        """Yield the samples before ``until``, if there are any, and forget them."""
+        length = until - self.finished
+        if length > 0:
+            yield self._mean[..., :length]
+            self._mean, self._total = self._mean[..., length:], self._total[length:]
+            self.finished = until
+            if progress is not None:
+                progress(until)
+
+
+def overlap_add(
+    process: Process,
+    blocks: Iterable[Block],
+    *,
+    segment_length: int,
+    overlap: float,
+    batch_size: int,
+    progress: Progress | None = None,
+) -> Iterator[Block]:
+    """Run a function over overlapping segments of a stream and cross-fade its results.
+
+    With the identity as ``process`` the output is the input, bit for bit (:class:`RunningMean`).
+
+    Parameters
+    ----------
+    process
+        Maps segments ``(batch, channels, segment_length)`` to ``(batch, ..., segment_length)``.
+    blocks
+        ``(channels, any length)``, of any sizes; they do not affect the result.
+    segment_length
+        In samples, at least 1.
+    overlap
+        Share of a segment that it has in common with the next, in [0, 1).
+    batch_size
+        Segments per call; the last call may have fewer.
+    progress
+        Called with the number of samples that have been finished.
+
+    Yields
+    ------
+    ndarray
+        Blocks ``(..., length)``, as many samples in all as the input has.
+    """
+    stride = max(1, round(segment_length * (1 - overlap)))
+    mean = RunningMean(fade_weights(segment_length, stride))
+    segments = cut_segments(blocks, segment_length, stride)
+    while batch := list(itertools.islice(segments, batch_size)):
+        results = process(np.stack([segment for _, _, segment in batch]))
+        for (start, known, _), result in zip(batch, results, strict=True):
+            # No later segment begins before this one: what lies before it is final.
+            yield from mean.finish(start, progress)
+            mean.add(start, result)
+            length = known
+    if mean.finished < mean.end:
+        yield from mean.finish(length, progress)
+
+
+class Delay:
+    """A queue of samples: put blocks in at one end, take any number out at the other."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Block] = deque()
+
+    def fill(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Pass blocks on and keep them."""
+        for block in blocks:
+            self._blocks.append(block)
+            yield block
+
+    def take(self, length: int | None = None) -> Block | None:
+        """Give the oldest ``length`` samples or as many as there are; None if there are none."""
+        taken: list[Block] = []
+        while self._blocks and (length is None or length > 0):
+            block = self._blocks.popleft()
+            if length is not None:
+                if block.shape[1] > length:
+                    self._blocks.appendleft(block[:, length:])
+                    block = block[:, :length]
+                length -= block.shape[1]
+            taken.append(block)
+        return np.concatenate(taken, axis=1) if taken else None

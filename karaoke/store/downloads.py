@@ -1,0 +1,274 @@
+"""Files from the network: resumed, bounded, verified, and there only when they are whole.
+
+The bytes go to a part file that outlives a broken connection and a killed process; the next call
+goes on where it ends. Size and SHA-256 are checked before the file gets its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from karaoke.errors import (
+    ChecksumError,
+    KaraokeError,
+    NetworkError,
+    PermissionDeniedError,
+    UnavailableError,
+    WriteError,
+)
+from karaoke.files import checksum
+from karaoke.store.catalogue import Download, Wheel, is_offline
+
+#: Told the bytes of a file that are here and, where it is known, its size.
+Progress = Callable[[int, int | None], object]
+
+BLOCK = 1 << 16
+#: To wait for a connection, and for the next byte.
+PATIENCE_SECONDS = 30.0
+#: Of a file whose size was not published; a server that never ends must not fill the disk.
+MOST_BYTES = 2_000_000_000
+#: Answers that may be others in a while; all other refusals are final.
+PASSING = {408, 425, 429, *range(500, 600)}
+AGAIN = "Try again later; it goes on where it broke off."
+#: No file of weights begins like this, whatever type the server declares.
+WEB_PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.IGNORECASE)
+
+
+def fetch(file: Download, target: Path, *, progress: Progress | None = None) -> None:
+    """Download a file, or go on with it, unless it is here already.
+
+    Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...).
+
+    Parameters
+    ----------
+    file
+        What, and how to know it.
+    target
+        Where it goes; its folder must exist. A part file beside it ends in ``.part``.
+    progress
+        Told how far it is.
+
+    Raises
+    ------
+    UnavailableError
+        No network is wanted, or no address has the file.
+    NetworkError
+        No server could be reached, or the connection broke; what came is kept.
+    ChecksumError
+        The file is, also the second time, not the one that was published; it is deleted.
+    WriteError, PermissionDeniedError
+        It cannot be written.
+    """
+    part = target.with_name(f"{target.name}.part")
+    with writing(target):
+        if target.is_file():
+            if matches(file, target):
+                return
+            target.unlink()
+        whole = part.is_file() and matches(file, part)
+        for _ in range(2):
+            if not whole:
+                transfer(file, part, progress)
+                whole = matches(file, part)
+            if whole:
+                settle(part, target)
+                return
+            part.unlink()
+    raise ChecksumError(
+        f"{file.urls[0]}: twice not the file that was published (SHA-256 {file.sha256})",
+        hint="Nothing was kept. It is changed on its way, or was replaced; try another network.",
+    )
+
+
+def matches(file: Download | Wheel, path: Path) -> bool:
+    """Compare a file's size and SHA-256 with what was published of them."""
+    if file.size_bytes not in (None, path.stat().st_size):
+        return False
+    return checksum(path).startswith(file.sha256)
+
+
+def settle(part: Path, target: Path) -> None:
+    """Give a verified file its name, on the disk and not only in its cache."""
+    with part.open("r+b") as written:
+        os.fsync(written.fileno())
+    os.replace(part, target)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn what the system says about writing into our errors."""
+    try:
+        yield
+    except PermissionError as error:
+        raise PermissionDeniedError(
+            f'"{target}": may not be written', hint="Set KARAOKE_MODELS to another folder."
+        ) from error
+    except OSError as error:
+        raise WriteError(
+            f'"{target}": {error.strerror}', hint="Check the folder, and that the disk is not full."
+        ) from error
+
+
+def transfer(file: Download, part: Path, progress: Progress | None) -> None:
+    """Complete a part file from the first address that can.
+
+    Raises
+    ------
+    UnavailableError, NetworkError
+        None can; of several reasons, one that may pass.
+    """
+    if is_offline():
+        raise UnavailableError(
+            f"{file.urls[0]}: not downloaded, since no network is wanted",
+            hint="Leave out --offline and KARAOKE_OFFLINE, or copy the file here and run karaoke"
+            " models import.",
+        )
+    if progress is not None:
+        progress(part.stat().st_size if part.is_file() else 0, file.size_bytes)
+    failure: KaraokeError | None = None
+    for url in file.urls:
+        try:
+            with connected(url):
+                transfer_from(url, file, part, progress)
+            return
+        except NetworkError as error:
+            failure = error
+        except UnavailableError as error:
+            failure = failure or error
+    assert failure is not None, "a download has at least one address"
+    raise failure
+
+
+@contextmanager
+def connected(url: str) -> Iterator[None]:
+    """Turn what goes wrong on the line into our errors."""
+    try:
+        yield
+    except (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+        requests.exceptions.TooManyRedirects,
+    ) as error:
+        raise UnavailableError(
+            f"{url}: not an address that can be downloaded from",
+            hint="Correct the address in the model's entry.",
+        ) from error
+    except requests.exceptions.ProxyError as error:
+        raise NetworkError(
+            f"{url}: the proxy does not answer", hint="Check HTTPS_PROXY and HTTP_PROXY."
+        ) from error
+    except requests.exceptions.SSLError as error:
+        raise NetworkError(
+            f"{url}: no trusted connection",
+            hint="Check the clock; behind a company's proxy, set REQUESTS_CA_BUNDLE.",
+        ) from error
+    except requests.exceptions.Timeout as error:
+        raise NetworkError(f"{url}: the server does not answer", hint=AGAIN) from error
+    except requests.exceptions.RequestException as error:
+        # The messages underneath are chains of reprs; what matters is that it broke.
+        raise NetworkError(f"{url}: no connection, or it broke", hint=AGAIN) from error
+
+
+def transfer_from(url: str, file: Download, part: Path, progress: Progress | None) -> None:
+    """Append to a part file what it lacks, or write it anew if the server will not go on.
+
+    Raises
+    ------
+    UnavailableError, NetworkError
+        The server has no such file, or breaks off.
+    """
+    have = part.stat().st_size if part.is_file() else 0
+    if file.size_bytes is not None and have > file.size_bytes:
+        have = 0
+    # Compressed on the way, the bytes would not be those that a range counts.
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+    with requests.get(url, headers=headers, stream=True, timeout=PATIENCE_SECONDS) as answer:
+        stale = have and not goes_on(answer, file, have)
+        if not stale:
+            refuse(url, answer)
+            # Who answers 200 sends the whole file, whatever was asked for.
+            start = have if answer.status_code == 206 else 0
+            receive(url, answer, file, part, start, progress)
+    if stale:
+        part.unlink()
+        transfer_from(url, file, part, progress)
+
+
+def goes_on(answer: requests.Response, file: Download, have: int) -> bool:
+    """Tell whether an answer is no reason to begin anew: not another part, of another file."""
+    if answer.status_code != 206:
+        return answer.status_code != 416
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+    if found is None or int(found[1]) != have:
+        return False
+    return file.size_bytes is None or found[2] in ("*", str(file.size_bytes))
+
+
+def refuse(url: str, answer: requests.Response) -> None:
+    """Raise what an answer without the file means.
+
+    Raises
+    ------
+    UnavailableError, NetworkError
+        The server has no such file, or not now.
+    """
+    status = answer.status_code
+    if status in PASSING:
+        raise NetworkError(f"{url}: the server says {status} {answer.reason}", hint=AGAIN)
+    if status not in (200, 206):
+        raise UnavailableError(
+            f"{url}: the server says {status} {answer.reason}",
+            hint="Look for a newer karaoke, or get the file and run karaoke models import.",
+        )
+    if answer.headers.get("Content-Type", "").lower().startswith("text/html"):
+        raise web_page(url)
+
+
+def web_page(url: str) -> UnavailableError:
+    """Say that a server gave something for people to read."""
+    return UnavailableError(
+        f"{url}: a web page instead of the weights",
+        hint="Open the address in a browser; the network may want you to log in.",
+    )
+
+
+def receive(
+    url: str,
+    answer: requests.Response,
+    file: Download,
+    part: Path,
+    have: int,
+    progress: Progress | None,
+) -> None:
+    """Write a body to a part file, from ``have`` on.
+
+    Raises
+    ------
+    NetworkError
+        It ends too early.
+    UnavailableError
+        It is a web page.
+    """
+    declared = answer.headers.get("Content-Length", "")
+    end = have + int(declared) if declared.isdigit() else file.size_bytes
+    with part.open("r+b" if have else "wb") as out:
+        out.seek(have)
+        out.truncate()
+        for block in answer.iter_content(BLOCK):
+            if have == 0 and WEB_PAGE.match(block):
+                raise web_page(url)
+            out.write(block)
+            have += len(block)
+            if progress is not None:
+                progress(have, file.size_bytes or end)
+            if have > (file.size_bytes or MOST_BYTES):
+                return  # not the file; its checksum will say so
+    if end is not None and have < end:
+        raise NetworkError(f"{url}: broke off at {have} of {end} bytes", hint=AGAIN)

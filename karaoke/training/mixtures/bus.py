@@ -1,0 +1,72 @@
+"""What is done to a whole song: mix bus, coder, playback; given to all of its parts alike.
+
+Each function takes the parts of a song, ``(channels, samples)`` each, and returns as many. A gain
+that depends on the mixture, over time or over time and frequency, is computed from the mixture and
+applied to the parts, so that they still add up to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karaoke.training.mixtures.augment import (
+    Audio,
+    Rng,
+    compressor_gain,
+    db_to_gain,
+    from_frames,
+    in_frames,
+    low_pass,
+    rms,
+)
+
+Parts = Sequence[Audio]
+
+
+def compress_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
+    """Let a bus compressor turn the song down whenever it is loud: voice and music pump alike."""
+    gain = compressor_gain(rng, reduce(np.add, parts), sample_rate)
+    return [part * gain for part in parts]
+
+
+def limit_together(rng: Rng, parts: Parts) -> Parts:
+    """Drive the sum into a soft limiter and give all parts the gain that it had."""
+    mixture = reduce(np.add, parts)
+    drive = np.float32(rng.uniform(0.1, 0.5) / rms(mixture))
+    driven = np.abs(mixture) * drive
+    gain = np.where(driven > 1e-4, np.tanh(driven) / np.maximum(driven, 1e-4), 1.0)
+    return [(part * gain).astype(np.float32) for part in parts]
+
+
+def code_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
+    """Punch the holes of a lossy coder: a low-pass, and no bins far below their neighbours.
+
+    Which bins fall silent is read off the mixture, as a coder does; all parts lose the same.
+    """
+    length = parts[0].shape[1]
+    cutoff_hz = rng.uniform(7500, 19000)  # 22 to 128 kbit/s, and what was digitised long ago
+    frame = 2048
+    spectra = [in_frames(low_pass(part, cutoff_hz, sample_rate), frame) for part in parts]
+    power = np.square(np.abs(reduce(np.add, spectra))).mean(axis=0)  # (frames, bins)
+    # Masking reaches about a third of an octave: compare with the mean over so many bins.
+    bins = np.arange(power.shape[1])
+    low, high = ((bins * 2**octaves).astype(int).clip(0, bins[-1]) for octaves in (-1 / 6, 1 / 6))
+    sums = np.pad(power.cumsum(axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+    masker = (sums[:, high + 1] - sums[:, low]) / (high + 1 - low)
+    kept: NDArray[np.float32] = (power > masker * db_to_gain(rng.uniform(-26, -10)) ** 2).astype(
+        np.float32
+    )
+    return [from_frames(spectrum * kept, length) for spectrum in spectra]
+
+
+def narrow_together(parts: Parts, width: float) -> Parts:
+    """Let each channel keep a share of what it does not have in common with the others.
+
+    A width of 0 is mono, one of 1 changes nothing.
+    """
+    middles = [part.mean(axis=0, keepdims=True) for part in parts]
+    return [m + np.float32(width) * (p - m) for p, m in zip(parts, middles, strict=True)]

@@ -1,0 +1,1 @@
+"""Programs that make, weigh and carry what is needed to train."""

@@ -1,0 +1,171 @@
+"""Let models vote: ``karaoke workshop combine MEMBER... OUT``.
+
+Makes one checkpoint of several, such as runs of one recipe with different seeds; a mean is taken of
+their masks, as ``networks.mask_vote`` says (``--weights 0.7,0.3``: a weighted one). With
+``--member N ENSEMBLE OUT`` it takes one of them out again, such as to train it further; with
+``--half NETWORK OUT`` it writes one checkpoint of any kind in half precision; with
+``--between SHARE BEFORE AFTER OUT`` it takes the weights that lie so far on the way from one
+checkpoint to another that was trained on from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from karaoke.errors import KaraokeError, ModelError
+from karaoke.separation.checkpoints import build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.networks.mask_vote import MaskVote
+
+
+def combine(
+    members: Sequence[Path],
+    out: Path,
+    exponent: float = 1.0,
+    weights: Sequence[float] | None = None,
+) -> None:
+    """Write a checkpoint whose masks are the mean of those of others.
+
+    The weights are stored in half precision, which halves the file and moves a mask by far less
+    than members differ.
+
+    Parameters
+    ----------
+    members
+        Checkpoints of kinds that can vote, with the same stems, rate and transform. The segments
+        are those of the first one.
+    out
+        Of the vote.
+    exponent
+        Of the mean, as in :class:`karaoke.separation.networks.mask_vote.MaskVoteConfig`.
+    weights
+        Of the members' masks in the mean; by default all count alike.
+
+    Raises
+    ------
+    ModelError
+        A member cannot vote, or they differ in what they have to have in common.
+    """
+    loaded = [load_checkpoint(path) for path in members]
+    first = loaded[0][1]
+    for path, (_, header) in zip(members, loaded, strict=True):
+        alike = (header.stems, header.sample_rate, header.channels)
+        if alike != (first.stems, first.sample_rate, first.channels):
+            raise ModelError(
+                f'"{path}": cannot vote with "{members[0]}"',
+                hint="Take models with the same stems, channels and sample rate.",
+            )
+    voters = [
+        {"architecture": header.architecture, "config": header.config, "weight": float(weight)}
+        for (_, header), weight in zip(loaded, weights or [1.0] * len(loaded), strict=True)
+    ]
+    config = {"members": voters, "exponent": exponent}
+    vote = build_network(replace(first, architecture="mask_vote", config=config))
+    states = [network.state_dict() for network, _ in loaded]
+    vote.load_state_dict(
+        {f"members.{i}.{name}": t for i, own in enumerate(states) for name, t in own.items()}
+    )
+    save_checkpoint(out, vote.half(), replace(first, architecture="mask_vote", config=config))
+
+
+def take_out(vote: Path, out: Path, member: int) -> None:
+    """Write a checkpoint of one network of a vote, the first of which is number 1.
+
+    Raises
+    ------
+    ModelError
+        It is no vote, or has no such member.
+    """
+    network, header = load_checkpoint(vote)
+    members = list(network) if isinstance(network, MaskVote) else []
+    if not 1 <= member <= len(members):
+        raise ModelError(f'"{vote}": no member {member}', hint=f"It has {len(members)}.")
+    own = header.config["members"][member - 1]
+    if header.architecture == "band_split_ensemble":
+        own = {"config": own}
+    architecture = own.get("architecture", "band_split_bilstm")
+    header = replace(header, architecture=architecture, config=own.get("config", {}))
+    save_checkpoint(out, members[member - 1], header)
+
+
+def halve(network: Path, out: Path) -> None:
+    """Write a checkpoint again in half precision: half as large, and as good to begin with."""
+    loaded, header = load_checkpoint(network)
+    save_checkpoint(out, loaded.half(), header)
+
+
+def interpolate(before: Path, after: Path, out: Path, share: float) -> None:
+    """Write the weights that lie ``share`` of the way between those of two checkpoints.
+
+    What a network learned on narrow data is often kept, and what it forgot comes back, half way to
+    the weights that it was trained on from.
+
+    Parameters
+    ----------
+    before, after
+        Of one architecture. Weights that the first has not, such as those of a part that was added,
+        are taken from the second.
+    out
+        Where to write it, described as the second one.
+    share
+        0 for the first, 1 for the second.
+
+    Raises
+    ------
+    ModelError
+        They are of another architecture or shape.
+
+    References
+    ----------
+    M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (arXiv 2109.01903).
+    """
+    (old, old_header), (new, header) = load_checkpoint(before), load_checkpoint(after)
+    known, weights = old.state_dict(), new.state_dict()
+    alike = all(known[name].shape == weights[name].shape for name in known.keys() & weights.keys())
+    if old_header.architecture != header.architecture or not alike:
+        raise ModelError(
+            f'"{before}", "{after}": not two states of one network',
+            hint="Take one that was trained on from the other.",
+        )
+    for name in known.keys() & weights.keys():
+        if weights[name].is_floating_point():
+            weights[name] = torch.lerp(known[name].float(), weights[name].float(), share)
+    new.load_state_dict(weights)
+    save_checkpoint(out, new, header)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
+    parser.add_argument("members", nargs="+", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--exponent", type=float, default=1.0, help="of the mean; default 1")
+    parser.add_argument("--weights", help="of the members in the mean; by default all alike")
+    parser.add_argument("--member", type=int, help="take this one out of an ensemble instead")
+    parser.add_argument("--half", action="store_true", help="write one in half precision instead")
+    parser.add_argument("--between", type=float, metavar="SHARE", help="interpolate two instead")
+    arguments = parser.parse_args()
+    wanted = 2 if arguments.between is not None else 1
+    several = arguments.between is None and arguments.member is None and not arguments.half
+    if not several and len(arguments.members) != wanted:
+        parser.error("--between takes two checkpoints, --half and --member one")
+    try:
+        if arguments.between is not None:
+            before, after = arguments.members
+            interpolate(before, after, arguments.out, arguments.between)
+        elif arguments.half:
+            halve(arguments.members[0], arguments.out)
+        elif arguments.member is not None:
+            take_out(arguments.members[0], arguments.out, arguments.member)
+        else:
+            weights = (
+                [float(w) for w in arguments.weights.split(",")] if arguments.weights else None
+            )
+            if weights is not None and len(weights) != len(arguments.members):
+                parser.error("--weights needs one for each member")
+            combine(arguments.members, arguments.out, arguments.exponent, weights)
+    except KaraokeError as error:
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,51 @@
+"""Name everybody whose recordings a model heard: ``karaoke workshop credits CORPUS...``.
+
+Prints the Markdown table that a model card ends with.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from karaoke.evaluation.corpora import read_table
+
+#: Of a manifest, that a credit is made of.
+COLUMNS = ("role", "split", "seconds", "licence", "attribution", "source")
+
+
+def credit_table(roots: Sequence[Path]) -> str:
+    """Lay out what some corpora have to train on, a row per source.
+
+    Parameters
+    ----------
+    roots
+        Folders with a ``manifest.tsv`` that have the columns ``attribution``, ``licence``,
+        ``source`` and ``seconds``.
+
+    Returns
+    -------
+    str
+        A Markdown table.
+    """
+    sources: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in (row for root in roots for row in read_table(root, COLUMNS)):
+        if row["split"] == "train":
+            kind = "songs" if row["role"].startswith("song-") else row["role"]
+            sources.setdefault((kind, row["source"]), []).append(row)
+    lines = ["| used as | source | minutes | by | licence |", "|---|---|---|---|---|"]
+    for (kind, source), rows in sorted(sources.items()):
+        minutes = sum(float(row["seconds"]) for row in rows) / 60
+        by, licence = (
+            "; ".join(dict.fromkeys(row[column].replace("|", "/") for row in rows))
+            for column in ("attribution", "licence")
+        )
+        lines.append(f"| {kind} | {source} | {minutes:.1f} | {by} | {licence} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpora", type=Path, nargs="+")
+    print(credit_table(parser.parse_args().corpora))

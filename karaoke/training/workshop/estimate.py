@@ -1,0 +1,213 @@
+"""Make stems of finished songs: ``karaoke workshop estimate CORPUS FOLDER``.
+
+Recordings of the role ``mixture`` have voices and no stems. One or more models, whose estimates are
+averaged, separate each; what they find plausible becomes a corpus folder of its own, of which the
+manifest says in the column ``mark`` that the stems are estimated.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from karaoke.errors import KaraokeError, NoInputError
+from karaoke.evaluation.corpora import read_manifest, write_manifest
+from karaoke.evaluation.metrics import sdr, windows
+from karaoke.separation.separator import Separator
+from karaoke.store.loading import load_model
+from karaoke.training.corpus import SAMPLE_RATE, decode
+from karaoke.training.mixtures.augment import Audio, rms
+from karaoke.training.mixtures.data import to_stereo
+
+#: What is kept or dropped as a whole.
+WINDOW_SECONDS = 3.0
+#: Kept stretches that are shorter are dropped; mixtures to train on are about as long.
+SHORTEST_SECONDS = 6.0
+#: Over which one kept stretch goes into the next.
+FADE_SECONDS = 0.05
+#: Level of the vocals over the mixture that songs have while somebody sings.
+PLAUSIBLE_LEVEL_DB = (-16.0, -0.5)
+#: At least this much of the vocals has to come back when they are separated once more: what a
+#: model does not take for a voice when it is alone was none.
+LEAST_RETURNED_DB = 8.0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What speaks for the estimate in one window.
+
+    Parameters
+    ----------
+    level_db
+        Of the vocals over the mixture.
+    returned_db
+        Signal-to-distortion ratio of the vocals after they were separated once more.
+    """
+
+    level_db: float
+    returned_db: float
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the window is worth learning from."""
+        low, high = PLAUSIBLE_LEVEL_DB
+        return low <= self.level_db <= high and self.returned_db >= LEAST_RETURNED_DB
+
+
+def estimate_vocals(
+    teachers: Sequence[Separator], weights: Sequence[float], mixture: Audio
+) -> Audio:
+    """Average what teachers take for the vocals of ``(2, N)`` at 44.1 kHz."""
+    total = np.zeros_like(mixture)
+    for teacher, weight in zip(teachers, weights, strict=True):
+        total += np.float32(weight) * teacher.separate(mixture, SAMPLE_RATE)["vocals"]
+    return total / np.float32(sum(weights))
+
+
+def judge(mixture: Audio, vocals: Audio, again: Audio) -> Iterator[tuple[slice, Judgement]]:
+    """Judge an estimate ``(2, N)`` window by window, given the vocals of the vocals."""
+    for window in windows(mixture.shape[1], round(WINDOW_SECONDS * SAMPLE_RATE)):
+        voice, back = vocals[:, window], again[:, window]
+        level_db = 20 * np.log10(rms(voice) / rms(mixture[:, window]))
+        ratio = sdr(torch.from_numpy(back).flatten(), torch.from_numpy(voice).flatten())
+        yield window, Judgement(float(level_db), float(ratio))
+
+
+def stretches(judged: Sequence[tuple[slice, Judgement]]) -> list[slice]:
+    """Join windows that are plausible to stretches that are long enough."""
+    found: list[slice] = []
+    for window, judgement in judged:
+        if not judgement.plausible:
+            continue
+        if found and found[-1].stop == window.start:
+            found[-1] = slice(found[-1].start, window.stop)
+        else:
+            found.append(window)
+    return [s for s in found if s.stop - s.start >= SHORTEST_SECONDS * SAMPLE_RATE]
+
+
+def join(audio: Audio, kept: Sequence[slice]) -> Audio:
+    """Join stretches ``(2, N)``, each of which fades into the next."""
+    fade = round(FADE_SECONDS * SAMPLE_RATE)
+    ramp: NDArray[np.float32] = np.linspace(0, 1, fade, dtype=np.float32)
+    joined = audio[:, kept[0]].copy()
+    for stretch in kept[1:]:
+        after = audio[:, stretch].copy()
+        after[:, :fade] = after[:, :fade] * ramp + joined[:, -fade:] * (1 - ramp)
+        joined = np.concatenate([joined[:, :-fade], after], axis=1)
+    return joined
+
+
+def write_song(
+    row: dict[str, str], mixture: Audio, vocals: Audio, kept: Sequence[slice], root: Path
+) -> list[dict[str, str]]:
+    """Write both stems of what is kept of a song; return their rows of the manifest."""
+    name = Path(row["path"]).stem
+    mixture, vocals = join(mixture, kept), join(vocals, kept)
+    # Loud songs decode above full scale; both stems get one gain, and still add up to the song.
+    gain = 1 / max(1.0, *(float(np.abs(a).max()) for a in (mixture, vocals, mixture - vocals)))
+    rows = []
+    for stem, audio in (("vocals", vocals), ("accompaniment", mixture - vocals)):
+        path = root / "estimated" / name / f"{stem}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, (audio * np.float32(gain)).T, SAMPLE_RATE, subtype="PCM_16")
+        rows.append(
+            {
+                **row,
+                "path": path.relative_to(root).as_posix(),
+                "role": f"song-{stem}",
+                # A song is a group: its stems belong together, those of others do not.
+                "group": f"estimated-{name}",
+                "seconds": f"{audio.shape[1] / SAMPLE_RATE:.1f}",
+                "channels": "2",
+                "note": "stems estimated by a model",
+                "mark": "estimated",
+            }
+        )
+    return rows
+
+
+def write_corpus(
+    corpus: Path, root: Path, *, models: Sequence[str], weights: Sequence[float]
+) -> tuple[float, float]:
+    """Write what models make of a corpus' finished songs, and their ``manifest.tsv``.
+
+    Parameters
+    ----------
+    corpus
+        A folder with a manifest, of whose recordings those of the role ``mixture`` are separated.
+    root
+        Folder to write to.
+    models
+        Names or paths of the teachers.
+    weights
+        Of their estimates in the mean.
+
+    Returns
+    -------
+    tuple
+        Seconds that were separated, and that were kept.
+
+    Raises
+    ------
+    NoInputError
+        The corpus has no finished songs.
+    ModelError
+        A model is not here.
+    """
+    songs = [r for r in read_manifest(corpus) if (r["role"], r["split"]) == ("mixture", "train")]
+    if not songs:
+        raise NoInputError(f'"{corpus}": no mixtures to train on', hint="Give some that role.")
+    teachers = [load_model(model) for model in models]
+    rows: list[dict[str, str]] = []
+    seconds = 0.0
+    for row in songs:
+        mixture = np.ascontiguousarray(to_stereo(decode(corpus / row["path"]).T))
+        vocals = estimate_vocals(teachers, weights, mixture)
+        judged = list(judge(mixture, vocals, estimate_vocals(teachers, weights, vocals)))
+        kept = stretches(judged)
+        seconds += mixture.shape[1] / SAMPLE_RATE
+        if kept:
+            rows += write_song(row, mixture, vocals, kept, root)
+        print(describe(row["path"], judged, kept), flush=True)
+    root.mkdir(parents=True, exist_ok=True)
+    write_manifest(root, rows)
+    return seconds, sum(float(row["seconds"]) for row in rows) / 2
+
+
+def describe(path: str, judged: Sequence[tuple[slice, Judgement]], kept: Sequence[slice]) -> str:
+    """Say how much of a song is kept, and what its estimate is like."""
+    seconds = sum(s.stop - s.start for s in kept) / SAMPLE_RATE
+    level_db, returned_db = np.median([(j.level_db, j.returned_db) for _, j in judged], axis=0)
+    return (
+        f"{path}: {seconds:.0f} of {len(judged) * WINDOW_SECONDS:.0f} s, vocals at "
+        f"{level_db:.1f} dB, {returned_db:.1f} dB of them come back"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("root", type=Path, metavar="FOLDER")
+    parser.add_argument("--model", action="append", required=True, metavar="NAME[=WEIGHT]")
+    arguments = parser.parse_args()
+    named = [
+        model.rpartition("=") if "=" in model else (model, "", "1") for model in arguments.model
+    ]
+    try:
+        total, good = write_corpus(
+            arguments.corpus,
+            arguments.root,
+            models=[name for name, _, _ in named],
+            weights=[float(weight) for _, _, weight in named],
+        )
+    except KaraokeError as error:
+        raise SystemExit(f"error: {error}") from error
+    print(f"kept {good:.0f} of {total:.0f} s")

@@ -1,0 +1,109 @@
+"""How much voices and music overlap: ``karaoke workshop overlap CORPUS... --cache DIR``.
+
+Who sings in tune with a band hides behind it: partials meet partials. Mixtures of voices and music
+that do not know each other are easier to separate than songs, and teach less. This compares
+mixtures as a recipe makes them, with ``mixtures.tuned_share`` at nought and at one, with songs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from karaoke.errors import KaraokeError
+from karaoke.separation.spectral import Stft
+from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus
+from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
+
+#: Of the transform: 93 ms, in which the partials of a voice are apart.
+STFT = (4096, 1024)
+#: Of the bins that count, where partials are.
+RANGE_HZ = (80.0, 4000.0)
+#: A bin of the voice counts down to so many dB below its loudest.
+FLOOR_DB = 40.0
+#: Two levels are alike if they differ by no more dB.
+ALIKE_DB = 10.0
+
+
+def overlap(vocals: Tensor, music: Tensor) -> float:
+    """Give the share of the bins of a voice in which music is about as loud.
+
+    Parameters
+    ----------
+    vocals, music
+        ``(C, N)``; brought to the same level, so that only where they are counts, not how loud.
+
+    Returns
+    -------
+    float
+        In [0, 1]; nan where nobody sings or nothing plays.
+    """
+    stft = Stft(*STFT)
+    low, high = (round(hz * STFT[0] / SAMPLE_RATE) for hz in RANGE_HZ)
+    levels = []
+    for audio in (vocals, music):
+        power = stft(audio.mean(dim=0, keepdim=True))[0, low:high].abs().square()
+        levels.append(10 * torch.log10(power / power.mean().clamp_min(1e-12) + 1e-12))
+    voice, other = levels
+    if min(float(vocals.abs().max()), float(music.abs().max())) < 1e-4:
+        return float("nan")
+    heard = voice > voice.max() - FLOOR_DB
+    return float(((voice - other).abs() <= ALIKE_DB)[heard].float().mean())
+
+
+def figure(pairs: Iterator[tuple[Tensor, Tensor]], count: int) -> str:
+    """Write down the mean overlap of so many pairs ``(C, N)``, and its standard error."""
+    values = np.array([overlap(vocals, music) for vocals, music in islice(pairs, count)])
+    values = values[np.isfinite(values)]
+    error = values.std() / max(len(values), 1) ** 0.5
+    return f"{values.mean():.3f} +- {error:.3f} ({len(values)})" if len(values) else "-"
+
+
+def pairs_of(
+    recordings: Sequence[Recording], config: MixtureConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the vocals and the music of mixtures."""
+    data = MixtureDataset(recordings, config, seed=0, length=1_000_000)
+    for index in range(len(data)):
+        parts = data[index].parts
+        yield parts[0], parts[1:].sum(dim=0)
+
+
+def table(recordings: Sequence[Recording], count: int) -> str:
+    """Compare songs with mixtures of made-up voices, and of other songs' vocals."""
+    plain = MixtureConfig(
+        vocals_absent_share=0.0, accompaniment_absent_share=0.0, layered_share=0.0
+    )
+    kinds = {
+        "songs": replace(plain, aligned_share=1.0),
+        "songs' vocals": replace(plain, aligned_share=0.0, song_share=1.0),
+        "made-up voices": replace(plain, aligned_share=0.0, song_share=0.0),
+    }
+    lines = [f"{'':16}{'as they come':>22}{'in tune':>22}"]
+    for name, config in kinds.items():
+        cells = [figure(pairs_of(recordings, config), count)]
+        if name != "songs":
+            tuned = replace(config, tuned_share=1.0)
+            cells.append(figure(pairs_of(recordings, tuned), count))
+        lines.append(f"{name:16}" + "".join(f"{cell:>22}" for cell in cells))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
+    parser.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=300, help="of the mixtures of a kind")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        print(table(load_corpus(arguments.corpora, arguments.cache), arguments.count))
+    except KaraokeError as error:
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,100 @@
+"""Pack corpora into slices that can be carried: ``karaoke workshop pack CORPUS... OUT``.
+
+For training on a machine without a network, to which only so much can be sent at a time. Each
+slice is a tar file; unpacked into one folder, in any order, they are one corpus with one manifest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from karaoke.evaluation.corpora import TRAIT_COLUMNS
+from karaoke.training.corpus import cache_folder, find_rows
+from karaoke.training.traits import traits_path
+
+MEGABYTE = 1_000_000
+#: A manifest is rebuilt from these; others, as credits, stay at home.
+COLUMNS = ("path", "role", "group", "split", "licence", *TRAIT_COLUMNS)
+
+
+def plan_slices(
+    files: Sequence[tuple[Path, str]], slice_bytes: int
+) -> Iterator[list[tuple[Path, str]]]:
+    """Fill slices in order; a file that is larger than a slice gets one of its own."""
+    current: list[tuple[Path, str]] = []
+    used = 0
+    for source, name in files:
+        size = source.stat().st_size + 1024  # a header and padding
+        if current and used + size > slice_bytes:
+            yield current
+            current, used = [], 0
+        current.append((source, name))
+        used += size
+    if current:
+        yield current
+
+
+def pack(
+    roots: Sequence[Path], out: Path, *, slice_bytes: int, cache: Path | None = None
+) -> list[Path]:
+    """Write the slices of some corpora; return their paths.
+
+    Parameters
+    ----------
+    roots
+        Folders as :func:`karaoke.training.corpus.find_rows` takes them. Each becomes a folder of
+        its own, numbered, so that equal names do not meet.
+    out
+        Folder for ``corpus-00.tar`` and so on. The first also holds the manifest.
+    slice_bytes
+        Size of a slice, about.
+    cache
+        Of :func:`karaoke.training.corpus.load_corpus`: the traits that it holds are sent along, so
+        that they need not be measured again.
+
+    Raises
+    ------
+    NoInputError
+        A folder is no corpus.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    files: list[tuple[Path, str]] = []
+    lines = ["\t".join(COLUMNS)]
+    for index, root in enumerate(roots):
+        for row in find_rows(root):
+            name = f"{index}/{row['path']}"
+            files.append((root / row["path"], name))
+            if cache is not None:
+                traits = traits_path(cache_folder(cache, root) / row["path"])
+                if traits.is_file():
+                    files.append((traits, str(traits_path(Path(name)))))
+            lines.append("\t".join([name, *(row.get(column, "") for column in COLUMNS[1:])]))
+    manifest = ("\n".join(lines) + "\n").encode()
+    paths = []
+    for index, part in enumerate(plan_slices(files, slice_bytes - len(manifest) - 2048)):
+        path = out / f"corpus-{index:02}.tar"
+        with tarfile.open(path, "w") as archive:
+            if index == 0:
+                entry = tarfile.TarInfo("manifest.tsv")
+                entry.size = len(manifest)
+                archive.addfile(entry, io.BytesIO(manifest))
+            for source, name in part:
+                archive.add(source, name, recursive=False)
+        paths.append(path)
+    return paths
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--megabytes", type=float, default=50, help="size of a slice")
+    parser.add_argument("--cache", type=Path, help="whose measured traits to send along")
+    options = parser.parse_args()
+    size = round(options.megabytes * MEGABYTE)
+    for slice_path in pack(options.corpora, options.out, slice_bytes=size, cache=options.cache):
+        print(slice_path)

@@ -24,6 +24,7 @@ from karaoke.cli.reporting import error_object, print_json, say_error
 from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
+from karaoke.cli.workshop import app as workshop
 from karaoke.errors import DeviceMemoryError, ExitCode, KaraokeError, NoInputError, UsageError
 
 app = typer.Typer(
@@ -79,6 +80,7 @@ def options(
 for command in COMMANDS.values():
     app.command(cls=Command)(command)
 app.add_typer(models, name="models")
+app.add_typer(workshop, name="workshop", hidden=True)
 
 
 class Stopped(BaseException):

@@ -133,7 +133,11 @@ class Told:
         panels[options[-1] if len(rest) == 1 and options else "Options"] += rest
         commands = {name: self.get_command(ctx, name) for name in getattr(self, "commands", ())}
         if commands:
-            panels["Commands"] = [(n, sentence(c.help)) for n, c in commands.items()]
+            panels["Commands"] = [
+                (name, sentence(command.help))
+                for name, command in commands.items()
+                if not command.hidden
+            ]
         for heading, rows in panels.items():
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=WIDEST_NAME)

@@ -23,7 +23,7 @@ from karaoke.files import checksum
 
 DEFAULT_MODEL = "duo-v1"
 #: In an installed package and in a checkout of the repository.
-FOLDERS = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
+FOLDERS = (Path(__file__).parents[1] / "models", Path(__file__).parents[2] / "models")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 #: A checksum, or its beginning; one that is shorter would tell too little.
 SHA256 = re.compile(r"[0-9a-f]{8,64}")

@@ -10,14 +10,13 @@ checkpoint to another that was trained on from it.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from karaoke.errors import KaraokeError, ModelError
+from karaoke.errors import ModelError
 from karaoke.separation.checkpoints import build_network, load_checkpoint, save_checkpoint
 from karaoke.separation.networks.mask_vote import MaskVote
 
@@ -136,36 +135,3 @@ def interpolate(before: Path, after: Path, out: Path, share: float) -> None:
             weights[name] = torch.lerp(known[name].float(), weights[name].float(), share)
     new.load_state_dict(weights)
     save_checkpoint(out, new, header)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
-    parser.add_argument("members", nargs="+", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--exponent", type=float, default=1.0, help="of the mean; default 1")
-    parser.add_argument("--weights", help="of the members in the mean; by default all alike")
-    parser.add_argument("--member", type=int, help="take this one out of an ensemble instead")
-    parser.add_argument("--half", action="store_true", help="write one in half precision instead")
-    parser.add_argument("--between", type=float, metavar="SHARE", help="interpolate two instead")
-    arguments = parser.parse_args()
-    wanted = 2 if arguments.between is not None else 1
-    several = arguments.between is None and arguments.member is None and not arguments.half
-    if not several and len(arguments.members) != wanted:
-        parser.error("--between takes two checkpoints, --half and --member one")
-    try:
-        if arguments.between is not None:
-            before, after = arguments.members
-            interpolate(before, after, arguments.out, arguments.between)
-        elif arguments.half:
-            halve(arguments.members[0], arguments.out)
-        elif arguments.member is not None:
-            take_out(arguments.members[0], arguments.out, arguments.member)
-        else:
-            weights = (
-                [float(w) for w in arguments.weights.split(",")] if arguments.weights else None
-            )
-            if weights is not None and len(weights) != len(arguments.members):
-                parser.error("--weights needs one for each member")
-            combine(arguments.members, arguments.out, arguments.exponent, weights)
-    except KaraokeError as error:
-        raise SystemExit(f"error: {error}") from error

@@ -5,7 +5,6 @@ Prints the Markdown table that a model card ends with.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,9 +42,3 @@ def credit_table(roots: Sequence[Path]) -> str:
         )
         lines.append(f"| {kind} | {source} | {minutes:.1f} | {by} | {licence} |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpora", type=Path, nargs="+")
-    print(credit_table(parser.parse_args().corpora))

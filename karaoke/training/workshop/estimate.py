@@ -7,7 +7,6 @@ manifest says in the column ``mark`` that the stems are estimated.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from karaoke.errors import KaraokeError, NoInputError
+from karaoke.errors import NoInputError
 from karaoke.evaluation.corpora import read_manifest, write_manifest
 from karaoke.evaluation.metrics import sdr, windows
 from karaoke.separation.separator import Separator
@@ -190,24 +189,3 @@ def describe(path: str, judged: Sequence[tuple[slice, Judgement]], kept: Sequenc
         f"{path}: {seconds:.0f} of {len(judged) * WINDOW_SECONDS:.0f} s, vocals at "
         f"{level_db:.1f} dB, {returned_db:.1f} dB of them come back"
     )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("root", type=Path, metavar="FOLDER")
-    parser.add_argument("--model", action="append", required=True, metavar="NAME[=WEIGHT]")
-    arguments = parser.parse_args()
-    named = [
-        model.rpartition("=") if "=" in model else (model, "", "1") for model in arguments.model
-    ]
-    try:
-        total, good = write_corpus(
-            arguments.corpus,
-            arguments.root,
-            models=[name for name, _, _ in named],
-            weights=[float(weight) for _, _, weight in named],
-        )
-    except KaraokeError as error:
-        raise SystemExit(f"error: {error}") from error
-    print(f"kept {good:.0f} of {total:.0f} s")

@@ -7,18 +7,14 @@ is much better, it knows too little.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from karaoke.errors import KaraokeError
 from karaoke.evaluation.metrics import si_sdr, si_sdr_gain
-from karaoke.separation.checkpoints import load_checkpoint
-from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus
+from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures.augment import Rng, db_to_gain, rms
 from karaoke.training.mixtures.data import SINGING_RMS, MixtureConfig, to_stereo
 from karaoke.training.mixtures.pools import Pool, make_pools
@@ -140,18 +136,3 @@ def table(
     alone = (f"{purity(network, other):.2f}" if other else "-" for other in music.values())
     lines.append("".join([f"{'nobody':22}", *(f"{cell:>22}" for cell in alone)]))
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
-    parser.add_argument("models", nargs="+", type=Path, help="checkpoints")
-    parser.add_argument("--corpus", action="append", required=True, type=Path)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    arguments = parser.parse_args()
-    try:
-        voices, music = sources(load_corpus(arguments.corpus, arguments.cache), arguments.seconds)
-        for path in arguments.models:
-            print(f"{path}\n{table(load_checkpoint(path)[0], voices, music)}", flush=True)
-    except KaraokeError as error:
-        raise SystemExit(f"error: {error}") from error

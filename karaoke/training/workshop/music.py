@@ -9,7 +9,6 @@ it, and every tenth one is to validate on.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import tempfile
@@ -317,15 +316,3 @@ def write_corpus(
             write_ogg(audio, root / file)
             rows.append({"path": file, "role": role, **facts})
     write_manifest(root, rows)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--pieces", type=int, default=102)
-    parser.add_argument("--seconds", type=float, default=45.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--parts", action="store_true", help="drums, bass and other, separately")
-    options = parser.parse_args()
-    wanted = {name: value for name, value in vars(options).items() if name != "folder"}
-    write_corpus(options.folder, **wanted)

@@ -7,19 +7,16 @@ mixtures as a recipe makes them, with ``mixtures.tuned_share`` at nought and at 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from karaoke.errors import KaraokeError
 from karaoke.separation.spectral import Stft
-from karaoke.training.corpus import SAMPLE_RATE, Recording, load_corpus
+from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
 
 #: Of the transform: 93 ms, in which the partials of a voice are apart.
@@ -94,16 +91,3 @@ def table(recordings: Sequence[Recording], count: int) -> str:
             cells.append(figure(pairs_of(recordings, tuned), count))
         lines.append(f"{name:16}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
-    parser.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=300, help="of the mixtures of a kind")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    try:
-        print(table(load_corpus(arguments.corpora, arguments.cache), arguments.count))
-    except KaraokeError as error:
-        raise SystemExit(f"error: {error}") from error

@@ -6,7 +6,6 @@ slice is a tar file; unpacked into one folder, in any order, they are one corpus
 
 from __future__ import annotations
 
-import argparse
 import io
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -86,15 +85,3 @@ def pack(
                 archive.add(source, name, recursive=False)
         paths.append(path)
     return paths
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--megabytes", type=float, default=50, help="size of a slice")
-    parser.add_argument("--cache", type=Path, help="whose measured traits to send along")
-    options = parser.parse_args()
-    size = round(options.megabytes * MEGABYTE)
-    for slice_path in pack(options.corpora, options.out, slice_bytes=size, cache=options.cache):
-        print(slice_path)

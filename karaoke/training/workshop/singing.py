@@ -8,7 +8,6 @@ sources. Singing of this kind has a vocoder's phase; half of what is learned fro
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -292,15 +291,3 @@ def list_sung(
         for recording, path, seconds in sung
     ]
     write_manifest(root, rows)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("root", type=Path, metavar="FOLDER")
-    parser.add_argument("--minutes", type=float, default=120)
-    parser.add_argument("--seconds", type=float, default=24.0, help="of a file")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cache", type=Path, required=True, help="for decoded recordings")
-    parser.add_argument("--workers", type=int, default=2)
-    write_corpus(**vars(parser.parse_args()))

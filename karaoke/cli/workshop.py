@@ -1,0 +1,202 @@
+"""``karaoke workshop``: programs that make, weigh and carry what is needed to train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from karaoke.cli.commands import Command, Group
+from karaoke.errors import UsageError
+
+app = typer.Typer(
+    cls=Group,
+    help="Make, weigh and carry what is needed to train a model.",
+    no_args_is_help=True,
+)
+
+Corpora = Annotated[
+    list[Path], typer.Argument(metavar="CORPUS...", help="Folders with recordings.")
+]
+Corpus = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder with a manifest.tsv.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write a new corpus.")]
+Cache = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder for decoded recordings.", show_default=False)
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
+
+
+@app.command(cls=Command)
+def music(
+    folder: Folder,
+    pieces: Annotated[int, typer.Option(min=1, help="How many.")] = 102,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each, about.")] = 45.0,
+    seed: Seed = 1,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Drums, bass and other in files of their own.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Compose and render instrumental music; needs FluidSynth and a soundfont."""
+    from karaoke.training.workshop.music import write_corpus
+
+    write_corpus(folder, pieces=pieces, seconds=seconds, seed=seed, parts=parts)
+
+
+@app.command(cls=Command)
+def sing(
+    corpus: Corpus,
+    folder: Folder,
+    cache: Cache,
+    minutes: Annotated[float, typer.Option(min=0.1, help="In all.")] = 120.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Of a file, about.")] = 24.0,
+    seed: Seed = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Join the syllables and words of a corpus to sung lines; needs the package pyworld."""
+    from karaoke.training.workshop.singing import write_corpus
+
+    write_corpus(
+        corpus, folder, minutes=minutes, seconds=seconds, seed=seed, cache=cache, workers=workers
+    )
+
+
+@app.command(cls=Command)
+def estimate(
+    corpus: Corpus,
+    folder: Folder,
+    model: Annotated[
+        list[str],
+        typer.Option(metavar="NAME[=WEIGHT]", help="Whose estimates count; may be repeated."),
+    ],
+    debug: Debug = False,
+) -> None:
+    """Make stems of finished songs, recordings of the role mixture, and keep what is plausible."""
+    from karaoke.training.workshop.estimate import write_corpus
+
+    named = [one.rpartition("=") if "=" in one else (one, "", "1") for one in model]
+    total, kept = write_corpus(
+        corpus,
+        folder,
+        models=[name for name, _, _ in named],
+        weights=[read_number("--model", weight) for _, _, weight in named],
+    )
+    print(f"kept {kept:.0f} of {total:.0f} s")
+
+
+@app.command(cls=Command)
+def combine(
+    members: Annotated[
+        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Networks that are to vote.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The checkpoint to write.")],
+    exponent: Annotated[float, typer.Option(help="Of the mean of their masks.")] = 1.0,
+    weights: Annotated[
+        str | None, typer.Option(help="Of the members, such as 0.7,0.3.", show_default="all alike")
+    ] = None,
+    member: Annotated[
+        int | None, typer.Option(metavar="N", help="Take one network out of a vote instead.")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Write one in half precision instead.")
+    ] = False,
+    between: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Write the weights between two states instead."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write one checkpoint of several networks that vote, or of a part or a mean of them."""
+    from karaoke.training.workshop import combine as combining
+
+    single = half or member is not None
+    if between is None and not single:
+        shares = (
+            None if weights is None else [read_number("--weights", w) for w in weights.split(",")]
+        )
+        if shares is not None and len(shares) != len(members):
+            raise UsageError(f"--weights: {len(shares)} for {len(members)} members")
+        combining.combine(members, out, exponent, shares)
+    elif len(members) != (1 if between is None else 2):
+        raise UsageError("--between takes two checkpoints, --half and --member one")
+    elif between is not None:
+        combining.interpolate(members[0], members[1], out, between)
+    elif member is not None:
+        combining.take_out(members[0], out, member)
+    else:
+        combining.halve(members[0], out)
+
+
+@app.command(cls=Command)
+def pack(
+    corpora: Corpora,
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the slices.")],
+    megabytes: Annotated[float, typer.Option(min=0.1, help="Size of a slice.")] = 50.0,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Whose measured traits to send along.", show_default="none"
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Pack corpora into slices that can be carried to a machine without a network."""
+    from karaoke.training.workshop import pack as packing
+
+    size = round(megabytes * packing.MEGABYTE)
+    for path in packing.pack(corpora, out, slice_bytes=size, cache=cache):
+        print(path)
+
+
+@app.command(cls=Command)
+def credits(corpora: Corpora, debug: Debug = False) -> None:
+    """Print a Markdown table of all whose recordings are trained on."""
+    from karaoke.training.workshop.credits import credit_table
+
+    print(credit_table(corpora))
+
+
+@app.command(cls=Command)
+def gap(
+    models: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...")],
+    corpus: Annotated[list[Path], typer.Option(metavar="DIR", help="May be repeated.")],
+    cache: Cache,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each sound.")] = 6.0,
+    debug: Debug = False,
+) -> None:
+    """Compare known and new voices over known and new music."""
+    from karaoke.separation.checkpoints import load_checkpoint
+    from karaoke.training.corpus import load_corpus
+    from karaoke.training.workshop.gap import sources, table
+
+    voices, music = sources(load_corpus(corpus, cache), seconds)
+    for path in models:
+        print(f"{path}\n{table(load_checkpoint(path)[0], voices, music)}", flush=True)
+
+
+@app.command(cls=Command)
+def overlap(
+    corpora: Corpora,
+    cache: Cache,
+    count: Annotated[int, typer.Option(min=1, help="Mixtures of a kind.")] = 300,
+    debug: Debug = False,
+) -> None:
+    """Tell how much voices and music overlap, in songs and in made-up mixtures."""
+    import torch
+
+    from karaoke.training.corpus import load_corpus
+    from karaoke.training.workshop.overlap import table
+
+    torch.set_num_threads(1)
+    print(table(load_corpus(corpora, cache), count))
+
+
+def read_number(option: str, text: str) -> float:
+    """Read a number that is part of an option's value, or raise UsageError."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {text!r} is not a number") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import secrets
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from karaoke.errors import LockedError, OutputExistsError, PermissionDeniedError, WriteError
 
@@ -33,11 +35,42 @@ RETRY_SECONDS = 0.2
 
 def checksum(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    with HashedFile(path) as file:
+        return file.sha256()
+
+
+class _HashingFile(io.FileIO):
+    """A file that hashes what is read of it for the first time, if that comes in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.digest = hashlib.sha256()
+        self.hashed = 0
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes, and hash those that are the next to be hashed."""
+        start, size = self.tell(), super().readinto(buffer) or 0
+        if start <= self.hashed < start + size:
+            self.digest.update(memoryview(buffer).cast("B")[self.hashed - start : size])
+            self.hashed = start + size
+        return size
+
+
+class HashedFile(io.BufferedReader):
+    """A file that can be read in any order, and its SHA-256, without being read a second time."""
+
+    raw: _HashingFile
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(_HashingFile(path), 1 << 20)
+
+    def sha256(self) -> str:
+        """Read what is left, and give the digest as hexadecimal digits."""
+        self.raw.seek(self.raw.hashed)
+        buffer = bytearray(1 << 20)
+        while self.raw.readinto(buffer):
+            pass
+        return self.raw.digest.hexdigest()
 
 
 @contextmanager

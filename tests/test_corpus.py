@@ -17,7 +17,8 @@ from karaoke.evaluation.scoring import PER_WINDOW, Scorer, to_db
 from karaoke.evaluation.songs import load_song
 from karaoke.jobs.manifest import Settings
 from karaoke.jobs.planning import Song, plan
-from karaoke.jobs.splitting import split_song
+from karaoke.jobs.splitting import SplitTask
+from karaoke.jobs.task import Tools
 from karaoke.store.loading import load_model
 
 from .conftest import CORPUS
@@ -47,8 +48,9 @@ def test_stems_of_an_mp3_add_up_to_it(
     (job,) = plan([Song(song)], tmp_path, ("vocals", "instrumental"), "wav")
     settings = Settings("default", "wav", bit_depth, "")
     separator = load_model("lstm_mask", device="cpu")  # the quickest: all of them add up alike
-    result = split_song(job, separator, output_format("wav", bit_depth), settings)
-    assert result.gain == 1
+    task = SplitTask(job, settings, output_format("wav", bit_depth))
+    result = task.run(Tools(lambda: separator))
+    assert result.facts["gain"] == 1
     decoded, rate = load_audio(song)
     stems = []
     for path in job.outputs.values():

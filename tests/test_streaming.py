@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karaoke.audio.blocks import Block, resample
-from karaoke.separation.streaming import Delay, overlap_add
+from karaoke.audio.blocks import Block, Delay, resample
+from karaoke.separation.streaming import overlap_add
 
 from .conftest import cut
 

@@ -1,14 +1,19 @@
-"""Blocks of samples, float32 ``(channels, samples)``: what is damaged in them, and their rate."""
+"""Streams of blocks, float32 ``(channels, samples)``: their damage, their rate, and a delay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 Block = NDArray[np.float32]
+#: Told what went otherwise than planned, in a sentence without a full stop.
+Warn = Callable[[str], object]
+#: Samples per channel that go through the disk at a time: two megabytes in stereo.
+BLOCK_LENGTH = 1 << 18
 #: Beyond this a sample is damage, not sound: squares of it would leave the range of float32.
 LOUDEST = 1e6
 
@@ -38,3 +43,40 @@ def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Ite
         yield stream.resample_chunk(np.ascontiguousarray(block.T)).T
     if stream is not None:
         yield stream.resample_chunk(np.zeros((0, len(block)), np.float32), last=True).T
+
+
+def sound_only(blocks: Iterable[Block], warn: Warn) -> Iterator[Block]:
+    """Silence what is damage in blocks, and tell of it at the end."""
+    damaged = 0
+    for block in blocks:
+        sound, count = silence_damage(block)
+        damaged += count
+        yield sound
+    if damaged:
+        warn(silenced(damaged))
+
+
+class Delay:
+    """A queue of samples: put blocks in at one end, take any number out at the other."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Block] = deque()
+
+    def fill(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Pass blocks on and keep them."""
+        for block in blocks:
+            self._blocks.append(block)
+            yield block
+
+    def take(self, length: int | None = None) -> Block | None:
+        """Give the oldest ``length`` samples or as many as there are; None if there are none."""
+        taken: list[Block] = []
+        while self._blocks and (length is None or length > 0):
+            block = self._blocks.popleft()
+            if length is not None:
+                if block.shape[1] > length:
+                    self._blocks.appendleft(block[:, length:])
+                    block = block[:, :length]
+                length -= block.shape[1]
+            taken.append(block)
+        return np.concatenate(taken, axis=1) if taken else None

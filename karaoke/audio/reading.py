@@ -37,8 +37,8 @@ OPENING_SECONDS = 30.0
 WATCH_SECONDS = 0.25
 #: Bytes after the samples that are never worth a word.
 SMALL_REST = 1 << 16
-#: Samples per channel in a block: a third of a megabyte in stereo.
-BLOCK_LENGTH = 1 << 15
+#: Samples per channel in a block: a megabyte in stereo, and not long to wait for.
+READ_LENGTH = 1 << 17
 AU_HEADER = struct.Struct(">4s5I")
 
 
@@ -248,8 +248,8 @@ class AudioReader:
             Not one sample came, or ffmpeg gave up at once: the file is garbage.
         """
         size = 4 * self.channels
-        left = self._true_samples()
-        while data := self._process.stdout.read(BLOCK_LENGTH * size):
+        left, pipe = self._true_samples(), self._process.stdout
+        while data := pipe.read(READ_LENGTH * size):
             data = data[: len(data) // size * size]
             if not data:
                 break

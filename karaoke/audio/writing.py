@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from karaoke.audio.blocks import Block
+from karaoke.audio.blocks import BLOCK_LENGTH, Block
 from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
 from karaoke.audio.layouts import channel_mask
-from karaoke.audio.reading import BLOCK_LENGTH
 from karaoke.audio.tagging.model import MalformedError
 from karaoke.audio.tagging.riff import set_channel_mask
 from karaoke.audio.tags import Tags, tag_chunks, write_tags
 from karaoke.errors import ToolMissingError, UsageError, WriteError
-from karaoke.files import SPACE, PartFile, publish_all, writing_to
+from karaoke.files import SPACE, HashedFile, PartFile, publish_all, writing_to
 
 #: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16
@@ -176,9 +175,9 @@ def soundfile_name(path: Path) -> bytes | str:
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
-def read_back(path: Path) -> soundfile.SoundFile:
+def read_back(file: Path | HashedFile) -> soundfile.SoundFile:
     """Open a WAV or FLAC that was written here."""
-    return soundfile.SoundFile(soundfile_name(path))
+    return soundfile.SoundFile(soundfile_name(file) if isinstance(file, Path) else file)
 
 
 def _encode_soundfile(

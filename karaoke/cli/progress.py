@@ -30,7 +30,7 @@ from karaoke.cli.reporting import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.jobs.splitting import SongProgress
+    from karaoke.jobs.task import SongProgress
     from karaoke.store.catalogue import Download, Wheel
     from karaoke.training.loop import Trainer
     from karaoke.training.validation import Figures
@@ -58,14 +58,16 @@ def bar_beside(console: Console, others: int) -> BarColumn:
 
 
 @contextmanager
-def progress_display(console: Console, source: Path, *, bar: bool) -> Iterator[SongProgress | None]:
+def progress_display(console: Console, source: Path, *, bar: bool) -> Iterator[SongProgress]:
     """Give a function to call with the seconds that are done and the duration, if known."""
+    from karaoke.jobs.task import unseen
+
     if console.quiet:
-        yield None
+        yield unseen
         return
     if not (bar and console.is_terminal):
         console.print(f'"{visible(source.name)}": splitting', markup=False)
-        yield None
+        yield unseen
         return
     # Percentage, speed and time take 32 columns, the bar ten or more.
     name = shortened(visible(source.name), max(console.width - 43, 8))

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import traceback
 import unicodedata
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from karaoke.errors import KaraokeError, UsageError, WriteError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from karaoke.jobs.batch import Outcome
     from karaoke.jobs.planning import Job
-    from karaoke.jobs.splitting import SongProgress, SplitResult
+    from karaoke.jobs.task import Result, SongProgress
 
 
 class Reporter:
@@ -74,12 +74,13 @@ class Reporter:
         self.explain: Callable[[KaraokeError], object] = lambda error: None
         self.counts: dict[str, int] = {}
 
-    def progress_display(self, job: Job) -> AbstractContextManager[SongProgress | None]:
+    def progress_display(self, job: Job) -> AbstractContextManager[SongProgress]:
         """Show how far a song is, as was wished."""
         from karaoke.cli.progress import json_progress, progress_display
+        from karaoke.jobs.batch import no_display
 
         if self.progress == "none":
-            return nullcontext()
+            return no_display(job)
         if self.progress == "json":
             return json_progress(printable(job.title))
         return progress_display(self.console, job.source, bar=self.progress == "auto")
@@ -141,12 +142,9 @@ class Reporter:
                 )
             entry.update(
                 seconds=round(result.seconds, 6),
-                sample_rate=result.sample_rate,
-                channels=result.channels,
                 elapsed_seconds=round(result.elapsed_seconds, 3),
                 real_time_factor=round(result.elapsed_seconds / max(result.seconds, 1e-9), 4),
-                gain=result.gain,
-                residual_dbfs=result.residual_dbfs and round(result.residual_dbfs, 1),
+                **result.facts,
                 warnings=result.warnings,
             )
         if outcome.error is not None:
@@ -154,12 +152,13 @@ class Reporter:
         print_json(entry)
 
 
-def details(result: SplitResult) -> str:
+def details(result: Result) -> str:
     """Say what only the curious ask about a song."""
-    residual = result.residual_dbfs
+    facts = result.facts
+    residual = facts["residual_dbfs"]
     sizes = sum(entry["size_bytes"] for entry in result.manifest["outputs"].values())
     return (
-        f"{result.sample_rate} Hz, {result.channels} channels, gain {result.gain:.3f},"
+        f"{facts['sample_rate']} Hz, {facts['channels']} channels, gain {facts['gain']:.3f},"
         f" {len(result.outputs)} files of {sizes / 1e6:.1f} MB in all"
         + ("" if residual is None else f", which add up to the song within {residual:.1f} dBFS")
     )

@@ -17,15 +17,15 @@ from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
 from karaoke.store.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
     from karaoke.audio import OutputFormat
     from karaoke.cli.reporting import Reporter
-    from karaoke.jobs.batch import Options
+    from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.manifest import Settings
-    from karaoke.jobs.planning import Job
+    from karaoke.jobs.task import Task
     from karaoke.separation.separator import Separator
 
 #: What people know the stems as from elsewhere.
@@ -66,8 +66,9 @@ def split(
     """
     from karaoke.audio import output_format
     from karaoke.cli.reporting import Reporter, make_console
-    from karaoke.jobs.batch import Options
+    from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
+    from karaoke.jobs.splitting import SplitTask
 
     console = make_console(quiet=quiet)
     raw = out == STANDARD and format_.lower() == "raw"
@@ -84,11 +85,12 @@ def split(
     reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug)
     reporter.explain = context.obj.explain
     settings = settings_for(model, chosen, overlap, quality, track)
-    options = Options(overwrite, skip_existing, dry_run, fail_fast, strict, jobs)
-    with ExitStack() as spools:
-        ready = [song_from_standard_input(song, spools) for song in found]
+    options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
+    with ExitStack() as saved:
+        ready = [song_from_standard_input(song, saved) for song in found]
         planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
-        run(planned, load, chosen, settings, options, reporter)
+        tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
+        run(tasks, load, options, reporter)
 
 
 def settings_for(
@@ -115,6 +117,8 @@ def model_loader(
     model: str, device: str, overlap: float | None, quality: str, console: Console
 ) -> tuple[Callable[[], Separator], str]:
     """Make what loads the model when the first song needs it, and says so; name its device."""
+    from functools import cache
+
     from karaoke.separation.devices import choose_device
     from karaoke.separation.separator import check_overlap, find_quality
     from karaoke.store.loading import load_model
@@ -123,6 +127,7 @@ def model_loader(
     find_quality(quality)
     chosen, reason = choose_device(device)
 
+    @cache
     def load() -> Separator:
         separator = load_model(model, device=str(chosen), overlap=overlap, quality=quality)
         console.print(f"model {model} on {chosen} ({reason})", markup=False)
@@ -131,19 +136,17 @@ def model_loader(
     return load, str(chosen)
 
 
-def song_from_standard_input(song: Song, spools: ExitStack) -> Song:
+def song_from_standard_input(song: Song, saved: ExitStack) -> Song:
     """Save standard input to a file if it is the song."""
     if song.path != STANDARD:
         return song
-    return Song(spools.enter_context(spooled()), named=str(STANDARD))
+    return Song(saved.enter_context(spooled()), named=str(STANDARD))
 
 
 def run(
-    jobs: list[Job],
+    tasks: Sequence[Task],
     load: Callable[[], Separator],
-    chosen: OutputFormat,
-    settings: Settings,
-    options: Options,
+    options: BatchOptions,
     reporter: Reporter,
 ) -> None:
     """Run a batch and report on each song.
@@ -155,18 +158,18 @@ def run(
     """
     from karaoke.jobs.batch import run_batch
 
-    alone = len(jobs) == 1
+    alone = len(tasks) == 1
     error: KaraokeError | None = None
     display = reporter.progress_display
     # Closed at once when interrupted, or the songs that are under way would be waited for.
-    with closing(run_batch(jobs, load, chosen, settings, options, display)) as outcomes:
+    with closing(run_batch(tasks, load, options, display)) as outcomes:
         for outcome in outcomes:
             reporter.report(outcome, alone)
             error = error or outcome.error
     if error is not None and not alone:
-        failed = f"{reporter.counts['failed']} of {len(jobs)} songs failed"
+        failed = f"{reporter.counts['failed']} of {len(tasks)} songs failed"
         # Where no song has files of its own, nothing was tried.
-        clash = all(isinstance(job.error, OutputExistsError) for job in jobs)
+        clash = all(isinstance(task.job.error, OutputExistsError) for task in tasks)
         kind = OutputExistsError if clash else BatchError
         error = kind(failed, hint="See above.")
     if error is not None:

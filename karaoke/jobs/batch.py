@@ -1,65 +1,59 @@
-"""A batch of songs: all are looked at before any is split, and none stops the others."""
+"""A batch of songs: all are looked at before any is worked on, and none stops the others."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
-from karaoke.audio import AudioReader, OutputFormat
-from karaoke.audio.checking import check_readable
 from karaoke.errors import DeviceMemoryError, KaraokeError, WriteError
 from karaoke.files import check_writable, writing_to
-from karaoke.jobs.manifest import Settings, is_complete
+from karaoke.jobs.manifest import is_complete
 from karaoke.jobs.planning import Job
-from karaoke.jobs.splitting import SongProgress, SplitResult, check_outputs, split_song
+from karaoke.jobs.task import (
+    Result,
+    SongProgress,
+    Space,
+    Task,
+    Tools,
+    check_outputs,
+    unseen,
+)
 from karaoke.separation.separator import Separator
 
-#: Bytes a second of a lossy file of the highest rate; more than any bit rate that is offered.
-LOSSY_BYTES_PER_SECOND = 64_000
-#: Files that are looked at side by side before the work begins.
-PROBES = 4
+#: Songs that are looked at side by side before the work begins.
+LOOKS = 4
 
-#: Called for each song; gives its progress display.
-Display = Callable[[Job], AbstractContextManager[SongProgress | None]]
+#: Called for each song; gives what is told of its progress.
+Display = Callable[[Job], AbstractContextManager[SongProgress]]
 
 
 @dataclass(frozen=True)
-class Options:
+class BatchOptions:
     """What to do about what is there already, and about failures.
 
     Parameters
     ----------
-    overwrite
-        Replace outputs that exist.
     skip_existing
-        Leave songs alone whose stems are complete and made with the same settings.
+        Leave songs alone whose outputs are complete and made with the same settings.
     dry_run
-        Look at everything and split nothing.
+        Look at everything and do nothing.
     fail_fast
         Stop at the first failure.
-    strict
-        A song that is damaged or shorter than it declares is a failure.
     jobs
         Songs that are worked on at a time. They take turns with the model; decoding, encoding and
         the disk go on beside it.
     """
 
-    overwrite: bool = False
     skip_existing: bool = False
     dry_run: bool = False
     fail_fast: bool = False
-    strict: bool = False
     jobs: int = 1
-
-
-class Cancelled(BaseException):
-    """Unwinds the work on a song beside which another was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -81,149 +75,167 @@ class Outcome:
 
     job: Job
     status: str
-    result: SplitResult | None = None
+    result: Result | None = None
     error: KaraokeError | None = None
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What a look at a song brought: the bytes that its work needs, and those that stay."""
-
-    outcome: Outcome | None
-    working_bytes: float = 0.0
-    output_bytes: float = 0.0
+def no_display(_job: Job) -> AbstractContextManager[SongProgress]:
+    """Show nothing of a song's progress."""
+    return nullcontext(unseen)
 
 
 def run_batch(
-    jobs: Sequence[Job],
-    load: Callable[[], Separator],
-    chosen: OutputFormat,
-    settings: Settings,
-    options: Options,
-    display: Display,
+    tasks: Sequence[Task],
+    separator: Callable[[], Separator],
+    options: BatchOptions,
+    display: Display = no_display,
+    executor: Executor | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Split songs in their order and yield what became of each, in the same order.
+    """Do tasks and yield what became of each, in their order.
 
     Parameters
     ----------
-    jobs
-        From :func:`karaoke.jobs.planning.plan`.
-    load
-        Loads the model, once, when the first song needs it.
-    chosen
-        Format of the outputs.
-    settings
-        For the manifests.
+    tasks
+        One for each song.
+    separator
+        Gives the model, and loads it the first time.
     options
         See there.
     display
-        For progress.
+        For progress, where the work is done in this process.
+    executor
+        Where to work, and how many songs at a time; by default in ``options.jobs`` threads. The
+        tasks and ``separator`` are pickled if it works in other processes.
 
     Raises
     ------
+    ModelError
+        The model cannot be loaded; nothing was done.
     WriteError
         The disk has too little space for all of it; nothing was done.
     """
-    probes = look_at(jobs, chosen, settings, options)
-    probes = check_space(jobs, probes, options.jobs)
-    needed = not options.dry_run and any(probe.outcome is None for probe in probes)
-    worker = Worker(load() if needed else None, chosen, settings, options, display)
+    stopped = Event()
+    try:
+        seen = check_space(tasks, look_at(tasks, options, stopped), options.jobs)
+        if options.dry_run:
+            seen = [
+                one if isinstance(one, Outcome) else Outcome(task.job, "planned")
+                for task, one in zip(tasks, seen, strict=True)
+            ]
+        if executor is None:
+            yield from do_here(tasks, seen, separator, options, display, stopped)
+        else:
+            yield from do_elsewhere(tasks, seen, separator, options.fail_fast, executor)
+    finally:
+        for task in tasks:
+            task.close()
+
+
+def do_here(
+    tasks: Sequence[Task],
+    seen: Sequence[Space | Outcome],
+    separator: Callable[[], Separator],
+    options: BatchOptions,
+    display: Display,
+    stopped: Event,
+) -> Iterator[Outcome]:
+    """Do in this process what is left to do, in threads where it is several songs at a time."""
+    failed = Event()
+
+    def do(task: Task, one: Space | Outcome) -> Outcome:
+        if failed.is_set() and options.fail_fast:
+            return Outcome(task.job, "not tried")
+        outcome = one if isinstance(one, Outcome) else attempt(task, separator, stopped, display)
+        if outcome.status == "failed":
+            failed.set()
+        return outcome
+
+    if any(isinstance(one, Space) for one in seen):
+        separator()
     if options.jobs == 1:
-        yield from map(worker.work, jobs, probes)
+        yield from map(do, tasks, seen)
         return
     pool = ThreadPoolExecutor(options.jobs)
     try:
-        yield from pool.map(worker.work, jobs, probes)
+        yield from pool.map(do, tasks, seen)
     finally:
         # Also when we are interrupted: nothing half-written may be left by any of them.
-        worker.stopped.set()
+        stopped.set()
         pool.shutdown(cancel_futures=True)
 
 
-class Worker:
-    """Works on songs, one or several at a time; the parameters are those of :func:`run_batch`.
+def do_elsewhere(
+    tasks: Sequence[Task],
+    seen: Sequence[Space | Outcome],
+    separator: Callable[[], Separator],
+    fail_fast: bool,
+    executor: Executor,
+) -> Iterator[Outcome]:
+    """Have an executor do what is left to do."""
+    pending = [
+        one if isinstance(one, Outcome) else executor.submit(attempt, task, separator)
+        for task, one in zip(tasks, seen, strict=True)
+    ]
+    failed = False
+    try:
+        for task, one in zip(tasks, pending, strict=True):
+            if failed and fail_fast and (isinstance(one, Outcome) or one.cancel()):
+                outcome = Outcome(task.job, "not tried")
+            else:
+                outcome = one if isinstance(one, Outcome) else one.result()
+            failed = failed or outcome.status == "failed"
+            yield outcome
+    finally:
+        for one in pending:
+            if not isinstance(one, Outcome):
+                one.cancel()
 
-    Attributes
-    ----------
-    stopped
-        Set to end the work on all songs.
+
+def attempt(
+    task: Task,
+    separator: Callable[[], Separator],
+    stopped: Event | None = None,
+    display: Display = no_display,
+) -> Outcome:
+    """Do one task; any error is its outcome, but that of being told to stop."""
+    try:
+        with display(task.job) as progress:
+            return Outcome(task.job, "done", task.run(Tools(separator, progress, stopped)))
+    except Exception as error:
+        return failure(task.job, error)
+
+
+def failure(job: Job, error: Exception) -> Outcome:
+    """Make an outcome of an error."""
+    return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
+
+
+def look_at(tasks: Sequence[Task], options: BatchOptions, stopped: Event) -> list[Space | Outcome]:
+    """Find what can be known before the work: songs that are done, missing, or no songs.
+
+    Those that are worked on first stay open.
     """
 
-    def __init__(
-        self,
-        separator: Separator | None,
-        chosen: OutputFormat,
-        settings: Settings,
-        options: Options,
-        display: Display,
-    ) -> None:
-        self.separator, self.chosen, self.settings = separator, chosen, settings
-        self.options, self.display = options, display
-        self.stopped = threading.Event()
-        self._failed = threading.Event()
-
-    def work(self, job: Job, probe: Probe) -> Outcome:
-        """Do what is left to do about a song."""
-        if self._failed.is_set() and self.options.fail_fast:
-            return Outcome(job, "not tried")
-        outcome = probe.outcome
-        if outcome is None and self.separator is not None:
-            outcome = self._attempt(job, self.separator)
-        if outcome is not None and outcome.status == "failed":
-            self._failed.set()
-        return outcome or Outcome(job, "planned")
-
-    def _check(self) -> None:
-        """Raise :class:`Cancelled` when told to stop."""
-        if self.stopped.is_set():
-            raise Cancelled
-
-    def _attempt(self, job: Job, separator: Separator) -> Outcome:
-        """Split one song; any error is its outcome, but that of being told to stop."""
-        try:
-            with self.display(job) as progress:
-                result = split_song(
-                    job,
-                    separator,
-                    self.chosen,
-                    self.settings,
-                    overwrite=self.options.overwrite,
-                    strict=self.options.strict,
-                    progress=progress,
-                    check=self._check,
-                    cancelled=self.stopped,
-                )
-        except Exception as error:
-            return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
-        return Outcome(job, "done", result)
-
-
-def look_at(
-    jobs: Sequence[Job], chosen: OutputFormat, settings: Settings, options: Options
-) -> list[Probe]:
-    """Find what can be known before the work: songs that are done, missing, or no songs."""
-
-    def look(job: Job) -> Probe:
+    def look(task: Task, first: bool) -> Space | Outcome:
+        job = task.job
         if job.error is not None:
-            return Probe(Outcome(job, "failed", error=job.error))
-        if options.skip_existing and is_complete(job, settings):
-            return Probe(Outcome(job, "skipped"))
+            return Outcome(job, "failed", error=job.error)
+        if options.skip_existing and is_complete(job, task.settings):
+            return Outcome(job, "skipped")
         try:
-            check_readable(job.source)
-            if options.skip_existing:
-                refuse_others(job, options)
-            else:
-                check_outputs(job, options.overwrite)
+            space = task.estimate(stopped, keep_open=first)
+            check_outputs(job, task.overwrite, others=options.skip_existing)
             for path in {path.parent for path in job.outputs.values()}:
                 check_can_be_made(path)
-            return measure(job, chosen, settings.track, stopped)
+            return space
         except Exception as error:
-            return Probe(Outcome(job, "failed", error=as_karaoke_error(error, job.source)))
+            task.close()
+            return failure(job, error)
 
-    stopped = threading.Event()
-    with ThreadPoolExecutor(PROBES) as pool:
+    kept_open = 0 if options.dry_run else options.jobs
+    with ThreadPoolExecutor(LOOKS) as pool:
         try:
-            return list(pool.map(look, jobs))
+            return list(pool.map(look, tasks, [n < kept_open for n in range(len(tasks))]))
         except BaseException:
             # Interrupted: a file that ffmpeg searches for its sound must not be waited for.
             stopped.set()
@@ -232,17 +244,17 @@ def look_at(
 
 
 def nearest(folder: Path) -> Path:
-    """Give the folder, or what is there already of the way to it."""
+    """Give the nearest existing parent of a folder, or the folder itself."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def check_can_be_made(folder: Path) -> None:
-    """Refuse a folder that is not there and cannot be made, or may not be written.
+    """Refuse a folder that cannot be made or written to.
 
     Raises
     ------
     OutputExistsError, PermissionDeniedError
-        So it is.
+        Something else has its name, or it may not be written.
     """
     there = nearest(folder)
     with writing_to(there):
@@ -251,70 +263,45 @@ def check_can_be_made(folder: Path) -> None:
     check_writable(there)
 
 
-def refuse_others(job: Job, options: Options) -> None:
-    """Refuse to replace files that are not what this command would write.
-
-    Raises
-    ------
-    OutputExistsError
-        There are such files and nobody said ``overwrite``.
-    """
-    try:
-        check_outputs(job, options.overwrite)
-    except KaraokeError as error:
-        error.hint = "It is not what this command would write; add --overwrite to replace it."
-        raise
-
-
-def measure(job: Job, chosen: OutputFormat, track: int | None, stopped: threading.Event) -> Probe:
-    """Open a song, which shows whether it is one, and estimate the space that it takes."""
-    with AudioReader(job.source, track=track, cancelled=stopped) as reader:
-        chosen.check_channels(reader.channels)
-        samples = (reader.declared_seconds or 0.0) * reader.sample_rate * reader.channels
-        if chosen.encoder is None:
-            each = samples * chosen.bit_depth / 8
-        else:
-            each = (reader.declared_seconds or 0.0) * LOSSY_BYTES_PER_SECOND
-    stems = len(job.outputs)
-    return Probe(None, working_bytes=4 * samples * stems, output_bytes=each * stems)
-
-
-def check_space(jobs: Sequence[Job], probes: Sequence[Probe], at_a_time: int) -> list[Probe]:
+def check_space(
+    tasks: Sequence[Task], seen: Sequence[Space | Outcome], at_a_time: int
+) -> list[Space | Outcome]:
     """Refuse what the disk cannot hold.
 
     A song that is too large by itself fails alone: it may be damaged, and declare an absurd length.
 
     Parameters
     ----------
-    jobs, probes
-        Of all songs.
+    tasks, seen
+        All songs, and what a look at them brought.
     at_a_time
         Songs that are worked on side by side.
 
     Returns
     -------
     list
-        The probes, those of songs that are too large with their failure.
+        ``seen``, but for the songs that are too large, whose outcome is the failure.
 
     Raises
     ------
     WriteError
         The others are too much together.
     """
-    found = []
+    found: list[Space | Outcome] = []
     needed: dict[int, tuple[Path, float, float]] = {}
-    for job, probe in zip(jobs, probes, strict=True):
-        if probe.outcome is None:
-            there = nearest(job.manifest.parent)
-            error = lack_of_space(there, probe.working_bytes + probe.output_bytes)
+    for task, one in zip(tasks, seen, strict=True):
+        if isinstance(one, Space):
+            there = nearest(task.job.manifest.parent)
+            error = lack_of_space(there, one.working_bytes + one.kept_bytes)
             if error is not None:
-                probe = Probe(Outcome(job, "failed", error=error))
+                task.close()
+                one = Outcome(task.job, "failed", error=error)
             else:
                 device = os.stat(there).st_dev
                 _, working, kept = needed.get(device, (there, 0.0, 0.0))
-                most = max(working, at_a_time * probe.working_bytes)
-                needed[device] = (there, most, kept + probe.output_bytes)
-        found.append(probe)
+                most = max(working, at_a_time * one.working_bytes)
+                needed[device] = (there, most, kept + one.kept_bytes)
+        found.append(one)
     for folder, working, kept in needed.values():
         if error := lack_of_space(folder, working + kept):
             raise error

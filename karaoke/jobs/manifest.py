@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from karaoke.files import checksum
 from karaoke.jobs.planning import Job
 
 #: Raised, too, when stems of the same settings begin to sound otherwise. 1 had no checksum of the
@@ -54,8 +53,12 @@ def identify(source: Path) -> dict[str, Any]:
     }
 
 
-def describe(
-    job: Job, settings: Settings, files: dict[str, Path], source: dict[str, Any]
+def make_manifest(
+    job: Job,
+    settings: Settings,
+    sizes_bytes: dict[str, int],
+    checksums: dict[str, str],
+    source: dict[str, Any],
 ) -> dict[str, Any]:
     """Make a manifest of files that are written but not published yet.
 
@@ -65,8 +68,8 @@ def describe(
         Their plan.
     settings
         How they were made.
-    files
-        Where the contents lie for now, by stem.
+    sizes_bytes, checksums
+        Of the files, by stem.
     source
         From :func:`identify`, before the song was read.
     """
@@ -78,10 +81,10 @@ def describe(
             stem: {
                 # Bytes that are no UTF-8 become escapes in JSON, and bytes again when it is read.
                 "path": os.path.relpath(job.outputs[stem], job.manifest.parent),
-                "size_bytes": path.stat().st_size,
-                "sha256": checksum(path),
+                "size_bytes": size,
+                "sha256": checksums[stem],
             }
-            for stem, path in files.items()
+            for stem, size in sizes_bytes.items()
         },
     }
 

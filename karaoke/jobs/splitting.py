@@ -1,4 +1,4 @@
-"""One song from file to files: a separator between audio in and audio out."""
+"""Splitting one song, from file to files: a separator between audio in and audio out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,6 +18,7 @@ from karaoke.audio import (
     AudioReader,
     Block,
     OutputFormat,
+    Spool,
     channel_groups,
     encode,
     fit_tags,
@@ -26,54 +27,135 @@ from karaoke.audio import (
     read_tags,
     unspoken,
 )
-from karaoke.audio.blocks import silenced
-from karaoke.audio.spools import Spool
-from karaoke.errors import NotAudioError, OutputExistsError, WriteError
-from karaoke.files import PartFile, check_writable, locked, publish_all, sweep, writing_to
-from karaoke.jobs.manifest import Settings, describe, identify, with_earlier
+from karaoke.audio.blocks import BLOCK_LENGTH, silenced
+from karaoke.errors import NotAudioError, WriteError
+from karaoke.files import (
+    HashedFile,
+    PartFile,
+    check_writable,
+    checksum,
+    locked,
+    publish_all,
+    sweep,
+    writing_to,
+)
+from karaoke.jobs.manifest import Settings, identify, make_manifest, with_earlier
 from karaoke.jobs.planning import Job
+from karaoke.jobs.task import Result, Space, Tools, check_outputs
 from karaoke.separation.separator import Separator
 
-#: Told the seconds of the song that are done and, where it is declared, its duration.
-SongProgress = Callable[[float, float | None], None]
-#: Samples per channel that are read back at a time.
-RESIDUAL_BLOCK = 1 << 16
+#: Bytes a second of a lossy file of the highest rate; more than any bit rate that is offered.
+LOSSY_BYTES_PER_SECOND = 64_000
 
 
-@dataclass(frozen=True)
-class SplitResult:
-    """What was written, and what a user should know about it.
+@dataclass
+class SplitTask:
+    """Separate a song and write its stems, all or none, in memory that its length does not affect.
 
     Parameters
     ----------
-    outputs
-        Written files by stem.
-    manifest
-        What the manifest says about them; see :mod:`karaoke.jobs.manifest`.
-    sample_rate, channels
-        Of the song.
-    seconds
-        Duration of the song.
-    elapsed_seconds
-        Time that it took.
-    gain
-        Factor on all stems that kept them from clipping; 1 when none would have.
-    warnings
-        Sentences without a full stop.
-    residual_dbfs
-        Peak of what the files, read back, lack of the song, if all its stems were written to
-        files that keep samples; else None.
+    job
+        From :func:`karaoke.jobs.planning.plan`; the model must have its stems.
+    settings
+        Which audio stream to take, and what the manifest is to say about how stems were made.
+    chosen
+        From :func:`karaoke.audio.output_format`.
+    overwrite
+        Whether to replace outputs that exist.
+    strict
+        Whether a song that is damaged or shorter than it declares is an error.
     """
 
-    outputs: dict[str, Path]
-    manifest: dict[str, Any]
-    sample_rate: int
-    channels: int
-    seconds: float
-    elapsed_seconds: float
-    gain: float
-    warnings: list[str]
-    residual_dbfs: float | None
+    job: Job
+    settings: Settings
+    chosen: OutputFormat
+    overwrite: bool = False
+    strict: bool = False
+    _song: OpenSong | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to this process."""
+        return {**vars(self), "_song": None}
+
+    def open(self, stopped: Event | None) -> OpenSong:
+        """Open the song, and remember which state of the file it is."""
+        path = self.job.source
+        identity = identify(path) if os.path.exists(path) else {}
+        reader = AudioReader(path, track=self.settings.track, cancelled=stopped)
+        try:
+            self.chosen.check_channels(reader.channels)
+        except BaseException:
+            reader.close()
+            raise
+        return OpenSong(reader, identity)
+
+    def estimate(self, stopped: Event, *, keep_open: bool) -> Space:
+        """Open the song and tell what space its stems take; see :class:`karaoke.jobs.task.Task`."""
+        self._song = self.open(stopped)
+        reader = self._song.reader
+        seconds, stems = reader.declared_seconds or 0.0, len(self.job.outputs)
+        samples = seconds * reader.sample_rate * reader.channels
+        each = samples * self.chosen.bit_depth / 8
+        if self.chosen.encoder is not None:
+            each = seconds * LOSSY_BYTES_PER_SECOND
+        if not keep_open:
+            self.close()
+        return Space(working_bytes=4 * samples * stems, kept_bytes=each * stems)
+
+    def close(self) -> None:
+        """Let go of the song."""
+        if self._song is not None:
+            self._song.reader.close()
+            self._song = None
+
+    def run(self, tools: Tools) -> Result:
+        """Split the song; see :class:`karaoke.jobs.task.Task`."""
+        started = time.perf_counter()
+        try:
+            check_outputs(self.job, self.overwrite)
+            self._song = self._song or self.open(tools.stopped)
+            with ExitStack() as files:
+                return self._split(self._song, tools, files, started)
+        finally:
+            self.close()
+
+    def _split(self, song: OpenSong, tools: Tools, files: ExitStack, started: float) -> Result:
+        """Separate, encode, verify, publish."""
+        job, chosen, reader = self.job, self.chosen, song.reader
+        separator = tools.separator()
+        troubles = list(filter(None, [prepare(job, files)]))
+        spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
+        fill_spools(spools, reader, separator, tools, troubles.append)
+        tools.check()
+        if self.strict and (damage := reader.damage):
+            raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
+        gain = safe_gain(spools, chosen)
+        parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
+        lost = write_stems(parts, spools, gain, reader, chosen, tools.check)
+        checksums, residual = verify(parts, spools, gain, chosen)
+        all_stems = set(spools) == set(separator.stems)
+        facts = publish(job, self.settings, parts, checksums, song.identity)
+        return Result(
+            outputs=job.outputs,
+            manifest=facts,
+            seconds=reader.seconds_read,
+            elapsed_seconds=time.perf_counter() - started,
+            warnings=[*warnings_about(reader, gain, chosen, troubles), *lost],
+            facts={
+                "sample_rate": reader.sample_rate,
+                "channels": reader.channels,
+                "gain": gain,
+                "residual_dbfs": residual if all_stems else None,
+            },
+        )
+
+
+@dataclass(frozen=True)
+class OpenSong:
+    """A song that is being read, and what names this state of its file."""
+
+    reader: AudioReader
+    identity: dict[str, Any]
 
 
 @contextmanager
@@ -92,85 +174,16 @@ def output_folder(path: Path) -> Iterator[None]:
         raise
 
 
-def split_song(
-    job: Job,
-    separator: Separator,
-    chosen: OutputFormat,
-    settings: Settings,
-    *,
-    overwrite: bool = False,
-    strict: bool = False,
-    progress: SongProgress | None = None,
-    check: Callable[[], None] = lambda: None,
-    cancelled: Event | None = None,
-) -> SplitResult:
-    """Separate a song and write its stems, all or none, in memory that its length does not affect.
-
-    Parameters
-    ----------
-    job
-        From :func:`karaoke.jobs.planning.plan`.
-    separator
-        The model; must have the stems of the job.
-    chosen
-        From :func:`karaoke.audio.output_format`.
-    settings
-        Which audio stream to take, and what the manifest is to say about how stems were made.
-    overwrite
-        Whether to replace outputs that exist.
-    strict
-        Whether a song that is damaged or shorter than it declares is an error.
-    progress
-        Called with the seconds of the song that are done and, where declared, its duration.
-    check
-        Called many times a second of work; what it raises ends the work, nothing written.
-    cancelled
-        Set where ``check`` is going to raise: ends the decoder, which might be waited for.
-
-    Raises
-    ------
-    KaraokeError
-        Any of its kinds; nothing was written then.
-    """
-    started = time.perf_counter()
-    check_outputs(job, overwrite)
-    identity = identify(job.source) if os.path.exists(job.source) else {}
-    with (
-        AudioReader(job.source, track=settings.track, cancelled=cancelled) as reader,
-        ExitStack() as files,
-    ):
-        chosen.check_channels(reader.channels)
-        troubles = list(filter(None, [prepare(job, files)]))
-        spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
-        fill_spools(spools, reader, separator, progress, check, troubles.append)
-        check()
-        if strict and (damage := reader.damage):
-            raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
-        gain = safe_gain(spools, chosen)
-        parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
-        lost = write_stems(parts, spools, gain, reader, chosen, check)
-        residual = residual_dbfs(parts, spools, gain, chosen, separator)
-        facts = publish(job, settings, parts, identity)
-        warnings = [*warnings_about(reader, gain, chosen, troubles), *lost]
-        elapsed = time.perf_counter() - started
-        return SplitResult(
-            outputs=job.outputs,
-            manifest=facts,
-            sample_rate=reader.sample_rate,
-            channels=reader.channels,
-            seconds=reader.seconds_read,
-            elapsed_seconds=elapsed,
-            gain=gain,
-            warnings=warnings,
-            residual_dbfs=residual,
-        )
-
-
 def publish(
-    job: Job, settings: Settings, parts: dict[str, PartFile], identity: dict[str, Any]
+    job: Job,
+    settings: Settings,
+    parts: dict[str, PartFile],
+    checksums: dict[str, str],
+    identity: dict[str, Any],
 ) -> dict[str, Any]:
     """Give finished stems their names, and their manifest last; return what it says."""
-    facts = describe(job, settings, {stem: part.path for stem, part in parts.items()}, identity)
+    sizes = {stem: part.path.stat().st_size for stem, part in parts.items()}
+    facts = make_manifest(job, settings, sizes, checksums, identity)
     with PartFile(job.manifest) as note:
         with writing_to(job.manifest):
             whole = with_earlier(facts, job.manifest)
@@ -181,31 +194,38 @@ def publish(
     return facts
 
 
-def residual_dbfs(
-    parts: dict[str, PartFile],
-    spools: dict[str, Spool],
-    gain: float,
-    chosen: OutputFormat,
-    separator: Separator,
-) -> float | None:
-    """Read the files back and add them up: the peak of what the song lacks, in dBFS.
+def verify(
+    parts: dict[str, PartFile], spools: dict[str, Spool], gain: float, chosen: OutputFormat
+) -> tuple[dict[str, str], float | None]:
+    """Read the files back, once.
 
-    None for lossy formats, which keep no samples, and when not all stems were wanted.
+    Returns
+    -------
+    tuple
+        The SHA-256 of each, and the peak in dBFS of what their sum lacks of that of the spools;
+        None for lossy formats, which keep no samples.
+
+    Raises
+    ------
+    WriteError
+        They are not what was written.
     """
-    if chosen.encoder is not None or set(spools) != set(separator.stems):
-        return None
+    if chosen.encoder is not None:
+        return {stem: checksum(part.path) for stem, part in parts.items()}, None
     peak = 0.0
     with ExitStack() as files:
-        sounds = [files.enter_context(read_back(part.path)) for part in parts.values()]
+        hashed = {stem: files.enter_context(HashedFile(p.path)) for stem, p in parts.items()}
+        sounds = [files.enter_context(read_back(file)) for file in hashed.values()]
         frames = next(iter(spools.values())).frames
-        for start in range(0, frames, RESIDUAL_BLOCK):
-            length = min(RESIDUAL_BLOCK, frames - start)
+        for start in range(0, frames, BLOCK_LENGTH):
+            length = min(BLOCK_LENGTH, frames - start)
             blocks = [sound.read(length, dtype="float64", always_2d=True).T for sound in sounds]
             if not all(np.isfinite(block).all() for block in blocks):
                 raise WriteError(f'"{next(iter(parts.values())).target}": did not read back')
             song = np.sum([spool.read(start, length) for spool in spools.values()], axis=0)
             peak = max(peak, float(np.abs(np.sum(blocks, axis=0) - gain * song).max()))
-    return float(20 * np.log10(max(peak, 1e-10)))
+        checksums = {stem: file.sha256() for stem, file in hashed.items()}
+    return checksums, round(float(20 * np.log10(max(peak, 1e-10))), 1)
 
 
 def prepare(job: Job, files: ExitStack) -> str:
@@ -223,22 +243,11 @@ def prepare(job: Job, files: ExitStack) -> str:
     return trouble
 
 
-def check_outputs(job: Job, overwrite: bool) -> None:
-    """Refuse to replace what exists, unless told to, and what is no file in any case."""
-    for path in job.outputs.values():
-        with writing_to(path):
-            if path.is_dir():
-                raise IsADirectoryError
-            if path.exists() and not overwrite:
-                raise OutputExistsError(f'"{path}": exists', hint="Add --overwrite to replace it.")
-
-
 def fill_spools(
     spools: dict[str, Spool],
     reader: AudioReader,
     separator: Separator,
-    progress: SongProgress | None,
-    check: Callable[[], None],
+    tools: Tools,
     warn: Callable[[str], None],
 ) -> None:
     """Run the song through the model and keep the wanted stems on the disk.
@@ -246,20 +255,15 @@ def fill_spools(
     They wait there because the one gain that keeps all of them from clipping is known only at the
     end of the song.
     """
-
-    def report(done: float) -> None:
-        if progress is not None:
-            progress(done, reader.declared_seconds)
-
     stream = separator.stream(
         reader.blocks(),
         sample_rate=reader.sample_rate,
         groups=channel_groups(reader.layout, reader.channels),
-        progress=report,
+        progress=lambda done: tools.progress(done, reader.declared_seconds),
         warn=warn,
     )
     for stems in stream:
-        check()
+        tools.check()
         for stem, spool in spools.items():
             spool.append(stems[stem])
 

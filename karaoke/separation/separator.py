@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from threading import Lock
 
@@ -11,16 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from karaoke.audio.blocks import Block, resample, silence_damage, silenced
+from karaoke.audio.blocks import Block, Delay, Warn, resample, sound_only
 from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation.checkpoints import Header
 from karaoke.separation.devices import single_threads, usable_cores
-from karaoke.separation.streaming import Delay, Progress, overlap_add
+from karaoke.separation.streaming import Progress, overlap_add
 
 #: Channels that belong together as left and right, or stand alone, by their indices.
 Groups = tuple[tuple[int, ...], ...]
-#: Told what went otherwise than planned, in a sentence without a full stop.
-Warn = Callable[[str], object]
 #: Segments that a GPU works on at a time.
 GPU_BATCH = 8
 #: Each takes about 110 MB; a machine with many cores must not run out of memory for them.
@@ -77,17 +75,6 @@ def find_quality(name: str) -> int:
     if name not in QUALITIES:
         raise UsageError(f"quality {name!r}: unknown", hint=f"Choose {' or '.join(QUALITIES)}.")
     return QUALITIES[name]
-
-
-def sound_only(blocks: Iterable[Block], warn: Warn) -> Iterator[Block]:
-    """Silence what is damage in blocks, and tell of it at the end."""
-    damaged = 0
-    for block in blocks:
-        sound, count = silence_damage(block)
-        damaged += count
-        yield sound
-    if damaged:
-        warn(silenced(damaged))
 
 
 class Separator:

@@ -1,4 +1,4 @@
-"""Streams of audio: overlap-add and delay. Knows no model.
+"""Overlap-add of streams. Knows no model.
 
 A stream is an iterable of blocks, float32 ``(channels, samples)`` of any sizes; none of its
 functions holds more of it than a few segments, nor depends on how it is cut.
@@ -7,7 +7,6 @@ functions holds more of it than a few segments, nor depends on how it is cut.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -157,29 +156,3 @@ def overlap_add(
             length = known
     if mean.finished < mean.end:
         yield from mean.finish(length, progress)
-
-
-class Delay:
-    """A queue of samples: put blocks in at one end, take any number out at the other."""
-
-    def __init__(self) -> None:
-        self._blocks: deque[Block] = deque()
-
-    def fill(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """Pass blocks on and keep them."""
-        for block in blocks:
-            self._blocks.append(block)
-            yield block
-
-    def take(self, length: int | None = None) -> Block | None:
-        """Give the oldest ``length`` samples or as many as there are; None if there are none."""
-        taken: list[Block] = []
-        while self._blocks and (length is None or length > 0):
-            block = self._blocks.popleft()
-            if length is not None:
-                if block.shape[1] > length:
-                    self._blocks.appendleft(block[:, length:])
-                    block = block[:, :length]
-                length -= block.shape[1]
-            taken.append(block)
-        return np.concatenate(taken, axis=1) if taken else None

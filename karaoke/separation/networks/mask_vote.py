@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, cast
 
 import torch
@@ -87,7 +88,7 @@ class MaskVoteConfig:
         if not 0 < self.exponent < math.inf:
             raise ModelError(f"the exponent of a mean is above zero and finite: {self.exponent}")
 
-    @property
+    @cached_property
     def voters(self) -> list[Voter]:
         """The members."""
         return [
@@ -95,7 +96,7 @@ class MaskVoteConfig:
             for index, member in enumerate(self.members)
         ]
 
-    @property
+    @cached_property
     def shapes(self) -> list[Any]:
         """The members' configs."""
         return [voter.shape(f"members[{index}]") for index, voter in enumerate(self.voters)]

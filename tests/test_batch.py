@@ -22,12 +22,12 @@ from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import LockedError
 from karaoke.files import PartFile, checksum, locked, sweep
-from karaoke.jobs.manifest import Settings, describe, identify, is_complete
+from karaoke.jobs.manifest import SplitSettings, identify, is_complete, make_manifest
 from karaoke.jobs.planning import Song, plan
 from tests.launching import Running
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-SETTINGS = Settings("m", "wav", 24, "")
+SETTINGS = SplitSettings("m", "wav", 24, "")
 
 
 @pytest.fixture
@@ -214,10 +214,10 @@ def test_old_manifests_are_believed_of_models_with_names(tmp_path: Path) -> None
     job.outputs["vocals"].write_bytes(b"stem")
     assert job.manifest == tmp_path / "out" / "s" / ".s.karaoke.json"
     for model, believed in (("open-v4", True), (str(source), False)):
-        settings = Settings(model, "wav", 24, "")
-        facts = describe(job, settings, job.outputs, identify(source))
+        settings = SplitSettings(model, "wav", 24, "")
+        facts = make_manifest(job, settings, {"vocals": 4}, {"vocals": "0" * 64}, identify(source))
         facts["format"] = 1
-        del facts["settings"]["weights_sha256"]
+        del facts["settings"]["weights_sha256"], facts["settings"]["stream"]
         facts["settings"]["track"] = 1
         job.manifest.write_text(json.dumps(facts), encoding="utf-8")
         now = replace(settings, weights_sha256="0" * 64)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from karaoke.audio import AudioReader, load_audio, output_format, save_audio
-from karaoke.evaluation.datasets import find_tracks
+from karaoke.evaluation.datasets import find_pieces
 from karaoke.evaluation.methods import by_model
 from karaoke.evaluation.scoring import PER_WINDOW, Scorer, to_db
-from karaoke.evaluation.songs import load_song
-from karaoke.jobs.manifest import Settings
+from karaoke.evaluation.songs import load_reference
+from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.planning import Song, plan
 from karaoke.jobs.splitting import SplitTask
 from karaoke.jobs.task import Tools
@@ -41,12 +41,12 @@ SONGS = (
 def test_stems_of_an_mp3_add_up_to_it(
     tmp_path: Path, name: str, bit_depth: int, limit_db: float
 ) -> None:
-    _, (track,) = find_tracks(CORPUS / "songs", [name])
-    true = load_song(track, as_mp3=False)
+    _, (track,) = find_pieces(CORPUS / "songs", [name])
+    true = load_reference(track, as_mp3=False)
     song = tmp_path / f"{name}.mp3"
     save_audio(song, 0.7 * true.mixture, true.sample_rate)
     (job,) = plan([Song(song)], tmp_path, ("vocals", "instrumental"), "wav")
-    settings = Settings("default", "wav", bit_depth, "")
+    settings = SplitSettings("default", "wav", bit_depth, "")
     separator = load_model("lstm_mask", device="cpu")  # the quickest: all of them add up alike
     task = SplitTask(job, settings, output_format("wav", bit_depth))
     result = task.run(Tools(lambda: separator))
@@ -64,8 +64,8 @@ def test_stems_of_an_mp3_add_up_to_it(
 
 
 def test_default_model_separates_a_real_song() -> None:
-    _, (track,) = find_tracks(CORPUS / "songs", ["lithium"])
-    song = load_song(track)
+    _, (track,) = find_pieces(CORPUS / "songs", ["lithium"])
+    song = load_reference(track)
     song = song.excerpt(60 * song.sample_rate, 80 * song.sample_rate)
     figures = Scorer(song).score("default", by_model(load_model())(song))
     vocals, instrumental = (np.median(figures.windows[name]) for name in PER_WINDOW[:2])

@@ -20,8 +20,8 @@ from karaoke.errors import (
     NotAudioError,
     UsageError,
 )
-from karaoke.evaluation.datasets import Track, find_tracks
-from karaoke.evaluation.songs import load_song
+from karaoke.evaluation.datasets import Piece, find_pieces
+from karaoke.evaluation.songs import load_reference
 
 RATE = 44100
 NAMES = ("drums", "bass", "other", "vocals")
@@ -87,9 +87,9 @@ def test_sets_of_four_stems(
     tmp_path: Path, stems: Stems, layout: str, writer: Callable[..., None], error: float
 ) -> None:
     writer(tmp_path, stems)
-    found, (track,) = find_tracks(tmp_path)
+    found, (track,) = find_pieces(tmp_path)
     assert (found, track.name, track.subset) == (layout, "test/Somebody - A Song", "test")
-    song = load_song(track)
+    song = load_reference(track)
     assert song.sample_rate == RATE and set(song.stems) == {*NAMES, "instrumental"}
     assert song.seconds == pytest.approx(2, abs=0.05)
     middle = slice(RATE // 2, 3 * RATE // 2)
@@ -105,7 +105,7 @@ def test_sets_of_four_stems(
 
 def test_a_stream_is_missing(tmp_path: Path, stems: Stems) -> None:
     write_musdb18(tmp_path, {name: stems[name] for name in NAMES[:3]})
-    _, (track,) = find_tracks(tmp_path)
+    _, (track,) = find_pieces(tmp_path)
     error = failure(track)
     assert error.exit_code == ExitCode.BAD_DATA and "five audio streams" in str(error)
 
@@ -127,7 +127,7 @@ def test_validation_songs_of_a_corpus(tmp_path: Path, stems: Stems) -> None:
     rows.append("audio/two/vocals.flac\taccompaniment\tband\tvalidation")
     manifest = tmp_path / "manifest.tsv"
     manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    layout, tracks = find_tracks(tmp_path)
+    layout, tracks = find_pieces(tmp_path)
     assert layout == "corpus"
     by_name = {track.name.removeprefix("validation/"): track for track in tracks}
     assert list(by_name) == ["two", "four", "guitar", "twice", "alone"], "what is not trained on"
@@ -136,18 +136,18 @@ def test_validation_songs_of_a_corpus(tmp_path: Path, stems: Stems) -> None:
     for name, problem in (("guitar", "guitar"), ("twice", "several"), ("alone", "no accompan")):
         with pytest.raises(NoInputError, match=problem):
             by_name[name].check()
-    assert load_song(by_name["two"], as_mp3=False).sample_rate == RATE
-    assert [track.name for track in find_tracks(tmp_path, ["known"])[1]] == ["train/known"]
+    assert load_reference(by_name["two"], as_mp3=False).sample_rate == RATE
+    assert [track.name for track in find_pieces(tmp_path, ["known"])[1]] == ["train/known"]
     manifest.write_text("path\trole\nx\tsong-vocals\n", encoding="utf-8")
     with pytest.raises(CorpusError, match="no column group"):
-        find_tracks(tmp_path)
+        find_pieces(tmp_path)
 
 
 def test_subsets_and_names(tmp_path: Path, stems: Stems) -> None:
     write_dsd100(tmp_path, stems)
 
     def names(*songs: str, subset: str | None = None) -> list[str]:
-        return [track.name for track in find_tracks(tmp_path, songs, subset)[1]]
+        return [track.name for track in find_pieces(tmp_path, songs, subset)[1]]
 
     assert names() == ["test/Somebody - A Song"]
     assert names(subset="train") == ["train/001 - Another"]
@@ -164,16 +164,16 @@ def test_subsets_and_names(tmp_path: Path, stems: Stems) -> None:
 def test_mir1k(tmp_path: Path, stems: Stems) -> None:
     voice, music = stems["vocals"][0], stems["drums"][0]
     write(tmp_path / "Wavfile" / "abjones_1_01.wav", np.stack([music, voice]), 16000)
-    found, (track,) = find_tracks(tmp_path)
-    song = load_song(track)
+    found, (track,) = find_pieces(tmp_path)
+    song = load_reference(track)
     assert (found, song.name, song.sample_rate) == ("MIR-1K", "abjones_1_01", 16000)
     np.testing.assert_array_equal(song.stems["vocals"], voice[None])
     np.testing.assert_array_equal(song.stems["instrumental"], music[None])
     np.testing.assert_array_equal(song.mixture, voice[None] + music[None])
     write(tmp_path / "Wavfile" / "mono.wav", music[None], 16000)
-    _, tracks = find_tracks(tmp_path, ["mono"])
+    _, tracks = find_pieces(tmp_path, ["mono"])
     with pytest.raises(NotAudioError, match="one channel"):
-        load_song(tracks[0])
+        load_reference(tracks[0])
 
 
 def test_folders_of_songs(tmp_path: Path, stems: Stems) -> None:
@@ -184,44 +184,44 @@ def test_folders_of_songs(tmp_path: Path, stems: Stems) -> None:
     write(tmp_path / "three" / "instrumental.wav", music)
     write(tmp_path / "three" / "mixture.wav", 0.5 * (music + stems["vocals"][:1]))
     (tmp_path / "none").mkdir()
-    found, (three, two) = find_tracks(tmp_path)
+    found, (three, two) = find_pieces(tmp_path)
     assert (found, three.name, two.name) == ("songs", "three", "two")
-    song = load_song(three)
+    song = load_reference(three)
     np.testing.assert_array_equal(song.mixture, 0.5 * (music + stems["vocals"][:1]))
     np.testing.assert_array_equal(song.stems["vocals"], np.repeat(stems["vocals"][:1], 2, axis=0))
-    song = load_song(two, as_mp3=False)
+    song = load_reference(two, as_mp3=False)
     assert song.mixture.shape == (2, 2 * RATE - 1000)
     assert np.abs(song.mixture).max() == pytest.approx(0.9, abs=1e-4)
     np.testing.assert_allclose(song.mixture, sum(song.stems.values()), atol=1e-6)
-    coded = load_song(two)
+    coded = load_reference(two)
     assert coded.mixture.shape == song.mixture.shape
     assert 1e-4 < np.abs(coded.mixture - song.mixture).max() < 0.2, "an MP3 by default"
 
 
-def failure(track: Track) -> KaraokeError:
+def failure(track: Piece) -> KaraokeError:
     with pytest.raises(KaraokeError) as caught:
-        load_song(track)
+        load_reference(track)
     return caught.value
 
 
 def test_what_is_missing_or_does_not_fit(tmp_path: Path, stems: Stems) -> None:
     with pytest.raises(NoInputError, match="no such folder"):
-        find_tracks(tmp_path / "nowhere")
+        find_pieces(tmp_path / "nowhere")
     with pytest.raises(NoInputError) as caught:
-        find_tracks(tmp_path)
+        find_pieces(tmp_path)
     for known in ("MUSDB18-HQ", "stem.mp4", "zenodo.org", "DSD100", "MIR-1K", "Wavfile"):
         assert known in str(caught.value)
     write(tmp_path / "song" / "vocals.wav", stems["vocals"])
-    _, (track,) = find_tracks(tmp_path)
+    _, (track,) = find_pieces(tmp_path)
     assert failure(track).exit_code == ExitCode.NO_INPUT and "no accompaniment" in str(
         failure(track)
     )
     write(tmp_path / "song" / "accompaniment.wav", stems["bass"], 48000)
-    _, (track,) = find_tracks(tmp_path)
+    _, (track,) = find_pieces(tmp_path)
     assert failure(track).exit_code == ExitCode.BAD_DATA
     write(tmp_path / "song" / "accompaniment.wav", stems["bass"])
     write(tmp_path / "song" / "mixture.wav", stems["bass"], 48000)
-    _, (track,) = find_tracks(tmp_path)
+    _, (track,) = find_pieces(tmp_path)
     assert failure(track).exit_code == ExitCode.BAD_DATA
     before = track.fingerprint()
     write(tmp_path / "song" / "mixture.wav", stems["bass"][:, 100:])

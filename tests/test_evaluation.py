@@ -21,7 +21,7 @@ from karaoke.audio import Block
 from karaoke.cli.figures import tables
 from karaoke.errors import UsageError
 from karaoke.evaluation import baselines
-from karaoke.evaluation.datasets import find_tracks
+from karaoke.evaluation.datasets import find_pieces
 from karaoke.evaluation.memory import own_peak, peak_memory
 from karaoke.evaluation.methods import BASELINES, Method, baseline_methods, model_method
 from karaoke.evaluation.metrics import (
@@ -34,7 +34,7 @@ from karaoke.evaluation.metrics import (
 )
 from karaoke.evaluation.running import Journal, evaluate
 from karaoke.evaluation.scoring import METRICS, PER_WINDOW, Figures, Scorer
-from karaoke.evaluation.songs import Song
+from karaoke.evaluation.songs import Reference
 from karaoke.evaluation.summary import (
     average,
     compare,
@@ -163,7 +163,7 @@ def test_a_second_run_does_what_is_missing(
 
     def measure(*songs: str, resume: bool = True, as_mp3: bool = False) -> dict[str, float]:
         """Give the time that each method and song took, which differs every time."""
-        _, tracks = find_tracks(tmp_path / "set", songs)
+        _, tracks = find_pieces(tmp_path / "set", songs)
         methods = [model_method(name, device="cpu"), *baseline_methods(["mixture"])]
         journal = Journal(lines, resume=resume)
         results = evaluate(tracks, methods, journal, as_mp3=as_mp3)
@@ -286,7 +286,7 @@ def test_windows_without_music_or_sound_stay_out(noise: Callable[..., Block]) ->
     music[:, : RATE * 10] *= 0.001  # the voice alone
     vocals[:, RATE * 20 :] = 0
     music[:, RATE * 30 :] = 0  # nothing
-    song = Song("x", vocals + music, {"vocals": vocals, "instrumental": music}, RATE)
+    song = Reference("x", vocals + music, {"vocals": vocals, "instrumental": music}, RATE)
     halved = {"vocals": 0.5 * song.mixture, "instrumental": 0.5 * song.mixture}
     figures = Scorer(song).score("half", halved)
     assert figures.windows["vocals_gain_db"] == pytest.approx([0], abs=1e-3)
@@ -296,7 +296,7 @@ def test_windows_without_music_or_sound_stay_out(noise: Callable[..., Block]) ->
 def test_leaks_are_measured_where_nobody_sings(noise: Callable[..., Block]) -> None:
     vocals, music = noise(2, RATE * 30, 0), noise(2, RATE * 30, 1)
     vocals[:, RATE * 10 : RATE * 20] = 0
-    song = Song("x", vocals + music, {"vocals": vocals, "instrumental": music}, RATE)
+    song = Reference("x", vocals + music, {"vocals": vocals, "instrumental": music}, RATE)
     estimates = {"vocals": 0.1 * song.mixture, "instrumental": 0.9 * song.mixture}
     leaky = Scorer(song).score("leaky", estimates)
     assert leaky.windows["leak_db"] == pytest.approx([-20], abs=0.01)
@@ -311,7 +311,7 @@ def test_leaks_are_measured_where_nobody_sings(noise: Callable[..., Block]) -> N
 def test_what_a_model_does_not_give_is_not_scored(noise: Callable[..., Block]) -> None:
     music = noise(2, RATE * 2, 1)
     stems = {"vocals": noise(2, RATE * 2, 0), "instrumental": music, "drums": 0.5 * music}
-    song = Song("x", stems["vocals"] + music, stems, RATE)
+    song = Reference("x", stems["vocals"] + music, stems, RATE)
     figures = Scorer(song).score("drummer", {"drums": stems["drums"], "piano": music})
     assert set(figures.stems) == {"drums"} and not figures.windows and figures.null_dbfs is None
     assert figures.stems["drums"]["song_sdr_db"] > 60
@@ -325,7 +325,7 @@ def test_silence_is_none(noise: Callable[..., Block], silent: str) -> None:
         if silent in (name, "both"):
             stems[name] = np.zeros_like(vocals)
     mixture = stems["vocals"] + stems["instrumental"]
-    song = Song("x", mixture, stems, RATE)
+    song = Reference("x", mixture, stems, RATE)
     level = 0.0 if silent == "estimate" else 0.3
     estimates = {"vocals": level * mixture, "instrumental": (1 - level) * mixture}
     figures = Scorer(song).score("x", estimates)

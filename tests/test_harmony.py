@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures import augment
 from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
-from karaoke.training.mixtures.harmony import Harmony, Source, harmony_of
+from karaoke.training.mixtures.harmony import Excerpt, Harmony, harmony_of
 from karaoke.training.mixtures.pools import Pool
 from karaoke.training.mixtures.voices import Singers
 from karaoke.training.traits import measure, pitch_of
@@ -46,7 +46,7 @@ def music() -> Recording:
     return recording(band(12), "accompaniment")
 
 
-def harmony(source: Source, seconds: float = 6.0) -> Harmony:
+def harmony(source: Excerpt, seconds: float = 6.0) -> Harmony:
     """Measure a stretch."""
     found = harmony_of([source], seconds)
     assert found is not None
@@ -78,7 +78,7 @@ def test_beats_are_on_the_clicks(music: Recording) -> None:
 @pytest.mark.parametrize("bent", [0.0, 1.6, -3.3])
 def test_notes_are_of_the_chord_and_start_on_beats(music: Recording, bent: float) -> None:
     ratio = 2 ** (bent / 12)
-    found = harmony(Source(music, SAMPLE_RATE, ratio))
+    found = harmony(Excerpt(music, SAMPLE_RATE, ratio))
     rng = np.random.default_rng(0)
     starts, notes = np.arange(0, 6, 0.37), rng.normal(0, 4, 17)
     fitted, tuned = found.fit(rng, middle=57.2)(starts, notes)
@@ -102,22 +102,22 @@ def test_without_beats_or_harmony_a_tune_stays() -> None:
 
 def test_nothing_is_known_of_what_was_not_measured() -> None:
     bare = Recording("a", "accompaniment", "a", "train", band(3))
-    assert harmony_of([Source(bare, 0)], 3.0) is None
+    assert harmony_of([Excerpt(bare, 0)], 3.0) is None
 
 
 @pytest.mark.parametrize("wrong", [-4.3, 1.0, 2.4, 5.0])
 def test_the_shift_that_agrees_is_found(music: Recording, wrong: float) -> None:
     tune = np.array([60.0, 64, 67, 72, 67, 64])[(times(9) / 0.5).astype(int) % 6] + wrong
     voice = recording(sung(tune), "song-vocals")
-    shift = harmony(Source(music, 0)).best_shift(voice.traits.pitch, SAMPLE_RATE // 3)
+    shift = harmony(Excerpt(music, 0)).best_shift(voice.traits.pitch, SAMPLE_RATE // 3)
     assert distance(tune[::2000] + shift).max() < 0.35
-    away = harmony_of([Source(music, 0), Source(music, 0, gain=1e-3)], 6.0)
+    away = harmony_of([Excerpt(music, 0), Excerpt(music, 0, gain=1e-3)], 6.0)
     assert away is not None and away.best_shift(voice.traits.pitch, 0) == pytest.approx(shift)
 
 
 def test_two_pieces_sound_at_their_own_level(music: Recording) -> None:
-    quiet = Source(music, 0, 2 ** (2 / 12), 0.05)
-    found = harmony_of([Source(music, 0), quiet], 6.0)
+    quiet = Excerpt(music, 0, 2 ** (2 / 12), 0.05)
+    found = harmony_of([Excerpt(music, 0), quiet], 6.0)
     assert found is not None
     c, d = found.classes[0].mean(), found.classes[20].mean()
     assert 0 < d < 0.2 * c
@@ -131,7 +131,7 @@ def test_a_line_is_sung_in_tune(music: Recording, moving: bool) -> None:
     singer = recording(sung(tune), "vocals")
     assert singer.traits.moves == moving
     sing = Singers({"vocals": Pool([singer])}, 6 * SAMPLE_RATE, speech_share=0.0, chain=False)
-    found = harmony(Source(music, 0))
+    found = harmony(Excerpt(music, 0))
     shares = {}
     for name, given in (("tuned", found), ("plain", None)):
         near = []

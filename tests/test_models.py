@@ -275,9 +275,9 @@ def test_terms_of_use_must_be_agreed_to(shop: Shop) -> None:
     shop.offer("theirs", license="CC-BY-NC-4.0", notice="Earn nothing.", commercial_use=False)
     done = shop.run("models", "pull", "theirs")
     assert done.returncode == 2
-    assert "Earn nothing" in done.stderr and "--accept-licence" in done.stderr
+    assert "Earn nothing" in done.stderr and "--accept-license" in done.stderr
     assert not shop.server.log
-    assert shop.run("models", "pull", "theirs", "--accept-licence").returncode == 0
+    assert shop.run("models", "pull", "theirs", "--accept-license").returncode == 0
     assert shop.run("models", "pull", "theirs").returncode == 0  # it is here
     shop.json("remove", "theirs")
     code, shown = shop.at_terminal("n\n", "models", "pull", "theirs")

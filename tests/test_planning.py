@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karaoke.errors import NoInputError, UsageError
-from karaoke.jobs.manifest import Settings, describe
+from karaoke.files import checksum
+from karaoke.jobs.manifest import SplitSettings, make_manifest
 from karaoke.jobs.naming import (
     DEFAULT_TEMPLATE,
     LONGEST_NAME,
@@ -50,7 +51,7 @@ def test_folders_give_sounds_in_the_order_of_names(tmp_path: Path) -> None:
 def test_what_was_written_by_karaoke_is_no_song(tmp_path: Path) -> None:
     (job,) = plan([Song(tmp_path / "song.mp3")], tmp_path / "separated", STEMS, "wav")
     (flat,) = plan([Song(tmp_path / "song.mp3")], tmp_path, STEMS, "wav",
-                   template="{track}-{stem}.{ext}")  # fmt: skip
+                   template="{title}-{stem}.{ext}")  # fmt: skip
     touch(tmp_path / "song.mp3", *job.outputs.values(), *flat.outputs.values())
     assert len(find_songs([tmp_path], recursive=True)) == 5
     for done in (job, flat):
@@ -75,20 +76,20 @@ def test_names_mirror_the_folders(tmp_path: Path) -> None:
     assert jobs[1].outputs["instrumental"] == tmp_path / "b" / "instrumental.flac"
     assert jobs[1].manifest == tmp_path / "b" / ".b.karaoke.json"
     (job,) = plan(songs[:1], tmp_path, ["vocals"], "wav", model="/x/open-v9.safetensors",
-                  template="{model}/{parent} - {track} ({stem}).{ext}")  # fmt: skip
+                  template="{model}/{parent} - {title} ({stem}).{ext}")  # fmt: skip
     assert job.outputs["vocals"] == tmp_path / "open-v9" / "x - a (vocals).wav"
 
 
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("{track}.{ext}", "Add {stem}"),
-        ("{stem}.{ext}", "Add {track}"),
-        ("{artist}/{track}/{stem}", "unknown {artist}"),
-        ("{track}/{stem", "--name"),
-        ("/etc/{track}{stem}", "below the output folder"),
-        ("{parent}/../{track}{stem}", "below the output folder"),
-        ("{track}{stem}/", "below the output folder"),
+        ("{title}.{ext}", "Add {stem}"),
+        ("{stem}.{ext}", "Add {title}"),
+        ("{artist}/{title}/{stem}", "unknown {artist}"),
+        ("{title}/{stem", "--name"),
+        ("/etc/{title}{stem}", "below the output folder"),
+        ("{parent}/../{title}{stem}", "below the output folder"),
+        ("{title}{stem}/", "below the output folder"),
     ],
 )
 def test_templates_that_cannot_name_stems_are_refused(template: str, says: str) -> None:
@@ -97,15 +98,15 @@ def test_templates_that_cannot_name_stems_are_refused(template: str, says: str) 
     assert says in str(caught.value)
 
 
-@given(track=st.text(st.characters(blacklist_characters="/\0"), min_size=1, max_size=300))
-def test_names_fit_file_systems(track: str) -> None:
+@given(title=st.text(st.characters(blacklist_characters="/\0"), min_size=1, max_size=300))
+def test_names_fit_file_systems(title: str) -> None:
     try:
-        os.fsencode(track)
+        os.fsencode(title)
     except UnicodeEncodeError:
         return
-    song = Song(Path(f"{track}.mp3"))
-    path = name_output("{parent}/{track}/{track}-{stem}.{ext}", song, "instrumental", "flac", "m")
-    assert len(path.parts) == 2 or not track.strip(".")
+    song = Song(Path(f"{title}.mp3"))
+    path = name_output("{parent}/{title}/{title}-{stem}.{ext}", song, "instrumental", "flac", "m")
+    assert len(path.parts) == 2 or not title.strip(".")
     for part in path.parts:
         assert 0 < len(os.fsencode(part)) <= LONGEST_NAME
     assert path.name.endswith("-instrumental.flac")
@@ -113,9 +114,9 @@ def test_names_fit_file_systems(track: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{track:d}", "{track:{x}}", "{track:{stem}}", "{track.__class__}", "{track!r}", "{track[0]}",
-     "{0}", "{}", "{:}", "{!r}", "{track", "track}", "{{track}", "{track!}", "{track!rr}",
-     "{ track }", "{TRACK}", "{track:>500}", "{{track}}"],
+    ["{title:d}", "{title:{x}}", "{title:{stem}}", "{title.__class__}", "{title!r}", "{title[0]}",
+     "{0}", "{}", "{:}", "{!r}", "{title", "title}", "{{title}", "{title!}", "{title!rr}",
+     "{ title }", "{TITLE}", "{title:>500}", "{{title}}"],
 )  # fmt: skip
 def test_whatever_is_no_plain_variable_is_a_usage_error(template: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -125,7 +126,7 @@ def test_whatever_is_no_plain_variable_is_a_usage_error(template: str) -> None:
 
 
 PIECES = [
-    *("{", "}", "{{", "}}", "{track}", "{stem}", "{parent}", "{folder}", "{source_ext}", "{model}"),
+    *("{", "}", "{{", "}}", "{title}", "{stem}", "{parent}", "{folder}", "{source_ext}", "{model}"),
     *("/", "..", ".", "!r", ":d", "[0]", "x", " ", "\\", "C:", "CON", "\0", "~"),
 ]
 
@@ -151,12 +152,12 @@ def test_any_template_is_refused_or_stays_below_the_folder(template: str, window
 
 @pytest.mark.parametrize(
     "template",
-    ["..\\{track}{stem}", "{track}\\..\\{stem}", "C:\\{track}{stem}", "C:{track}{stem}",
-     "\\\\server\\share\\{track}{stem}", "\\{track}{stem}", "\\\\?\\C:\\{track}{stem}",
-     "CON/{track}{stem}", "nul.{track}{stem}", "{track}/aux.txt/{stem}", "{track}./{stem}",
-     "{track} /{stem}", "{track}:{stem}", "{track}{stem}?", "{track}*{stem}", "<{track}>{stem}",
-     "{track}|{stem}", '"{track}{stem}"', "{track}{stem}.", "com1/{track}{stem}",
-     "{track}{stem}\\"],
+    ["..\\{title}{stem}", "{title}\\..\\{stem}", "C:\\{title}{stem}", "C:{title}{stem}",
+     "\\\\server\\share\\{title}{stem}", "\\{title}{stem}", "\\\\?\\C:\\{title}{stem}",
+     "CON/{title}{stem}", "nul.{title}{stem}", "{title}/aux.txt/{stem}", "{title}./{stem}",
+     "{title} /{stem}", "{title}:{stem}", "{title}{stem}?", "{title}*{stem}", "<{title}>{stem}",
+     "{title}|{stem}", '"{title}{stem}"', "{title}{stem}.", "com1/{title}{stem}",
+     "{title}{stem}\\"],
 )  # fmt: skip
 def test_templates_that_windows_takes_otherwise(template: str) -> None:
     with pytest.raises(UsageError):
@@ -164,18 +165,18 @@ def test_templates_that_windows_takes_otherwise(template: str) -> None:
 
 
 def test_names_that_windows_takes_otherwise() -> None:
-    for track, expected in {
+    for title, expected in {
         "CON": "_CON", "aux.live": "_aux.live", "Lpt1 ": "Lpt1_", "nul": "_nul",
         "console": "console",
         "what?": "what_", "a:b": "a_b", "AC/DC": "AC_DC", "end.": "end_", 'say "x"': "say _x_",
         "com\u00b9": "_com\u00b9", "a<b>|*c": "a_b___c", "tab\there": "tab_here",
     }.items():  # fmt: skip
-        song = Named(track)
-        path = name_output("{track}/{stem}.{ext}", song, "vocals", "wav", "m", windows=True)
+        song = Named(title)
+        path = name_output("{title}/{stem}.{ext}", song, "vocals", "wav", "m", windows=True)
         assert PureWindowsPath(*path.parts).parts == (expected, "vocals.wav")
-        elsewhere = name_output("{track}/{stem}.{ext}", song, "vocals", "wav", "m", windows=False)
-        assert elsewhere.parts[0] == track.replace("/", "_")
-    both = "{parent}\\{track}/{stem}.{ext}"
+        elsewhere = name_output("{title}/{stem}.{ext}", song, "vocals", "wav", "m", windows=False)
+        assert elsewhere.parts[0] == title.replace("/", "_")
+    both = "{parent}\\{title}/{stem}.{ext}"
     path = name_output(both, Song(Path("a.mp3"), PurePath("x")), "vocals", "wav", "m", windows=True)
     assert path.parts == ("x", "a", "vocals.wav")
     check_template(both, STEMS, windows=True)
@@ -184,13 +185,13 @@ def test_names_that_windows_takes_otherwise() -> None:
 class Named(Song):
     """A song of a name that no file here can have."""
 
-    def __init__(self, track: str) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__(Path("x.mp3"))
-        object.__setattr__(self, "_track", track)
+        object.__setattr__(self, "_title", title)
 
     @property
-    def track(self) -> str:
-        return str(vars(self)["_track"])
+    def title(self) -> str:
+        return str(vars(self)["_title"])
 
 
 def test_outputs_that_meet_fail_alone(tmp_path: Path) -> None:
@@ -217,13 +218,13 @@ def test_outputs_that_meet_fail_alone(tmp_path: Path) -> None:
 
 def test_a_file_where_another_songs_folder_has_to_be(tmp_path: Path) -> None:
     songs = [Song(Path("a")), Song(Path("vocals"), PurePath("a"))]
-    jobs = plan(songs, tmp_path, ["vocals"], "wav", template="{parent}/{track}")
+    jobs = plan(songs, tmp_path, ["vocals"], "wav", template="{parent}/{title}")
     assert jobs[0].error is None and "same files" in str(jobs[1].error)
 
 
 def test_variables_tell_songs_of_one_name_apart(tmp_path: Path) -> None:
     songs = [Song(Path(name)) for name in ("/m/a/s.wav", "/m/b/s.wav", "/m/a/s.flac", "../s.wav")]
-    template = "{folder}/{track}.{source_ext}/{stem}.{ext}"
+    template = "{folder}/{title}.{source_ext}/{stem}.{ext}"
     jobs = plan(songs, tmp_path, STEMS, "wav", template=template)
     assert [job.error for job in jobs] == [None] * 4
     assert [str(job.outputs["vocals"].relative_to(tmp_path)) for job in jobs] == [
@@ -232,15 +233,15 @@ def test_variables_tell_songs_of_one_name_apart(tmp_path: Path) -> None:
         "m/a/s.flac/vocals.wav",
         "_/s.wav/vocals.wav",
     ]
-    (job,) = plan(songs[:1], tmp_path, STEMS, "wav", template="{folder}-{track}-{stem}.{ext}")
+    (job,) = plan(songs[:1], tmp_path, STEMS, "wav", template="{folder}-{title}-{stem}.{ext}")
     assert job.outputs["vocals"].name == "m-a-s-vocals.wav"
 
 
 @pytest.mark.parametrize(
     "template",
-    ["{parent}-{track}-{stem}.{ext}", "{stem}/{parent}/{track}.{ext}", "{parent}/{track}-{stem}",
-     "{stem}/{track} of {parent}.{ext}", "{parent}{track}/{stem}.{ext}", DEFAULT_TEMPLATE,
-     "{stem}-{source_ext}-{parent}-{track}", "{parent}.{track}.{stem}"],
+    ["{parent}-{title}-{stem}.{ext}", "{stem}/{parent}/{title}.{ext}", "{parent}/{title}-{stem}",
+     "{stem}/{title} of {parent}.{ext}", "{parent}{title}/{stem}.{ext}", DEFAULT_TEMPLATE,
+     "{stem}-{source_ext}-{parent}-{title}", "{parent}.{title}.{stem}"],
 )  # fmt: skip
 def test_manifests_do_not_meet_where_outputs_do_not(template: str, tmp_path: Path) -> None:
     songs = [Song(Path(f"{p}/{t}.wav"), PurePath(p)) for p in ("x", "y", "x/y") for t in ("a", "b")]
@@ -258,9 +259,9 @@ def test_manifests_do_not_meet_where_outputs_do_not(template: str, tmp_path: Pat
     "template",
     [
         DEFAULT_TEMPLATE,
-        "{stem}/{track}.{ext}",
-        "{track}-{stem}.{ext}",
-        "{stem}/{parent}-{track}.{ext}",
+        "{stem}/{title}.{ext}",
+        "{title}-{stem}.{ext}",
+        "{stem}/{parent}-{title}.{ext}",
     ],
 )
 def test_stems_are_no_songs_wherever_they_lie(template: str, tmp_path: Path) -> None:
@@ -282,7 +283,9 @@ def test_stems_are_no_songs_wherever_they_lie(template: str, tmp_path: Path) -> 
 def manifest_of(job: Job) -> dict[str, object]:
     """Describe the outputs of a job, which lie there."""
     source = {"path": "x", "size_bytes": 1, "modified_ns": 1}
-    return describe(job, Settings("m", "wav", 24, ""), job.outputs, source)
+    sizes = {stem: path.stat().st_size for stem, path in job.outputs.items()}
+    checksums = {stem: checksum(path) for stem, path in job.outputs.items()}
+    return make_manifest(job, SplitSettings("m", "wav", 24, ""), sizes, checksums, source)
 
 
 def test_lists_of_windows() -> None:
@@ -310,7 +313,7 @@ def test_addresses_are_told_as_they_were_written() -> None:
     for text in ("https://example.org/a.mp3?x=1", "HTTP://example.org", "file:///home/a.mp3"):
         (song,) = find_songs([Path(text)])
         (job,) = plan([song], Path("out"), STEMS, "wav")
-        assert song.named == job.title == text
+        assert song.named == job.label == text
         assert f'"{text}": addresses are not read' in str(job.error)
     assert find_songs([Path("c:x"), Path("a/b:/c")]) == [Song(Path("c:x")), Song(Path("a/b:/c"))]
 

@@ -44,7 +44,7 @@ from karaoke.training.losses import Pair
 from karaoke.training.mixtures.data import STEMS, MixtureConfig
 from karaoke.training.optimizers import OPTIMIZERS, Muon, MuonWithAdamW
 from karaoke.training.recipe import Recipe, read_recipe
-from karaoke.training.run import Options
+from karaoke.training.run import RunOptions
 from karaoke.training.transfer import Start
 
 TINY_RECIPE = """
@@ -194,7 +194,7 @@ def test_the_recipes_of_the_repository_can_be_read() -> None:
                 "overlap": (1, -0.1, "nan"),
                 "freeze_encoder": (1, "yes"),
                 "seed": (-1, 1 << 70, 0.5),
-                "without_licences": ("gpl", "[1]"),
+                "without_licenses": ("gpl", "[1]"),
                 "mixtures": (3,),
                 "mixtures.segment_seconds": (0, -1, "nan", 1e6),
                 "mixtures.aligned_share": (-0.1, 1.1, "nan", "true"),
@@ -263,7 +263,7 @@ def test_every_number_of_a_recipe_has_a_range() -> None:
 )
 def test_wrong_options_are_refused_before_anything_is_decoded(changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Options([], Path("run"), Path("cache"), "cpu", **changes)
+        RunOptions([], Path("run"), Path("cache"), "cpu", **changes)
 
 
 @pytest.mark.parametrize("name", ["start_from", "init_encoder", "teacher"])

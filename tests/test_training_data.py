@@ -129,10 +129,10 @@ def test_licences_can_be_left_out(tmp_path: Path) -> None:
     lines.append("b.wav\tvocals\tb\ttrain\tGPL-3.0")
     (tmp_path / "manifest.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     cache = tmp_path / "cache"
-    kept = load_corpus([tmp_path], cache, workers=1, without_licences=["gpl"])
+    kept = load_corpus([tmp_path], cache, workers=1, without_licenses=["gpl"])
     assert [r.path for r in kept] == ["a.wav"]
     with pytest.raises(NoInputError, match="no recording"):
-        load_corpus([tmp_path], cache, workers=1, without_licences=["gpl", "cc0"])
+        load_corpus([tmp_path], cache, workers=1, without_licenses=["gpl", "cc0"])
 
 
 def in_manifest(root: Path, *rows: str, header: str = "path\trole\tgroup\tsplit") -> Path:

@@ -30,7 +30,7 @@ from karaoke.training.precision import autocast
 from karaoke.training.recipe import Recipe, read_recipe
 from karaoke.training.traits import FULL_BAND_HZ
 from karaoke.training.transfer import Start
-from karaoke.training.validation import describe, part_windows, validate
+from karaoke.training.validation import part_windows, to_line, validate
 
 from .test_other_networks import FOUR, SMALL, small_header
 
@@ -177,7 +177,7 @@ def test_parts_are_validated_under_borrowed_singing(with_parts: list[Recording])
     for name in ("vocals", "drums"):
         (of_one,) = (figures[song][name] for song in ("two", "piece-b") if name in figures[song])
         assert figures["all"][name] == of_one, "songs that lack a figure stay out of its mean"
-    said = describe(figures["all"])
+    said = to_line(figures["all"])
     assert said.index("drums") < said.index(" dB") < said.index("accuracy_vocals")
 
 

@@ -20,7 +20,7 @@ SIGNATURES = (
 )
 
 
-def describe(path: Path) -> str:
+def seeming(path: Path) -> str:
     """Say what a file that is no audio seems to be, in parentheses, or nothing."""
     with path.open("rb") as file:
         start = file.read(512)

@@ -95,7 +95,7 @@ def arguments_with(path: str, stream: Any) -> list[str]:
     return [f"file:{path}" if part == PATH else part for part in ffmpeg.get_args(stream)]
 
 
-def decode_arguments(path: str | None, track: int = 1) -> list[str]:
+def decode_arguments(path: str | None, number: int = 1) -> list[str]:
     """Compose the arguments that decode an audio stream, from 1, to AU on standard output.
 
     AU, because its 24-byte header states rate and channels of the very samples that follow, and
@@ -111,7 +111,7 @@ def decode_arguments(path: str | None, track: int = 1) -> list[str]:
         format_whitelist=DEMUXERS,
     )
     out = ffmpeg.output(
-        stream[f"a:{track - 1}"],
+        stream[f"a:{number - 1}"],
         "pipe:1",
         acodec="pcm_f32be",
         format="au",

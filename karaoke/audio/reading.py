@@ -19,7 +19,7 @@ from typing import IO
 import numpy as np
 
 from karaoke.audio.blocks import Block, silence_damage
-from karaoke.audio.checking import check_readable, describe
+from karaoke.audio.checking import check_readable, seeming
 from karaoke.audio.facts import SourceFacts
 from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments, end_seconds
 from karaoke.audio.sizes import Sizes, read_sizes
@@ -74,14 +74,14 @@ class AudioReader:
     path
         Of any file with sound that ffmpeg reads; playlists are refused, since they would make it
         read other files.
-    track
+    stream
         Which audio stream of the file, from 1: films may have several. None takes the one that
         the file marks as its default, or else the first.
-    stream
+    source
         What to read instead of the file, as it comes, without a buffer; the path is its name then.
         Formats that keep their index at the end cannot be read so; see :func:`can_be_piped`.
-    stream_start
-        What was read of the stream before.
+    source_start
+        What was read of the source before.
     cancelled
         Ends ffmpeg, also before the first sample, once it is set.
 
@@ -89,7 +89,7 @@ class AudioReader:
     ----------
     sample_rate, channels
         Of the source, known before the first block.
-    track
+    stream
         The audio stream that was taken, from 1.
     layout
         Of the channels, in ffmpeg's words, as ``stereo`` or ``5.1(side)``; empty if unknown.
@@ -114,30 +114,30 @@ class AudioReader:
         self,
         path: str | os.PathLike[str],
         *,
-        track: int | None = None,
-        stream: RawIOBase | None = None,
-        stream_start: bytes = b"",
+        stream: int | None = None,
+        source: RawIOBase | None = None,
+        source_start: bytes = b"",
         cancelled: threading.Event | None = None,
     ) -> None:
         self.path = Path(path)
         self.samples_read = 0
         self.non_finite = 0
-        self.track = track or 1
-        self._track_was_named = track is not None
+        self.stream = stream or 1
+        self._stream_was_named = stream is not None
         self._sizes: Sizes | None = None
         self._source: RawIOBase | None = None
         self._failure = ""
         self._cancelled = cancelled or threading.Event()
-        if stream is not None:
-            self._open_stream(stream_start, stream)
+        if source is not None:
+            self._open_pipe(source_start, source)
             return
         check_readable(self.path)
         self._sizes = read_sizes(self.path)
         self._open_file()
         default = next((n for n, s in enumerate(self._facts.sounds, 1) if s.is_default), 1)
-        if track is None and default != 1:
+        if stream is None and default != 1:
             self.close()
-            self.track = default
+            self.stream = default
             self._open_file()
 
     def _open_file(self) -> None:
@@ -145,15 +145,15 @@ class AudioReader:
         if self._sizes is not None and self._sizes.open_header:
             self._source = self.path.open("rb", buffering=0)
             self._source.seek(self._sizes.start)
-            self._open_stream(self._sizes.open_header, self._source)
+            self._open_pipe(self._sizes.open_header, self._source)
             return
-        arguments = decode_arguments(os.fspath(self.path), self.track)
+        arguments = decode_arguments(os.fspath(self.path), self.stream)
         self._begin(FfmpegProcess(arguments, stdout=True), OPENING_SECONDS)
 
-    def _open_stream(self, start: bytes, stream: RawIOBase) -> None:
+    def _open_pipe(self, start: bytes, source: RawIOBase) -> None:
         """Start to decode what comes, however long its sender takes."""
-        process = FfmpegProcess(decode_arguments(None, self.track), stdin=True, stdout=True)
-        feeder = threading.Thread(target=feed, args=(start, stream, process.stdin), daemon=True)
+        process = FfmpegProcess(decode_arguments(None, self.stream), stdin=True, stdout=True)
+        feeder = threading.Thread(target=feed, args=(start, source, process.stdin), daemon=True)
         feeder.start()
         self._begin(process, math.inf)
 
@@ -209,9 +209,9 @@ class AudioReader:
                 )
             has = "has only one audio stream" if count == 1 else f"has {count} audio streams"
             return NotAudioError(
-                f'"{self.path}": {has}, no stream {self.track}', hint="Choose another --stream."
+                f'"{self.path}": {has}, no stream {self.stream}', hint="Choose another --stream."
             )
-        seems = describe(self.path) if self.path.is_file() else ""
+        seems = seeming(self.path) if self.path.is_file() else ""
         return NotAudioError(
             f'"{self.path}": not audio{seems}',
             hint="Give a sound or video file with an audio stream.",
@@ -226,7 +226,7 @@ class AudioReader:
     def layout(self) -> str:
         """Channel layout of the stream in ffmpeg's words."""
         sounds = self._facts.sounds
-        return sounds[self.track - 1].layout if len(sounds) >= self.track else ""
+        return sounds[self.stream - 1].layout if len(sounds) >= self.stream else ""
 
     @property
     def declared_seconds(self) -> float | None:
@@ -327,9 +327,9 @@ class AudioReader:
     def _late_seconds(self) -> float:
         """How long after the start of the file the sound begins, as far as ffmpeg says."""
         sounds = self._facts.sounds
-        if len(sounds) < self.track:
+        if len(sounds) < self.stream:
             return 0.0
-        start = sounds[self.track - 1].start_seconds
+        start = sounds[self.stream - 1].start_seconds
         return 0.0 if start is None else max(0.0, start - self._facts.start_seconds)
 
     @property
@@ -337,9 +337,9 @@ class AudioReader:
         """What a listener should know of a file that is not damaged: sentences, no full stops."""
         found = []
         count = len(self._facts.sounds)
-        if count > 1 and not self._track_was_named:
+        if count > 1 and not self._stream_was_named:
             found.append(
-                f"it has {count} audio streams; number {self.track} was taken,"
+                f"it has {count} audio streams; number {self.stream} was taken,"
                 " and --stream chooses another"
             )
         if self._facts.is_film and self._late_seconds > LATE_SECONDS:

@@ -53,20 +53,20 @@ DECODERS["image/tiff"] = "tiff_pipe"
 LISTED = 8
 
 
-def read_tags(path: str | os.PathLike[str], track: int = 1) -> Tags:
+def read_tags(path: str | os.PathLike[str], stream: int = 1) -> Tags:
     """Read what a song says about itself; damage never raises an error.
 
     Parameters
     ----------
     path
         Of the song.
-    track
+    stream
         Which audio stream is meant, from 1: Ogg has tags for each.
     """
     source, found = Path(path), Found()
     try:
         with source.open("rb") as file:
-            read_natively(file, found, track)
+            read_natively(file, found, stream)
     except MALFORMED:
         pass  # what was found before counts
     if not found.fields and not found.pictures:
@@ -74,7 +74,7 @@ def read_tags(path: str | os.PathLike[str], track: int = 1) -> Tags:
     return found.tags()
 
 
-def read_natively(file: IO[bytes], found: Found, track: int) -> None:
+def read_natively(file: IO[bytes], found: Found, stream: int) -> None:
     """Read the tags of a container that is known here."""
     # An ID3 tag may stand before FLAC and AAC too; some files have more than one.
     start = 0
@@ -87,7 +87,7 @@ def read_natively(file: IO[bytes], found: Found, track: int) -> None:
     if head.startswith(b"fLaC"):
         read_flac(file, found)
     elif head.startswith(b"OggS"):
-        read_ogg(file, found, track)
+        read_ogg(file, found, stream)
     elif re.match(rb"(RIFF|RF64)....WAVE|FORM....AIF", head, re.DOTALL):
         read_riff(file, found)
     elif head[4:8] == b"ftyp":

@@ -126,7 +126,7 @@ class Told:
                 argument = parameter.param_type_name == "argument"
                 panel = getattr(parameter, "rich_help_panel", None)
                 heading = "Arguments" if argument else panel or "Options"
-                panels[heading].append(describe(parameter))
+                panels[heading].append(help_row(parameter))
         # --help, which has no panel, comes last; it needs no heading of its own.
         rest = panels.pop("Options", [])
         options = [heading for heading in panels if heading != "Arguments"]
@@ -226,7 +226,7 @@ def bare_name(parameter: Parameter) -> str:
     return name.removesuffix("...")
 
 
-def describe(parameter: Parameter) -> tuple[str, str]:
+def help_row(parameter: Parameter) -> tuple[str, str]:
     """Give the two columns of the help for a parameter."""
     if parameter.param_type_name == "argument":
         return bare_name(parameter), getattr(parameter, "help", None) or ""

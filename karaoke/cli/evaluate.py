@@ -121,22 +121,22 @@ def evaluate(
     from rich.console import Console
 
     from karaoke.evaluation import running
-    from karaoke.evaluation.datasets import find_tracks
-    from karaoke.evaluation.summary import publish, to_csv, to_json
+    from karaoke.evaluation.datasets import find_pieces
+    from karaoke.evaluation.summary import to_csv, to_json, write_text
     from karaoke.files import locked
     from karaoke.separation.devices import choose_device
 
     check_outputs(json_, csv_, plot)
-    layout, tracks = find_tracks(dataset, songs or (), subset)
+    layout, pieces = find_pieces(dataset, songs or (), subset)
     device = str(choose_device(device)[0])
     methods = choose_methods(model, baseline, device, overlap, memory=memory)
     lines = json_ and json_.with_name(f"{json_.name}.lines")
     console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
     with locked([lines] if lines else []):
         journal = running.Journal(lines, resume=resume)
-        with progress_display(console, len(tracks) * len(methods)) as progress:
+        with progress_display(console, len(pieces) * len(methods)) as progress:
             results = running.evaluate(
-                tracks,
+                pieces,
                 methods,
                 journal,
                 device=device,
@@ -145,16 +145,16 @@ def evaluate(
                 warn=partial(warn, console),
             )
         if json_ is not None:
-            publish(json_, to_json({"dataset": layout, "mp3": mp3}, results, methods))
+            write_text(json_, to_json({"dataset": layout, "mp3": mp3}, results, methods))
         if csv_ is not None:
-            publish(csv_, to_csv(results))
+            write_text(csv_, to_csv(results))
     show(results, methods, details=details)
     if plot is not None:
         from karaoke.evaluation.plots import draw
-        from karaoke.evaluation.songs import load_song
+        from karaoke.evaluation.songs import load_reference
 
-        chosen = next(track for track in tracks if track.name == results[0].song)
-        draw(plot, results, methods[0], load_song(chosen, as_mp3=mp3))
+        chosen = next(piece for piece in pieces if piece.name == results[0].song)
+        draw(plot, results, methods[0], load_reference(chosen, as_mp3=mp3))
 
 
 def warn(console: Console, problem: str) -> None:

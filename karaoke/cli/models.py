@@ -39,7 +39,7 @@ SomeNames = Annotated[
 ]
 Accept = Annotated[
     bool,
-    typer.Option("--accept-licence", "--accept-license", help="Agree to the model's terms of use."),
+    typer.Option("--accept-license", "--accept-licence", help="Agree to the model's terms of use."),
 ]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Do not use the network; also KARAOKE_OFFLINE=1.")
@@ -72,7 +72,7 @@ def models(context: typer.Context, json_: AsJson = False) -> None:
 def list_models(json_: AsJson = False, debug: Debug = False) -> None:
     """List the models that come with karaoke, were downloaded, or can be."""
     names = {**catalogue.catalogue(), **dict.fromkeys(catalogue.available_models())}
-    found = [describe(name) for name in sorted(names)]
+    found = [model_facts(name) for name in sorted(names)]
     if json_:
         print_object({"models": found})
         return
@@ -87,7 +87,7 @@ def list_models(json_: AsJson = False, debug: Debug = False) -> None:
 @command()
 def info(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
     """Show all that is known about a model."""
-    facts = describe(name)
+    facts = model_facts(name)
     entry = catalogue.find_entry(name)
     facts.update(
         notice=entry.notice,
@@ -142,7 +142,7 @@ def pull(
 
 
 def pull_model(name: str, console: Console) -> tuple[Path, bool]:
-    """Download a model whose licence was agreed to, showing the progress."""
+    """Download a model whose license was agreed to, showing the progress."""
     from karaoke.cli.progress import download_display
     from karaoke.store.installing import pull as pull_files
 
@@ -151,7 +151,7 @@ def pull_model(name: str, console: Console) -> tuple[Path, bool]:
 
 
 def agree(entry: Entry, accept: bool, console: Console) -> None:
-    """Show the licence of a model that is not here, and ask where there is something to agree to.
+    """Show the license of a model that is not here, and ask where there is something to agree to.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def agree(entry: Entry, accept: bool, console: Console) -> None:
     """
     if entry.name in catalogue.available_models():
         return
-    console.print(f"{entry.name}: licence {entry.license}. {entry.notice}", markup=False)
+    console.print(f"{entry.name}: license {entry.license}. {entry.notice}", markup=False)
     if entry.unverified:
         say(console, "warning: ", "yellow", f"{entry.name}: {entry.unverified}")
     if entry.commercial_use or accept:
@@ -168,7 +168,7 @@ def agree(entry: Entry, accept: bool, console: Console) -> None:
     if not at_terminal() or not typer.confirm("Do you agree?", err=True):
         raise UsageError(
             f"{entry.name}: {entry.license} was not agreed to. {entry.notice.rstrip('.')}",
-            hint="Say --accept-licence to agree.",
+            hint="Say --accept-license to agree.",
         )
 
 
@@ -279,7 +279,7 @@ def stems_of(files: list[str]) -> dict[str, Path]:
     return found
 
 
-def describe(name: str) -> dict[str, Any]:
+def model_facts(name: str) -> dict[str, Any]:
     """Collect what a list tells of a model.
 
     Raises

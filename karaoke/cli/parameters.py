@@ -33,7 +33,7 @@ FromFile = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
-Track = Annotated[
+Stream = Annotated[
     int | None,
     typer.Option(
         "--stream",
@@ -80,7 +80,7 @@ Name = Annotated[
         "--name",
         "--filename",
         metavar="TEMPLATE",
-        help="Names of the files, below DIR. {track} is the song's name, {stem} and {ext} those of"
+        help="Names of the files, below DIR. {title} is the song's name, {stem} and {ext} those of"
         " the result; {parent} is the song's folder within the folder that you named, {folder} its"
         " whole folder as you named it, {source_ext} its own extension; {model} is the model.",
         rich_help_panel=OUTPUT,

@@ -65,7 +65,7 @@ def pipe_song(
     stems: Sequence[str],
     load: Callable[[], Separator],
     name: str,
-    track: int | None,
+    stream: int | None,
     console: Console,
 ) -> None:
     """Write one stem of one song to standard output as it comes.
@@ -88,16 +88,16 @@ def pipe_song(
         raise address_error(songs[0])
     path = songs[0].path
     if path != STANDARD:
-        write_stem(partial(AudioReader, path, track=track), stems[0], load(), name, console)
+        write_stem(partial(AudioReader, path, stream=stream), stems[0], load(), name, console)
         return
     stdin = unbuffered()
     start = read_start(stdin)
     if can_be_piped(start):
-        piped = partial(AudioReader, path, track=track, stream=stdin, stream_start=start)
+        piped = partial(AudioReader, path, stream=stream, source=stdin, source_start=start)
         write_stem(piped, stems[0], load(), name, console)
     else:
         with spooled(start) as saved:
-            opened = partial(AudioReader, saved, track=track)
+            opened = partial(AudioReader, saved, stream=stream)
             write_stem(opened, stems[0], load(), name, console)
 
 

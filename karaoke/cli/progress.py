@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from karaoke.jobs.task import SongProgress
     from karaoke.store.catalogue import Download, Wheel
     from karaoke.training.loop import Trainer
-    from karaoke.training.validation import Figures
+    from karaoke.training.validation import SongFigures
 
 
 class SpeedColumn(ProgressColumn):
@@ -134,13 +134,13 @@ class TrainingDisplay:
             description += f"  {speed:.0f} x real time"
         self.bar.update(self.task, completed=trainer.progress, description=description)
 
-    def on_validation(self, trainer: Trainer, figures: Figures) -> None:
+    def on_validation(self, trainer: Trainer, figures: SongFigures) -> None:
         """Print what was measured."""
-        from karaoke.training.validation import describe
+        from karaoke.training.validation import to_line
 
         line = f"step {trainer.state.step} ({trainer.state.seconds:.0f} s)"
         if figures:
-            line += f": {describe(figures['choose'])}"
+            line += f": {to_line(figures['choose'])}"
         self.console.print(line, markup=False)
 
     def on_end(self) -> None:

@@ -82,7 +82,7 @@ class Reporter:
         if self.progress == "none":
             return no_display(job)
         if self.progress == "json":
-            return json_progress(printable(job.title))
+            return json_progress(printable(job.label))
         return progress_display(self.console, job.source, bar=self.progress == "auto")
 
     def report(self, outcome: Outcome, alone: bool) -> None:
@@ -109,7 +109,7 @@ class Reporter:
         result = outcome.result
         if result is not None:
             for warning in result.warnings:
-                say(self.console, "warning: ", "yellow", f'"{outcome.job.title}": {warning}')
+                say(self.console, "warning: ", "yellow", f'"{outcome.job.label}": {warning}')
             speed = result.seconds / max(result.elapsed_seconds, 1e-9)
             self.console.print(
                 f'"{name}": {clock(result.seconds)} of music in'
@@ -126,7 +126,7 @@ class Reporter:
     def _print_json(self, outcome: Outcome) -> None:
         """Print one object, on one line."""
         entry: dict[str, Any] = {
-            "song": printable(outcome.job.title),
+            "song": printable(outcome.job.label),
             "status": outcome.status,
             "outputs": {},
             **self.facts,

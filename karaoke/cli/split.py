@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from karaoke.audio import OutputFormat
     from karaoke.cli.reporting import Reporter
     from karaoke.jobs.batch import BatchOptions
-    from karaoke.jobs.manifest import Settings
+    from karaoke.jobs.manifest import SplitSettings
     from karaoke.jobs.task import Task
     from karaoke.separation.separator import Separator
 
@@ -37,7 +37,7 @@ def split(
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
-    track: parameters.Track = None,
+    stream: parameters.Stream = None,
     strict: parameters.Strict = False,
     out: parameters.Out = Path("separated"),
     stems: parameters.Stems = None,
@@ -77,38 +77,39 @@ def split(
     found = gather(songs or [], from_file, recursive)
     load, used_device = model_loader(model, device, overlap, quality, console)
     if out == STANDARD:
-        pipe_song(found, wanted, load, format_.lower(), track, console)
+        pipe_song(found, wanted, load, format_.lower(), stream, console)
         return
     facts = {"model": model, "device": used_device}
     # Two bars cannot share a terminal's last line.
     progress = "lines" if progress == "auto" and jobs > 1 else progress
     reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug)
     reporter.explain = context.obj.explain
-    settings = settings_for(model, chosen, overlap, quality, track)
+    settings = settings_for(model, chosen, overlap, quality, stream)
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
+        name = name.replace("{track}", "{title}")  # as it was called once
         planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
         tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)
 
 
 def settings_for(
-    model: str, chosen: OutputFormat, overlap: float | None, quality: str, track: int | None
-) -> Settings:
+    model: str, chosen: OutputFormat, overlap: float | None, quality: str, stream: int | None
+) -> SplitSettings:
     """Collect what the stems will depend on, the weights themselves among it."""
     from karaoke.files import checksum
-    from karaoke.jobs.manifest import Settings
+    from karaoke.jobs.manifest import SplitSettings
     from karaoke.store.catalogue import find_model
 
-    return Settings(
+    return SplitSettings(
         model=model,
         format=chosen.extension,
         bit_depth=chosen.bit_depth,
         bitrate=chosen.bitrate,
         overlap=overlap,
         quality=quality,
-        track=track,
+        stream=stream,
         weights_sha256=checksum(find_model(model)),
     )
 

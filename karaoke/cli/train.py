@@ -27,7 +27,7 @@ Run = Annotated[
 RecipePath = Annotated[
     Path | None, typer.Option("--recipe", metavar="TOML", help="What and how to train.")
 ]
-Settings = Annotated[
+Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated."),
 ]
@@ -79,7 +79,7 @@ def train(
     corpora: Corpora,
     run: Run = Path("run"),
     recipe: RecipePath = None,
-    settings: Settings = None,
+    settings: Changes = None,
     time_budget: TimeBudget = None,
     stop_after: StopAfter = math.inf,
     start_from: StartFrom = None,
@@ -108,7 +108,7 @@ def train(
     from karaoke.cli import Stopped
     from karaoke.separation.devices import choose_device
     from karaoke.training.recipe import read_recipe
-    from karaoke.training.run import Options
+    from karaoke.training.run import RunOptions
     from karaoke.training.run import train as run_training
     from karaoke.training.transfer import Start
 
@@ -117,7 +117,7 @@ def train(
     freeze = ["freeze_encoder=true"] if freeze_encoder else []
     chosen = read_recipe(recipe, [*(settings or ()), *budget, *freeze])
     chosen_device, reason = choose_device(device)
-    options = Options(
+    options = RunOptions(
         corpora=corpora,
         run=run,
         cache=cache or run / "cache",

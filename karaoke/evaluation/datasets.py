@@ -25,12 +25,12 @@ class Source:
     """Where a signal is: a file, the audio stream in it from 1, and the channel, if only one."""
 
     path: Path
-    track: int = 1
+    stream: int = 1
     channel: int | None = None
 
 
 @dataclass(frozen=True)
-class Track:
+class Piece:
     """A song of a data set, not read yet.
 
     Parameters
@@ -59,7 +59,7 @@ class Track:
         return self.name.rpartition("/")[0]
 
     def check(self) -> None:
-        """Refuse a track that has a problem.
+        """Refuse a piece that has a problem.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Track:
         Raises
         ------
         NoInputError
-            One is not there, or the track has a problem.
+            One is not there, or the piece has a problem.
         """
         self.check()
         sources = [*self.stems.values(), *([self.mixture] if self.mixture else [])]
@@ -105,21 +105,21 @@ class Layout:
     where
         To get it from.
     find
-        Lists the tracks under a folder; none if it lies otherwise.
+        Lists the pieces under a folder; none if it lies otherwise.
     """
 
     name: str
     pattern: str
     where: str
-    find: Callable[[Path], list[Track]]
+    find: Callable[[Path], list[Piece]]
 
 
-def find_musdb18(root: Path) -> list[Track]:
+def find_musdb18(root: Path) -> list[Piece]:
     """List files with an audio stream for the mixture and each stem."""
     return [
-        Track(
+        Piece(
             f"{subset}/{path.name.removesuffix('.stem.mp4')}",
-            {stem: Source(path, track) for track, stem in enumerate(STREAMS, 1) if track > 1},
+            {stem: Source(path, stream) for stream, stem in enumerate(STREAMS, 1) if stream > 1},
             Source(path),
         )
         for subset in ("train", "test")
@@ -127,10 +127,10 @@ def find_musdb18(root: Path) -> list[Track]:
     ]
 
 
-def find_dsd100(root: Path) -> list[Track]:
+def find_dsd100(root: Path) -> list[Piece]:
     """List mixtures that have their stems in another folder."""
     return [
-        Track(
+        Piece(
             f"{subset}/{mixture.parent.name}",
             {
                 stem: Source(root / "Sources" / folder / mixture.parent.name / f"{stem}.wav")
@@ -143,17 +143,17 @@ def find_dsd100(root: Path) -> list[Track]:
     ]
 
 
-def find_mir1k(root: Path) -> list[Track]:
+def find_mir1k(root: Path) -> list[Piece]:
     """List files with the music on the left and the voice on the right; the mixture is the sum."""
     return [
-        Track(
+        Piece(
             path.stem, {"vocals": Source(path, channel=1), "instrumental": Source(path, channel=0)}
         )
         for path in sorted((root / "Wavfile").glob("*.wav"))
     ]
 
 
-def find_musdb18_hq(root: Path) -> list[Track]:
+def find_musdb18_hq(root: Path) -> list[Piece]:
     """List folders of stems in subsets."""
     return [
         song_folder(path.parent, f"{subset}/{path.parent.name}")
@@ -162,7 +162,7 @@ def find_musdb18_hq(root: Path) -> list[Track]:
     ]
 
 
-def find_corpus(root: Path) -> list[Track]:
+def find_corpus(root: Path) -> list[Piece]:
     """List the songs with vocals of a corpus to train with, as its manifest has them.
 
     Raises
@@ -183,7 +183,7 @@ def find_corpus(root: Path) -> list[Track]:
     return [manifest_song(name, songs[name]) for name in songs if "vocals" in songs[name]]
 
 
-def manifest_song(name: str, parts: dict[str, list[Path]]) -> Track:
+def manifest_song(name: str, parts: dict[str, list[Path]]) -> Piece:
     """List the stems of a song of a manifest; what is not one file each has a problem."""
     known = {stem: parts[stem] for stem in ("vocals", "instrumental", *PARTS) if stem in parts}
     stems = {stem: Source(paths[0]) for stem, paths in known.items()}
@@ -194,15 +194,15 @@ def manifest_song(name: str, parts: dict[str, list[Path]]) -> Track:
         problem = f'"{name}": the manifest has stems of it that are not known, {", ".join(others)}'
     elif any(len(paths) > 1 for paths in known.values()):
         problem = f'"{name}": the manifest has several files of one stem'
-    return Track(name, stems, made=True, problem=problem)
+    return Piece(name, stems, made=True, problem=problem)
 
 
-def find_folders(root: Path) -> list[Track]:
+def find_folders(root: Path) -> list[Piece]:
     """List folders of stems."""
     return [song_folder(path.parent, path.parent.name) for path in sorted(root.glob("*/vocals.*"))]
 
 
-def song_folder(folder: Path, name: str) -> Track:
+def song_folder(folder: Path, name: str) -> Piece:
     """List the stems in a folder, whatever their format; without music it has a problem."""
     found = {path.stem: Source(path) for path in sorted(folder.glob("*.*"), reverse=True)}
     stems = {stem: found[stem] for stem in ("vocals", *PARTS) if stem in found}
@@ -210,7 +210,7 @@ def song_folder(folder: Path, name: str) -> Track:
         if stem in found:
             stems["instrumental"] = found[stem]
     problem = f'"{folder}": holds no accompaniment' if len(stems) == 1 else ""
-    return Track(name, stems, found.get("mixture"), "mixture" not in found, problem)
+    return Piece(name, stems, found.get("mixture"), "mixture" not in found, problem)
 
 
 LAYOUTS = (
@@ -243,9 +243,9 @@ LAYOUTS = (
 )
 
 
-def find_tracks(
+def find_pieces(
     root: Path, songs: Sequence[str] = (), subset: str | None = None
-) -> tuple[str, list[Track]]:
+) -> tuple[str, list[Piece]]:
     """Find the songs of a data set, whichever it is.
 
     Parameters
@@ -261,7 +261,7 @@ def find_tracks(
     Returns
     -------
     tuple
-        Name of the layout, and the tracks.
+        Name of the layout, and the pieces.
 
     Raises
     ------
@@ -278,33 +278,33 @@ def find_tracks(
     if not root.is_dir():
         raise NoInputError(f'"{root}": no such folder', hint=f"Known data sets: {known}.")
     for layout in LAYOUTS:
-        tracks = layout.find(root)
-        if tracks:
-            return layout.name, choose(root, tracks, songs, subset)
+        pieces = layout.find(root)
+        if pieces:
+            return layout.name, choose(root, pieces, songs, subset)
     raise NoInputError(f'"{root}": no data set that is known lies here', hint=f"Known: {known}.")
 
 
 def choose(
-    root: Path, tracks: list[Track], songs: Sequence[str], subset: str | None
-) -> list[Track]:
-    """Choose tracks by subset and name, in the order of the names."""
-    subsets = {track.subset for track in tracks}
+    root: Path, pieces: list[Piece], songs: Sequence[str], subset: str | None
+) -> list[Piece]:
+    """Choose pieces by subset and name, in the order of the names."""
+    subsets = {piece.subset for piece in pieces}
     if subset is None:
         held_out = [name for name in HELD_OUT if name in subsets]
         subset = held_out[0] if held_out and not songs else "all"
     if subset != "all":
-        tracks = [track for track in tracks if track.subset == subset]
-        if not tracks:
+        pieces = [piece for piece in pieces if piece.subset == subset]
+        if not pieces:
             raise NoInputError(f'"{root}": has no subset {subset}', hint="Try --subset all.")
     if not songs:
-        return tracks
+        return pieces
     found = []
     for song in songs:
-        matching = [track for track in tracks if song in (track.name, track.name.split("/")[-1])]
+        matching = [piece for piece in pieces if song in (piece.name, piece.name.split("/")[-1])]
         if not matching:
-            some = ", ".join(track.name for track in tracks[:3])
+            some = ", ".join(piece.name for piece in pieces[:3])
             raise NoInputError(
                 f'"{root}": has no song "{song}" with its vocals', hint=f"It has {some}, ..."
             )
         found += matching
-    return list({track.name: track for track in found}.values())
+    return list({piece.name: piece for piece in found}.values())

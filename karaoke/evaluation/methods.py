@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from karaoke.audio import Block
 from karaoke.errors import UsageError
 from karaoke.evaluation import baselines
-from karaoke.evaluation.songs import Song
+from karaoke.evaluation.songs import Reference
 from karaoke.files import checksum
 from karaoke.separation.separator import QUALITIES, Separator
 from karaoke.store.catalogue import find_model
 from karaoke.store.loading import load_model
 
 #: Gives stems of a song by name, each of the mixture's shape.
-Separate = Callable[[Song], dict[str, Block]]
+Separate = Callable[[Reference], dict[str, Block]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Method:
 def by_model(separator: Separator) -> Separate:
     """Separate with a model."""
 
-    def separate(song: Song) -> dict[str, Block]:
+    def separate(song: Reference) -> dict[str, Block]:
         return separator.separate(song.mixture, song.sample_rate)
 
     return separate
@@ -96,7 +96,7 @@ def model_method(name: str, *, device: str = "auto", overlap: float | None = Non
     )
 
 
-def mixture(song: Song) -> dict[str, Block]:
+def mixture(song: Reference) -> dict[str, Block]:
     """Give the mixture as every stem: what doing nothing is worth."""
     return dict.fromkeys(song.stems, song.mixture)
 
@@ -104,7 +104,7 @@ def mixture(song: Song) -> dict[str, Block]:
 def by_hand(estimate: Callable[[Block, int], Block]) -> Separate:
     """Separate with a function that gives the vocals; the rest is the instrumental."""
 
-    def separate(song: Song) -> dict[str, Block]:
+    def separate(song: Reference) -> dict[str, Block]:
         vocals = estimate(song.mixture, song.sample_rate)
         return {"vocals": vocals, "instrumental": song.mixture - vocals}
 
@@ -114,7 +114,7 @@ def by_hand(estimate: Callable[[Block, int], Block]) -> Separate:
 def by_truth(estimate: Callable[[Block, Block, Block], Block]) -> Separate:
     """Separate with a function that is told a true stem and all the rest."""
 
-    def separate(song: Song) -> dict[str, Block]:
+    def separate(song: Reference) -> dict[str, Block]:
         whole = song.stems["vocals"] + song.stems["instrumental"]
         stems = {
             name: estimate(song.mixture, stem, whole - stem)

@@ -16,7 +16,7 @@ from karaoke.errors import UsageError
 from karaoke.evaluation.methods import Method
 from karaoke.evaluation.metrics import si_sdr
 from karaoke.evaluation.scoring import HOP_LENGTH, METRICS, N_FFT, STEMS, Figures
-from karaoke.evaluation.songs import Song
+from karaoke.evaluation.songs import Reference
 from karaoke.evaluation.summary import by_method, stems_of
 from karaoke.files import PartFile, publish_all
 
@@ -46,7 +46,7 @@ def check_plot(path: Path) -> None:
         raise UsageError(f'--plot "{path}"', hint=f"Its name must end in {', '.join(KINDS)}.")
 
 
-def draw(path: Path, results: Sequence[Figures], method: Method, song: Song) -> None:
+def draw(path: Path, results: Sequence[Figures], method: Method, song: Reference) -> None:
     """Draw box plots of every metric, and the excerpt of a song with the most voice in it.
 
     Parameters
@@ -98,7 +98,7 @@ def draw_boxes(picture: SubFigure, results: Sequence[Figures], stem: str) -> Non
         ax.set_axis_off()
 
 
-def voiced_excerpt(song: Song) -> Song:
+def voiced_excerpt(song: Reference) -> Reference:
     """Cut out the part of a song that has the most energy of voice."""
     length = min(round(EXCERPT_SECONDS * song.sample_rate), song.mixture.shape[1])
     energy = np.square(song.stems["vocals"], dtype=np.float64).sum(axis=0)
@@ -106,7 +106,7 @@ def voiced_excerpt(song: Song) -> Song:
     return song.excerpt(int(np.argmax(total[length:] - total[:-length])), length)
 
 
-def draw_spectrograms(picture: SubFigure, method: Method, song: Song) -> None:
+def draw_spectrograms(picture: SubFigure, method: Method, song: Reference) -> None:
     """Draw mixture, target, estimate and mask of the first stem that the method gives."""
     estimates = method.separate(song)
     stem = next(name for name in STEMS if name in estimates and name in song.stems)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from karaoke.errors import KaraokeError, NoInputError, NotAudioError, PermissionDeniedError
-from karaoke.evaluation.datasets import Track
+from karaoke.evaluation.datasets import Piece
 from karaoke.evaluation.methods import Method
 from karaoke.evaluation.scoring import Figures, Scorer
-from karaoke.evaluation.songs import load_song
+from karaoke.evaluation.songs import load_reference
 from karaoke.files import writing_to
 
 #: Raised when figures come to mean something else.
@@ -24,7 +24,7 @@ FORMAT = 2
 #: Of this process; marks the times that it took.
 RUN = uuid.uuid4().hex
 #: Called with the names of the song and the method that are next.
-Progress = Callable[[str, str], None]
+PieceProgress = Callable[[str, str], None]
 
 
 class Journal:
@@ -79,13 +79,13 @@ def as_line(entry: dict[str, Any]) -> str:
 
 
 def evaluate(
-    tracks: Sequence[Track],
+    pieces: Sequence[Piece],
     methods: Sequence[Method],
     journal: Journal,
     *,
     device: str = "cpu",
     as_mp3: bool | None = None,
-    progress: Progress = lambda song, method: None,
+    progress: PieceProgress = lambda song, method: None,
     warn: Callable[[str], None] | None = None,
 ) -> list[Figures]:
     """Measure every method on every song, one song in memory at a time.
@@ -95,15 +95,15 @@ def evaluate(
 
     Parameters
     ----------
-    tracks, methods
-        From :func:`karaoke.evaluation.datasets.find_tracks` and
+    pieces, methods
+        From :func:`karaoke.evaluation.datasets.find_pieces` and
         :mod:`karaoke.evaluation.methods`.
     journal
         Of what was measured before, and from now on.
     device
         That models run on; for the figures.
     as_mp3
-        See :func:`karaoke.evaluation.songs.load_song`.
+        See :func:`karaoke.evaluation.songs.load_reference`.
     progress
         Called before each song and method.
     warn
@@ -123,41 +123,41 @@ def evaluate(
     results: list[Figures] = []
     warm: set[str] = set()
     failures: list[KaraokeError] = []
-    for track in tracks:
+    for piece in pieces:
         try:
-            results += measure(track, methods, journal, warm, device, as_mp3, progress)
+            results += measure(piece, methods, journal, warm, device, as_mp3, progress)
         except (NoInputError, NotAudioError, PermissionDeniedError) as error:
-            if warn is None or len(tracks) == 1:
+            if warn is None or len(pieces) == 1:
                 raise
             failures.append(error)
-            warn(f"{error}; {track.name} is left out")
+            warn(f"{error}; {piece.name} is left out")
     if failures and not results:
         raise failures[0]
     if failures and warn is not None:
-        warn(f"{len(failures)} of {len(tracks)} songs left out")
+        warn(f"{len(failures)} of {len(pieces)} songs left out")
     return results
 
 
 def measure(
-    track: Track,
+    piece: Piece,
     methods: Sequence[Method],
     journal: Journal,
     warm: set[str],
     device: str,
     as_mp3: bool | None,
-    progress: Progress,
+    progress: PieceProgress,
 ) -> list[Figures]:
     """Measure every method on one song; ``warm`` names those that have run before."""
     results = []
-    made = track.made if as_mp3 is None else as_mp3
-    common = {"format": FORMAT, "song": track.name, "files": track.fingerprint(), "mp3": made}
+    made = piece.made if as_mp3 is None else as_mp3
+    common = {"format": FORMAT, "song": piece.name, "files": piece.fingerprint(), "mp3": made}
     scorer = None
     for method in methods:
-        progress(track.name, method.name)
+        progress(piece.name, method.name)
         key = {**common, "method": method.name, "identity": method.identity}
         figures = journal.find(key)
         if figures is None:
-            scorer = scorer or Scorer(load_song(track, as_mp3=as_mp3))
+            scorer = scorer or Scorer(load_reference(piece, as_mp3=as_mp3))
             if method.name not in warm:
                 # What a first call loads and compiles is not the price of a song.
                 method.separate(scorer.song.excerpt(0, 2 * scorer.song.sample_rate))

@@ -29,7 +29,7 @@ from karaoke.evaluation.metrics import (
     si_sdr_gain,
     windows,
 )
-from karaoke.evaluation.songs import Song
+from karaoke.evaluation.songs import Reference
 from karaoke.separation.spectral import Stft
 
 WINDOW_SECONDS = 10.0
@@ -137,7 +137,7 @@ class Scorer:
         The truth.
     """
 
-    def __init__(self, song: Song) -> None:
+    def __init__(self, song: Reference) -> None:
         self.song = song
         self.mixture = tensor(song.mixture)
         self.truth = {name: tensor(stem) for name, stem in song.stems.items()}

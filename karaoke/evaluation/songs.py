@@ -11,20 +11,20 @@ import numpy as np
 
 from karaoke.audio import AudioReader, Block, load_audio, save_audio
 from karaoke.errors import NotAudioError
-from karaoke.evaluation.datasets import PARTS, Source, Track
+from karaoke.evaluation.datasets import PARTS, Piece, Source
 
 #: Peak of mixtures that are made here.
 PEAK = 0.9
 
 
 @dataclass(frozen=True)
-class Song:
+class Reference:
     """A song to separate and the truth about it.
 
     Parameters
     ----------
     name
-        Of the track.
+        Of the piece.
     mixture
         float32 ``(C, N)``.
     stems
@@ -44,11 +44,11 @@ class Song:
         """Its duration."""
         return float(self.mixture.shape[1] / self.sample_rate)
 
-    def excerpt(self, start: int, length: int) -> Song:
+    def excerpt(self, start: int, length: int) -> Reference:
         """Cut out some samples, from ``start`` on, as a song."""
         part = slice(start, start + length)
         stems = {name: stem[:, part] for name, stem in self.stems.items()}
-        return Song(self.name, self.mixture[:, part], stems, self.sample_rate)
+        return Reference(self.name, self.mixture[:, part], stems, self.sample_rate)
 
 
 def read(source: Source) -> tuple[Block, int]:
@@ -60,11 +60,11 @@ def read(source: Source) -> tuple[Block, int]:
         As :class:`karaoke.audio.AudioReader`; or the file has no such stream or channel.
     """
     try:
-        with AudioReader(source.path, track=source.track) as reader:
+        with AudioReader(source.path, stream=source.stream) as reader:
             audio = np.concatenate(list(reader.blocks()), axis=1)
             rate = reader.sample_rate
     except NotAudioError as error:
-        if source.track == 1:
+        if source.stream == 1:
             raise
         raise NotAudioError(error.message, hint="MUSDB18 has five audio streams a file.") from error
     if source.channel is not None:
@@ -76,8 +76,8 @@ def read(source: Source) -> tuple[Block, int]:
     return audio, rate
 
 
-def load_stems(track: Track) -> tuple[dict[str, Block], int]:
-    """Read the stems of a track and sum up its instrumental.
+def load_stems(piece: Piece) -> tuple[dict[str, Block], int]:
+    """Read the stems of a piece and sum up its instrumental.
 
     Stems of other lengths are cut to the shortest; with stereo ones, a mono one is on both sides.
 
@@ -91,12 +91,12 @@ def load_stems(track: Track) -> tuple[dict[str, Block], int]:
     NoInputError, PermissionDeniedError, NotAudioError
         As :func:`read`; or the stems have different sample rates.
     """
-    track.check()
-    read_stems = {stem: read(source) for stem, source in track.stems.items()}
+    piece.check()
+    read_stems = {stem: read(source) for stem, source in piece.stems.items()}
     rates = {rate for _, rate in read_stems.values()}
     if len(rates) > 1:
         raise NotAudioError(
-            f'"{track.name}": its stems have sample rates of {sorted(rates)} Hz',
+            f'"{piece.name}": its stems have sample rates of {sorted(rates)} Hz',
             hint="Convert them to one.",
         )
     length = min(audio.shape[1] for audio, _ in read_stems.values())
@@ -116,13 +116,13 @@ def fit(audio: Block, channels: int, length: int) -> Block:
     return np.pad(audio, ((0, 0), (0, length - audio.shape[1])))
 
 
-def load_song(track: Track, *, as_mp3: bool | None = None) -> Song:
+def load_reference(piece: Piece, *, as_mp3: bool | None = None) -> Reference:
     """Read a song; of a MUSDB18 song that is six signals in memory, 21 MB a minute each.
 
     Parameters
     ----------
-    track
-        From :func:`karaoke.evaluation.datasets.find_tracks`.
+    piece
+        From :func:`karaoke.evaluation.datasets.find_pieces`.
     as_mp3
         Whether the mixture is to have the sound of an MP3; by default it has, if it is made here.
         That are mixtures that a folder of stems lacks: their sum, with all of them at the level
@@ -133,26 +133,26 @@ def load_song(track: Track, *, as_mp3: bool | None = None) -> Song:
     NoInputError, PermissionDeniedError, NotAudioError
         As :func:`load_stems`; or the mixture has another sample rate than the stems.
     """
-    stems, rate = load_stems(track)
-    if track.mixture is None:
+    stems, rate = load_stems(piece)
+    if piece.mixture is None:
         mixture = stems["vocals"] + stems["instrumental"]
-        if track.made:
+        if piece.made:
             gain = np.float32(PEAK / max(np.abs(mixture).max(), 1e-9))
             mixture *= gain
             stems = {stem: gain * audio for stem, audio in stems.items()}
     else:
-        mixture, mixture_rate = read(track.mixture)
+        mixture, mixture_rate = read(piece.mixture)
         if mixture_rate != rate:
             raise NotAudioError(
-                f'"{track.mixture.path}": its sample rate is not that of its stems, {rate} Hz',
+                f'"{piece.mixture.path}": its sample rate is not that of its stems, {rate} Hz',
                 hint="Convert it.",
             )
-    if track.made if as_mp3 is None else as_mp3:
+    if piece.made if as_mp3 is None else as_mp3:
         mixture = through_mp3(mixture, rate)
     channels = max(len(mixture), len(stems["vocals"]))
     length = stems["vocals"].shape[1]
     fitted = {stem: fit(audio, channels, length) for stem, audio in stems.items()}
-    return Song(track.name, fit(mixture, channels, length), fitted, rate)
+    return Reference(piece.name, fit(mixture, channels, length), fitted, rate)
 
 
 def through_mp3(mixture: Block, sample_rate: int) -> Block:

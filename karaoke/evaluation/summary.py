@@ -251,7 +251,7 @@ def to_csv(results: Sequence[Figures]) -> str:
     return text.getvalue()
 
 
-def publish(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all, replacing what is there.
 
     Raises

@@ -16,14 +16,14 @@ FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Settings:
+class SplitSettings:
     """What stems depend on besides the song; another makes other stems.
 
     Parameters
     ----------
     model
         As the user named it; of no matter where the weights' SHA-256 is known.
-    format, bit_depth, bitrate, overlap, quality, track
+    format, bit_depth, bitrate, overlap, quality, stream
         As the options of ``karaoke split``.
     weights_sha256
         Of the checkpoint.
@@ -35,7 +35,7 @@ class Settings:
     bitrate: str
     overlap: float | None = None
     quality: str = "default"
-    track: int | None = None
+    stream: int | None = None
     weights_sha256: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def identify(source: Path) -> dict[str, Any]:
 
 def make_manifest(
     job: Job,
-    settings: Settings,
+    settings: SplitSettings,
     sizes_bytes: dict[str, int],
     checksums: dict[str, str],
     source: dict[str, Any],
@@ -131,7 +131,7 @@ def is_sound(entry: Any) -> bool:
     return has_all and typed and isinstance(entry["settings"], dict)
 
 
-def is_complete(job: Job, settings: Settings) -> bool:
+def is_complete(job: Job, settings: SplitSettings) -> bool:
     """Tell whether a job was done: same song, same settings, all stems there at their sizes."""
     try:
         source = identify(job.source)
@@ -145,13 +145,15 @@ def is_complete(job: Job, settings: Settings) -> bool:
     )
 
 
-def made_with(entry: dict[str, Any], settings: Settings) -> bool:
+def made_with(entry: dict[str, Any], settings: SplitSettings) -> bool:
     """Tell whether a set of stems sounds as these settings would make it."""
-    then, now = entry["settings"], settings.as_dict()
+    now = settings.as_dict()
+    # Of old, the stream was called a track.
+    then = {{"track": "stream"}.get(key, key): value for key, value in entry["settings"].items()}
     if entry["format"] == 1:
         # It says which model but not which weights, and a file may hold others by now.
         del now["weights_sha256"]
-        now["track"] = now["track"] or 1  # the first stream was the default
+        now["stream"] = now["stream"] or 1  # the first stream was the default
         return bool(then == now) and not os.path.isfile(settings.model)
     return entry["format"] == FORMAT and {**then, "model": ""} == {**now, "model": ""}
 

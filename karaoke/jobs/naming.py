@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 
 from karaoke.errors import UsageError
 
-DEFAULT_TEMPLATE = "{parent}/{track}/{stem}.{ext}"
-VARIABLES = ("parent", "folder", "track", "source_ext", "stem", "ext", "model")
+DEFAULT_TEMPLATE = "{parent}/{title}/{stem}.{ext}"
+VARIABLES = ("parent", "folder", "title", "source_ext", "stem", "ext", "model")
 #: Bytes in a file's name that every common file system takes.
 LONGEST_NAME = 255
 MANIFEST_SUFFIX = ".karaoke.json"
@@ -47,7 +47,7 @@ class Song:
     named: str = ""
 
     @property
-    def track(self) -> str:
+    def title(self) -> str:
         """Its name without the extension."""
         # "..mp3" has the stem ".", which is no name for a folder.
         return self.path.stem if self.path.stem.strip(".") else self.path.name
@@ -87,8 +87,8 @@ def check_template(template: str, stems: Sequence[str], *, windows: bool = WINDO
     used = variables_of(template)
     if len(stems) > 1 and "stem" not in used:
         raise UsageError("--name: all stems would have one name", hint="Add {stem}.")
-    if not used & {"track", "parent", "folder"}:
-        raise UsageError("--name: all songs would have one name", hint="Add {track}.")
+    if not used & {"title", "parent", "folder"}:
+        raise UsageError("--name: all songs would have one name", hint="Add {title}.")
     parts = split_template(template, windows)
     # On Windows "C:x" is a place on another drive.
     outside = parts[0] == "" or ".." in parts or (windows and re.match("[A-Za-z]:", template))
@@ -109,7 +109,7 @@ def check_template(template: str, stems: Sequence[str], *, windows: bool = WINDO
     for stem in stems:
         path = name_output(template, sample, stem, "flac", "model", windows=windows)
         if not path.parts:
-            raise UsageError("--name: would be no name for some songs", hint="Add {track}.")
+            raise UsageError("--name: would be no name for some songs", hint="Add {title}.")
         if too_long(path):
             raise UsageError(
                 f"--name: longer than the {LONGEST_NAME} bytes of a file's name", hint="Shorten it."
@@ -173,7 +173,7 @@ def name_manifest(
     rest = [part.replace("{stem}", "").replace(".{ext}", "") for part in parts[shared:]]
     rest = [part.replace("{ext}", "").strip(SEPARATORS) for part in rest]
     labels = fill_all([part for part in rest if part], song, values, windows, shorten=False).parts
-    label = labels[-1] if labels else song.track
+    label = labels[-1] if labels else song.title
     name = f".{label}{MANIFEST_SUFFIX}"
     if len(labels) > 1 or len(os.fsencode(name)) > LONGEST_NAME:
         # The last part alone, or its beginning, may be another song's too.
@@ -188,7 +188,7 @@ def values_for(song: Song, model: str, **others: str) -> dict[str, str]:
     values = {
         "parent": "-".join(song.parent.parts),
         "folder": "-".join(song.folder.parts),
-        "track": song.track,
+        "title": song.title,
         "source_ext": song.extension,
         "model": model,
         **others,
@@ -217,14 +217,14 @@ def fill_all(
 
 def fill(part: str, values: Mapping[str, str], windows: bool, shorten: bool) -> str:
     """Fill in one name, with as much of the song's as file systems take, and a mark if not all."""
-    track = cut = values["track"]
+    title = cut = values["title"]
     while True:
-        name = make_safe(part.format(**{**values, "track": track}), windows)
+        name = make_safe(part.format(**{**values, "title": title}), windows)
         fits = len(os.fsencode(name)) <= LONGEST_NAME
-        if fits or not shorten or not cut or "{track}" not in part:
+        if fits or not shorten or not cut or "{title}" not in part:
             return name
         cut = cut[:-1]
-        track = f"{cut}-{mark_of(values['track'])}"
+        title = f"{cut}-{mark_of(values['title'])}"
 
 
 def mark_of(text: str) -> str:

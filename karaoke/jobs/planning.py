@@ -77,7 +77,7 @@ class Job:
     error: KaraokeError | None = None
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """What to call the song in reports."""
         return self.named or printable(self.source)
 

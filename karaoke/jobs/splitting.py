@@ -39,7 +39,7 @@ from karaoke.files import (
     sweep,
     writing_to,
 )
-from karaoke.jobs.manifest import Settings, identify, make_manifest, with_earlier
+from karaoke.jobs.manifest import SplitSettings, identify, make_manifest, with_earlier
 from karaoke.jobs.planning import Job
 from karaoke.jobs.task import Result, Space, Tools, check_outputs
 from karaoke.separation.separator import Separator
@@ -67,7 +67,7 @@ class SplitTask:
     """
 
     job: Job
-    settings: Settings
+    settings: SplitSettings
     chosen: OutputFormat
     overwrite: bool = False
     strict: bool = False
@@ -81,7 +81,7 @@ class SplitTask:
         """Open the song, and remember which state of the file it is."""
         path = self.job.source
         identity = identify(path) if os.path.exists(path) else {}
-        reader = AudioReader(path, track=self.settings.track, cancelled=stopped)
+        reader = AudioReader(path, stream=self.settings.stream, cancelled=stopped)
         try:
             self.chosen.check_channels(reader.channels)
         except BaseException:
@@ -120,7 +120,7 @@ class SplitTask:
             self.close()
 
     def _split(self, song: OpenSong, tools: Tools, files: ExitStack, started: float) -> Result:
-        """Separate, encode, verify, publish."""
+        """Separate, encode, verify, publish_stems."""
         job, chosen, reader = self.job, self.chosen, song.reader
         separator = tools.separator()
         troubles = list(filter(None, [prepare(job, files)]))
@@ -134,7 +134,7 @@ class SplitTask:
         lost = write_stems(parts, spools, gain, reader, chosen, tools.check)
         checksums, residual = verify(parts, spools, gain, chosen)
         all_stems = set(spools) == set(separator.stems)
-        facts = publish(job, self.settings, parts, checksums, song.identity)
+        facts = publish_stems(job, self.settings, parts, checksums, song.identity)
         return Result(
             outputs=job.outputs,
             manifest=facts,
@@ -174,9 +174,9 @@ def output_folder(path: Path) -> Iterator[None]:
         raise
 
 
-def publish(
+def publish_stems(
     job: Job,
-    settings: Settings,
+    settings: SplitSettings,
     parts: dict[str, PartFile],
     checksums: dict[str, str],
     identity: dict[str, Any],
@@ -277,7 +277,7 @@ def write_stems(
     check: Callable[[], None],
 ) -> list[str]:
     """Encode every spool to its part file, with the song's tags; tell which of them are lost."""
-    tags, lost = fit_tags(read_tags(reader.path, reader.track), chosen.extension)
+    tags, lost = fit_tags(read_tags(reader.path, reader.stream), chosen.extension)
 
     def lowered(spool: Spool) -> Iterator[Block]:
         for block in in_blocks(spool.read, spool.frames):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from karaoke.errors import OutputExistsError
 from karaoke.files import writing_to
-from karaoke.jobs.manifest import Settings
+from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.planning import Job
 from karaoke.separation.separator import Separator
 
@@ -100,7 +100,7 @@ class Task(Protocol):
     """
 
     job: Job
-    settings: Settings
+    settings: SplitSettings
     overwrite: bool
 
     def estimate(self, stopped: Event, *, keep_open: bool) -> Space:

@@ -15,7 +15,7 @@ from karaoke.audio.blocks import Block, Delay, Warn, resample, sound_only
 from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation.checkpoints import Header
 from karaoke.separation.devices import single_threads, usable_cores
-from karaoke.separation.streaming import Progress, overlap_add
+from karaoke.separation.streaming import SecondsDone, overlap_add
 
 #: Channels that belong together as left and right, or stand alone, by their indices.
 Groups = tuple[tuple[int, ...], ...]
@@ -214,7 +214,7 @@ class Separator:
         *,
         sample_rate: int,
         groups: Groups | None = None,
-        progress: Progress | None = None,
+        progress: SecondsDone | None = None,
         warn: Warn = warnings.warn,
     ) -> Iterator[dict[str, Block]]:
         """Separate a stream as it comes, in memory that does not grow with its length.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from karaoke.audio.blocks import Block
 
 Process = Callable[[Block], Block]
-Progress = Callable[[float], object]
+SecondsDone = Callable[[float], object]
 
 
 def cut_segments(
@@ -100,7 +100,7 @@ class RunningMean:
         share = self.weights / self._total[offset:]
         self._mean[..., offset:] += (result - self._mean[..., offset:]) * share
 
-    def finish(self, until: int, progress: Progress | None) -> Iterator[Block]:
+    def finish(self, until: int, progress: SecondsDone | None) -> Iterator[Block]:
         """Yield the samples before ``until``, if there are any, and forget them."""
         length = until - self.finished
         if length > 0:
@@ -118,7 +118,7 @@ def overlap_add(
     segment_length: int,
     overlap: float,
     batch_size: int,
-    progress: Progress | None = None,
+    progress: SecondsDone | None = None,
 ) -> Iterator[Block]:
     """Run a function over overlapping segments of a stream and cross-fade its results.
 

@@ -26,7 +26,7 @@ from karaoke.files import checksum
 from karaoke.store.catalogue import Download, Wheel, is_offline
 
 #: Told the bytes of a file that are here and, where it is known, its size.
-Progress = Callable[[int, int | None], object]
+BytesDone = Callable[[int, int | None], object]
 
 BLOCK = 1 << 16
 #: To wait for a connection, and for the next byte.
@@ -40,7 +40,7 @@ AGAIN = "Try again later; it goes on where it broke off."
 WEB_PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.IGNORECASE)
 
 
-def fetch(file: Download, target: Path, *, progress: Progress | None = None) -> None:
+def fetch(file: Download, target: Path, *, progress: BytesDone | None = None) -> None:
     """Download a file, or go on with it, unless it is here already.
 
     Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...).
@@ -115,7 +115,7 @@ def writing(target: Path) -> Iterator[None]:
         ) from error
 
 
-def transfer(file: Download, part: Path, progress: Progress | None) -> None:
+def transfer(file: Download, part: Path, progress: BytesDone | None) -> None:
     """Complete a part file from the first address that can.
 
     Raises
@@ -176,7 +176,7 @@ def connected(url: str) -> Iterator[None]:
         raise NetworkError(f"{url}: no connection, or it broke", hint=AGAIN) from error
 
 
-def transfer_from(url: str, file: Download, part: Path, progress: Progress | None) -> None:
+def transfer_from(url: str, file: Download, part: Path, progress: BytesDone | None) -> None:
     """Append to a part file what it lacks, or write it anew if the server will not go on.
 
     Raises
@@ -245,7 +245,7 @@ def receive(
     file: Download,
     part: Path,
     have: int,
-    progress: Progress | None,
+    progress: BytesDone | None,
 ) -> None:
     """Write a body to a part file, from ``have`` on.
 

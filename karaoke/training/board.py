@@ -12,7 +12,7 @@ from karaoke.separation.spectral import Stft
 from karaoke.training.corpus import SAMPLE_RATE
 from karaoke.training.listening import Listener
 from karaoke.training.loop import Trainer
-from karaoke.training.validation import Figures, singing_windows
+from karaoke.training.validation import SongFigures, singing_windows
 
 #: Range of the pictures; 60 dB are what one hears.
 PICTURE_RANGE_DB = 60.0
@@ -33,7 +33,7 @@ class Board(Listener):
             self.writer.add_scalar("learning rate", rate, step)
 
     @torch.no_grad()
-    def on_validation(self, trainer: Trainer, figures: Figures) -> None:
+    def on_validation(self, trainer: Trainer, figures: SongFigures) -> None:
         """Draw the figures; play and show the first window with singing."""
         step = trainer.state.step
         for song, values in figures.items():

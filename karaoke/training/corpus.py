@@ -247,9 +247,9 @@ def cache_folder(cache: Path, root: Path) -> Path:
 
 
 def wanted_rows(
-    roots: Sequence[Path], without_licences: Sequence[str]
+    roots: Sequence[Path], without_licenses: Sequence[str]
 ) -> list[tuple[Path, dict[str, str]]]:
-    """List the rows of some corpora without some licences, each with its folder; all files exist.
+    """List the rows of some corpora without some licenses, each with its folder; all files exist.
 
     Raises
     ------
@@ -260,10 +260,10 @@ def wanted_rows(
         (root, row)
         for root in roots
         for row in find_rows(root)
-        if not any(word.lower() in row.get("licence", "").lower() for word in without_licences)
+        if not any(word.lower() in row.get("licence", "").lower() for word in without_licenses)
     ]
     if not any(row["split"] == "train" for _, row in kept):
-        raise NoInputError("no recording to train on", hint="Check the folders and licences.")
+        raise NoInputError("no recording to train on", hint="Check the folders and licenses.")
     for root, row in kept:
         if not (root / row["path"]).is_file():
             raise NoInputError(
@@ -278,7 +278,7 @@ def load_corpus(
     cache: Path,
     *,
     workers: int = 2,
-    without_licences: Sequence[str] = (),
+    without_licenses: Sequence[str] = (),
     warn: Callable[[str], None] = warnings.warn,
 ) -> list[Recording]:
     """Open every recording of some corpora, decoding what the cache lacks.
@@ -291,8 +291,8 @@ def load_corpus(
         Folder for the decoded samples, about 10 MB a minute in stereo, and their traits.
     workers
         Processes that decode.
-    without_licences
-        Leave recordings out whose licence contains one of these, in any case.
+    without_licenses
+        Leave recordings out whose license contains one of these, in any case.
     warn
         Called with what is wrong with a recording that is left out.
 
@@ -305,7 +305,7 @@ def load_corpus(
     WriteError
         The cache cannot be written.
     """
-    kept = wanted_rows(roots, without_licences)
+    kept = wanted_rows(roots, without_licenses)
     sources = [root / row["path"] for root, row in kept]
     targets = [cache_folder(cache, root) / f"{row['path']}.npy" for root, row in kept]
     with ProcessPoolExecutor(workers) as pool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from karaoke.training.validation import Figures
+from karaoke.training.validation import SongFigures
 
 if TYPE_CHECKING:
     from karaoke.training.loop import Trainer
@@ -16,7 +16,7 @@ class Listener:
     def on_step(self, trainer: Trainer, loss: float) -> None:
         """Hear of a step."""
 
-    def on_validation(self, trainer: Trainer, figures: Figures) -> None:
+    def on_validation(self, trainer: Trainer, figures: SongFigures) -> None:
         """Hear of a validation."""
 
     def on_end(self) -> None:

@@ -29,7 +29,7 @@ from karaoke.training.optimizers import OPTIMIZERS
 from karaoke.training.recipe import Recipe, header_of, in_full
 from karaoke.training.signals import finishing_steps, prepare_worker
 from karaoke.training.states import State, diverged, no_state, read_state, write_state, writing
-from karaoke.training.summary import summarise
+from karaoke.training.summary import run_facts
 from karaoke.training.transfer import (
     Start,
     adopt_encoder,
@@ -37,7 +37,7 @@ from karaoke.training.transfer import (
     load_teacher,
     require_encoder,
 )
-from karaoke.training.validation import Figures, rank_and_world, score, validate
+from karaoke.training.validation import SongFigures, rank_and_world, score, validate
 
 #: Transform of the losses: 46 ms windows, between consonants and low notes.
 LOSS_STFT = (2048, 512)
@@ -349,7 +349,7 @@ class Trainer:
             with writing(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({**line, **more}) + "\n")
 
-    def _validate(self, network: nn.Module) -> Figures:
+    def _validate(self, network: nn.Module) -> SongFigures:
         """Measure a network."""
         recipe = self.recipe
         return validate(
@@ -378,7 +378,7 @@ class Trainer:
         if rank_and_world()[0] != 0:
             return
         for name in ("last", "best") if better else ("last",):
-            facts = summarise(self.recipe, self.recordings, self.state, self.device, figures)
+            facts = run_facts(self.recipe, self.recordings, self.state, self.device, figures)
             text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
             path = self.folder / f"{name}.safetensors"
             with writing(path):

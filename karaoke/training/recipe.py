@@ -88,8 +88,8 @@ class Recipe:
     hold
         How much the estimates of a teacher, or else those of the network before it was trained,
         count as targets beside the true ones.
-    without_licences
-        Leave out recordings whose licence contains one of these.
+    without_licenses
+        Leave out recordings whose license contains one of these.
     seed
         Of weights and mixtures.
     """
@@ -129,7 +129,7 @@ class Recipe:
     freeze_encoder: bool = False
     freeze_norms: bool = False
     hold: Annotated[float, Within(0, 1e6)] = 0.0
-    without_licences: tuple[str, ...] = ()
+    without_licenses: tuple[str, ...] = ()
     seed: Annotated[int, Within(0, (1 << 63) - 1)] = 1
 
     def progress(self, steps: int, seconds: float) -> float:

@@ -24,7 +24,7 @@ MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """Where and how to run a recipe, none of which changes what is learned.
 
     Parameters
@@ -71,7 +71,7 @@ class Options:
 
 
 def train(
-    recipe: Recipe, options: Options, listeners: Callable[[], Sequence[Listener]] = tuple
+    recipe: Recipe, options: RunOptions, listeners: Callable[[], Sequence[Listener]] = tuple
 ) -> tuple[Trainer, bool]:
     """Train, or go on training.
 
@@ -116,7 +116,7 @@ def train(
             options.corpora,
             options.cache,
             workers=os.cpu_count() or 1,
-            without_licences=recipe.without_licences,
+            without_licenses=recipe.without_licenses,
             warn=options.warn if rank == 0 else lambda problem: None,
         )
         if rank == 0 and not alone:

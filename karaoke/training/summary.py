@@ -12,7 +12,7 @@ import torch
 
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.recipe import Recipe
-from karaoke.training.validation import Figures, rank_and_world
+from karaoke.training.validation import SongFigures, rank_and_world
 
 if TYPE_CHECKING:
     from karaoke.training.states import State
@@ -29,12 +29,12 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
-def summarise(
+def run_facts(
     recipe: Recipe,
     recordings: Sequence[Recording],
     state: State,
     device: str,
-    figures: Figures,
+    figures: SongFigures,
 ) -> dict[str, Any]:
     """Collect recipe, data, work and figures of a run so far.
 

@@ -34,7 +34,7 @@ WINDOW_LENGTH = 10 * SAMPLE_RATE
 #: Windows with singing for each one without.
 RESTS = 3
 #: For each song, and for ``all`` and both halves: a name of a figure, and its value.
-Figures = dict[str, dict[str, float]]
+SongFigures = dict[str, dict[str, float]]
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -190,7 +190,7 @@ def validate(
     stems: Sequence[str] = ("vocals",),
     mask_figures: Sequence[str] = (),
     most: int = 0,
-) -> Figures:
+) -> SongFigures:
     """Measure the separation window by window, sharing the work among all processes.
 
     Parameters
@@ -245,7 +245,7 @@ def validate(
     )
 
 
-def with_means(songs: Figures) -> Figures:
+def with_means(songs: SongFigures) -> SongFigures:
     """Add the means over all songs and over their halves, and round."""
     sung = [name for name, figures in songs.items() if figures.keys() & {*SCORED}]
     groups = {"all": list(songs), **halves(sung)}
@@ -265,7 +265,7 @@ def with_means(songs: Figures) -> Figures:
     }
 
 
-def score(figures: Figures, leak_limit_db: float) -> tuple[bool, float]:
+def score(figures: SongFigures, leak_limit_db: float) -> tuple[bool, float]:
     """Tell how good a network is, by the half of the songs that is there to choose by.
 
     Parameters
@@ -286,7 +286,7 @@ def score(figures: Figures, leak_limit_db: float) -> tuple[bool, float]:
     return gains > 0 and chosen.get(LEAK, -math.inf) <= leak_limit_db, gains
 
 
-def describe(figures: dict[str, float]) -> str:
+def to_line(figures: dict[str, float]) -> str:
     """Write figures down, decibels first and then the shares of masks."""
     shares = {n: v for n, v in figures.items() if n.startswith(tuple(MASK_FIGURES))}
     levels = [f"{n} {v:+.2f}" for n, v in figures.items() if n not in shares]

@@ -90,7 +90,7 @@ def kind_of(packet: bytes) -> bytes | None:
     return next((kind for kind in SOUNDS if packet.startswith(kind)), None)
 
 
-def read_ogg(file: IO[bytes], found: Found, track: int = 1) -> None:
+def read_ogg(file: IO[bytes], found: Found, stream: int = 1) -> None:
     """Read the tags of an audio stream, from 1, of an Ogg file."""
     kinds: dict[int, bytes] = {}
     packet, seen = bytearray(), 0
@@ -100,7 +100,7 @@ def read_ogg(file: IO[bytes], found: Found, track: int = 1) -> None:
         if page.flags & FIRST:
             if (kind := kind_of(page.body)) is not None:
                 kinds[page.serial] = kind
-                if len(kinds) == track:
+                if len(kinds) == stream:
                     wanted = page.serial
             continue  # the first packet has this page for itself
         if wanted is None or seen > LARGEST_TAG:

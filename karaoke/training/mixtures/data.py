@@ -15,7 +15,7 @@ from karaoke.separation.fields import SHARE, Within
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures import augment, bus, formants, glitches, voicelike
 from karaoke.training.mixtures.augment import Audio, Rng
-from karaoke.training.mixtures.harmony import Harmony, Source, harmony_of, known_at
+from karaoke.training.mixtures.harmony import Excerpt, Harmony, harmony_of, known_at
 from karaoke.training.mixtures.pools import make_pools, read_together
 from karaoke.training.mixtures.voices import Singers
 
@@ -221,14 +221,14 @@ class MixtureDataset(Dataset[Mixture]):
             music, sources = self._music(rng)
         return vocals, vocals_hz, music, min(source.known_hz for source in sources)
 
-    def _read(self, rng: Rng, parts: Sequence[Sequence[Recording]]) -> tuple[Audio, list[Source]]:
+    def _read(self, rng: Rng, parts: Sequence[Sequence[Recording]]) -> tuple[Audio, list[Excerpt]]:
         """Read a random stretch of aligned parts: ``(parts, 2, N)``, and where it lies."""
         longest = min(r.length for part in parts for r in part) - self.segment_length
         start = int(rng.integers(0, max(1, longest)))
         audio = np.stack(
             [to_stereo(read_together(part, start, self.segment_length)) for part in parts]
         )
-        return audio, [Source(recording, start) for part in parts for recording in part]
+        return audio, [Excerpt(recording, start) for part in parts for recording in part]
 
     def _sort(self, recordings: Sequence[Recording]) -> list[Sequence[Recording]]:
         """Sort what accompanies a song by the parts of an item."""
@@ -281,7 +281,7 @@ class MixtureDataset(Dataset[Mixture]):
         audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=rng.normal(0, 4), depth_db=4)
         return audio, known_hz
 
-    def _music(self, rng: Rng) -> tuple[Audio, list[Source]]:
+    def _music(self, rng: Rng) -> tuple[Audio, list[Excerpt]]:
         """Take music, sometimes two pieces at once, through a random filter: ``(parts, 2, N)``.
 
         Also tells what it is made of.
@@ -311,7 +311,7 @@ class MixtureDataset(Dataset[Mixture]):
         total: Audio = np.sum(pieces, axis=0, dtype=np.float32)
         return total, heard
 
-    def _piece(self, rng: Rng, role: str) -> tuple[Audio, list[Source]]:
+    def _piece(self, rng: Rng, role: str) -> tuple[Audio, list[Excerpt]]:
         """Read a stretch of some music of a pool: ``(parts, 2, N)``, and where it lies."""
         drawn = self.pools[role].draw(rng)
         alone = drawn.role == "accompaniment"
@@ -319,7 +319,7 @@ class MixtureDataset(Dataset[Mixture]):
             rng, self._sort([drawn] if alone else self.pools[role].groups[drawn.group])
         )
 
-    def _arrangement(self, rng: Rng, role: str) -> tuple[Audio, list[Source]]:
+    def _arrangement(self, rng: Rng, role: str) -> tuple[Audio, list[Excerpt]]:
         """Let parts of one piece, or of several, play at new levels: ``(parts, 2, N)``.
 
         Also tells what they are made of.

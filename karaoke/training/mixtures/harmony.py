@@ -24,7 +24,7 @@ SHIFTS = np.arange(-6 * STEPS, 6 * STEPS + 1) / STEPS
 SOUNDING = 0.2
 
 
-class Source(NamedTuple):
+class Excerpt(NamedTuple):
     """A stretch of a recording in a mixture: from a sample on, at a speed, with a gain."""
 
     recording: Recording
@@ -134,7 +134,7 @@ class Harmony:
         return float(rng.choice(near, p=weights / weights.sum()) / STEPS)
 
 
-def harmony_of(sources: Sequence[Source], seconds: float) -> Harmony | None:
+def harmony_of(sources: Sequence[Excerpt], seconds: float) -> Harmony | None:
     """Put together what is known of the harmony of recordings that sound at once.
 
     Parameters

@@ -36,9 +36,9 @@ def credit_table(roots: Sequence[Path]) -> str:
     lines = ["| used as | source | minutes | by | licence |", "|---|---|---|---|---|"]
     for (kind, source), rows in sorted(sources.items()):
         minutes = sum(float(row["seconds"]) for row in rows) / 60
-        by, licence = (
+        by, license = (
             "; ".join(dict.fromkeys(row[column].replace("|", "/") for row in rows))
             for column in ("attribution", "licence")
         )
-        lines.append(f"| {kind} | {source} | {minutes:.1f} | {by} | {licence} |")
+        lines.append(f"| {kind} | {source} | {minutes:.1f} | {by} | {license} |")
     return "\n".join(lines)

@@ -175,13 +175,13 @@ def write_corpus(
         seconds += mixture.shape[1] / SAMPLE_RATE
         if kept:
             rows += write_song(row, mixture, vocals, kept, root)
-        print(describe(row["path"], judged, kept), flush=True)
+        print(report_line(row["path"], judged, kept), flush=True)
     root.mkdir(parents=True, exist_ok=True)
     write_manifest(root, rows)
     return seconds, sum(float(row["seconds"]) for row in rows) / 2
 
 
-def describe(path: str, judged: Sequence[tuple[slice, Judgement]], kept: Sequence[slice]) -> str:
+def report_line(path: str, judged: Sequence[tuple[slice, Judgement]], kept: Sequence[slice]) -> str:
     """Say how much of a song is kept, and what its estimate is like."""
     seconds = sum(s.stop - s.start for s in kept) / SAMPLE_RATE
     level_db, returned_db = np.median([(j.level_db, j.returned_db) for _, j in judged], axis=0)

@@ -3,7 +3,7 @@
 Live bands are scarce among the openly licensed recordings. This writes a corpus folder of bands
 in many styles, with leads that bend and vibrate as voices do but are none. FluidSynth plays them
 (Debian: ``fluidsynth fluid-soundfont-gm musescore-general-soundfont``); both soundfonts are under
-the MIT licence. With ``--parts`` every piece is a folder of drums, bass and other, which add up to
+the MIT license. With ``--parts`` every piece is a folder of drums, bass and other, which add up to
 it, and every tenth one is to validate on.
 """
 
@@ -36,7 +36,7 @@ PARTS = ("drums", "bass", "other")
 ATTRIBUTION = "karaoke project (composition); FluidR3 GM (Frank Wen), MuseScore General (sounds)"
 
 
-class Track:
+class Part:
     """One instrument: events at absolute ticks."""
 
     def __init__(self, channel: int, program: int, pan: int, volume: int) -> None:
@@ -58,11 +58,11 @@ class Track:
 
     def to_midi(self) -> mido.MidiTrack:
         """Sort the events and make their times relative."""
-        track, now = mido.MidiTrack(), 0
+        part, now = mido.MidiTrack(), 0
         for tick, message in sorted(self.events, key=lambda e: (e[0], e[1].type != "note_off")):
-            track.append(message.copy(time=tick - now))
+            part.append(message.copy(time=tick - now))
             now = tick
-        return track
+        return part
 
 
 class Band:
@@ -95,43 +95,41 @@ class Band:
             for step, after in zip(hits, [*hits, 16][1:], strict=True)
         ]  # fmt: skip
 
-    def track(
-        self, channel: int, programs: Sequence[int], volume: int, *, width: int = 50
-    ) -> Track:
+    def part(self, channel: int, programs: Sequence[int], volume: int, *, width: int = 50) -> Part:
         """Seat a player somewhere on the stage."""
         pan = int(np.clip(64 + self.rng.normal(0, width), 0, 127)) if width else 64
         level = int(np.clip(volume + self.rng.normal(0, 9), 40, 127))
-        return Track(channel, self.pick(programs), pan, level)
+        return Part(channel, self.pick(programs), pan, level)
 
-    def drums(self) -> Track:
+    def drums(self) -> Part:
         """Play the groove, with fills and a crash between sections."""
-        track = self.track(DRUM_CHANNEL, (0, 8, 16, 25, 32), 112, width=0)
+        part = self.part(DRUM_CHANNEL, (0, 8, 16, 25, 32), 112, width=0)
         for bar in range(self.bars):
             fill = bar % 8 == 7 and self.rng.random() < 0.8
             for drum, rhythm in self.style.drums.items():
                 for tick, _, velocity in self.strokes(rhythm):
                     if not fill or tick < 2 * TICKS:
-                        track.note(self.rng, bar * 4 * TICKS + tick, 60, drum, velocity)
+                        part.note(self.rng, bar * 4 * TICKS + tick, 60, drum, velocity)
             if fill:
                 for step in range(8, 16):
                     drum = int(self.rng.choice([38, 38, 41, 45, 48, 50]))
                     if self.rng.random() < 0.75:
                         tick = (bar * 16 + step) * STEP
-                        track.note(self.rng, tick, 60, drum, 70 + 5 * (step - 8))
+                        part.note(self.rng, tick, 60, drum, 70 + 5 * (step - 8))
             if bar % 8 == 0 and self.rng.random() < 0.6:
-                track.note(self.rng, bar * 4 * TICKS, TICKS, 49, 95)
-        return track
+                part.note(self.rng, bar * 4 * TICKS, TICKS, 49, 95)
+        return part
 
-    def bass(self) -> Track:
+    def bass(self) -> Part:
         """Play roots, with fifths, octaves and steps to the next chord between."""
-        track = self.track(0, self.style.bass_programs, 108, width=0)
+        part = self.part(0, self.style.bass_programs, 108, width=0)
         for bar in range(self.bars):
             root = self.degree(self.turn[bar % len(self.turn)]) % 12 + 28
             for tick, length, velocity in self.strokes(self.style.bass):
                 step = int(self.rng.choice([0, 0, 0, 0, 7, 12, -5]))
                 note = root + (0 if tick == 0 else step)
-                track.note(self.rng, bar * 4 * TICKS + tick, int(length * 0.85), note, velocity)
-        return track
+                part.note(self.rng, bar * 4 * TICKS + tick, int(length * 0.85), note, velocity)
+        return part
 
     def chord(self, bar: int) -> list[int]:
         """Voice a bar's chord around middle C."""
@@ -143,29 +141,29 @@ class Band:
         notes = [self.degree(degree + third) % 12 for third in (0, 2, 4, 6)[: 4 if rich else 3]]
         return sorted(55 + (note - 55) % 12 for note in notes)
 
-    def chords(self, channel: int) -> Track:
+    def chords(self, channel: int) -> Part:
         """Play the chords in rhythm, as strums."""
-        track = self.track(channel, self.style.comp_programs, 88)
+        part = self.part(channel, self.style.comp_programs, 88)
         for bar in range(self.bars):
             notes = self.chord(bar)
             for tick, length, velocity in self.strokes(self.style.comp):
                 held = int(length * self.rng.uniform(0.5, 1.0))
                 for strum, note in enumerate(notes):
                     start = bar * 4 * TICKS + tick + 6 * strum
-                    track.note(self.rng, start, held, note, velocity - 10)
-        return track
+                    part.note(self.rng, start, held, note, velocity - 10)
+        return part
 
-    def pad(self) -> Track:
+    def pad(self) -> Part:
         """Hold the chords."""
-        track = self.track(4, self.style.pads, 72, width=20)
+        part = self.part(4, self.style.pads, 72, width=20)
         for bar in range(self.bars):
             for note in self.chord(bar):
-                track.note(self.rng, bar * 4 * TICKS, 4 * TICKS - 20, note + 12, 66)
-        return track
+                part.note(self.rng, bar * 4 * TICKS, 4 * TICKS - 20, note + 12, 66)
+        return part
 
-    def lead(self) -> Track:
+    def lead(self) -> Part:
         """Play a melody with vibrato and bends, in some sections and not in others."""
-        track = self.track(5, self.style.lead_programs, 100, width=25)
+        part = self.part(5, self.style.lead_programs, 100, width=25)
         at, degree, playing = 0, int(self.rng.integers(7, 14)), True
         while at < self.bars * 4 * TICKS:
             if at % (16 * TICKS) < TICKS:
@@ -174,12 +172,12 @@ class Band:
             degree = int(np.clip(degree + self.rng.integers(-3, 4), 4, 18))
             if playing and self.rng.random() < 0.8:
                 note = 48 + self.degree(degree)
-                track.note(self.rng, at, int(length * 0.92), note, 96)
-                self._bend(track, at, length)
+                part.note(self.rng, at, int(length * 0.92), note, 96)
+                self._bend(part, at, length)
             at += length
-        return track
+        return part
 
-    def _bend(self, track: Track, at: int, length: int) -> None:
+    def _bend(self, part: Part, at: int, length: int) -> None:
         """Slide into a note and let it vibrate, by the pitch wheel."""
         slide = float(self.rng.choice([0, 0, -2, -1, 1])) * 4096 * 0.9
         depth = self.rng.uniform(0, 1200) if length >= TICKS else 0.0
@@ -189,38 +187,38 @@ class Band:
             into = slide * np.exp(-tick / (0.06 * ticks_a_second))
             swell = min(1.0, tick / (0.5 * ticks_a_second))
             wave = depth * swell * np.sin(2 * np.pi * rate_hz * tick / ticks_a_second)
-            track.add(at + tick, "pitchwheel", pitch=int(np.clip(into + wave, -8192, 8191)))
+            part.add(at + tick, "pitchwheel", pitch=int(np.clip(into + wave, -8192, 8191)))
 
-    def players(self) -> list[tuple[str, Track]]:
+    def players(self) -> list[tuple[str, Part]]:
         """Have everybody play, each with the name of a stem; some stay at home."""
-        tracks = [("bass", self.bass()), ("other", self.chords(1))]
+        parts = [("bass", self.bass()), ("other", self.chords(1))]
         if self.rng.random() < 0.93:
-            tracks.append(("drums", self.drums()))
+            parts.append(("drums", self.drums()))
         if self.style.power_chords or self.rng.random() < 0.4:
-            tracks.append(("other", self.chords(2)))
+            parts.append(("other", self.chords(2)))
         if self.style.pads and self.rng.random() < 0.7:
-            tracks.append(("other", self.pad()))
+            parts.append(("other", self.pad()))
         if self.rng.random() < 0.75:
-            tracks.append(("other", self.lead()))
-        return tracks
+            parts.append(("other", self.lead()))
+        return parts
 
-    def score(self, tracks: Sequence[Track]) -> mido.MidiFile:
+    def score(self, parts: Sequence[Part]) -> mido.MidiFile:
         """Write down what some of the players play."""
         conductor = mido.MidiTrack(
             [mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(self.tempo), time=0)]
         )
         song = mido.MidiFile(ticks_per_beat=TICKS)
-        song.tracks.extend([conductor, *(track.to_midi() for track in tracks)])
+        song.tracks.extend([conductor, *(part.to_midi() for part in parts)])
         return song
 
     def play(self) -> mido.MidiFile:
         """Have everybody play together."""
-        return self.score([track for _, track in self.players()])
+        return self.score([part for _, part in self.players()])
 
     def play_parts(self) -> list[mido.MidiFile]:
         """Have everybody play, in a file per stem of :data:`PARTS`; one may be empty."""
         players = self.players()
-        return [self.score([track for stem, track in players if stem == part]) for part in PARTS]
+        return [self.score([part for which, part in players if which == stem]) for stem in PARTS]
 
 
 def find_soundfonts() -> list[Path]:
@@ -298,7 +296,7 @@ def write_corpus(
         soundfont = soundfonts[rng.integers(len(soundfonts))]
         band = Band(rng, STYLES[name], seconds)
         if parts:
-            files = [(f"{path}/{part}.ogg", f"song-{part}") for part in PARTS]
+            files = [(f"{path}/{stem}.ogg", f"song-{stem}") for stem in PARTS]
             group, split = path, "validation" if piece % 10 == 9 else "train"
         else:
             files = [(f"{path}.ogg", "accompaniment")]

@@ -276,7 +276,7 @@ def list_sung(
     sung: Sequence[tuple[Recording, Path, float]],
     facts: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """List what was sung, by whose voice, with whose licence: recording, file, seconds."""
+    """List what was sung, by whose voice, with whose license: recording, file, seconds."""
     rows = [
         {
             **facts[recording.path],

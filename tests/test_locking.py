@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from karaoke import locking
+from karaoke import files
 from karaoke.errors import LockedError, PermissionDeniedError
 from karaoke.files import BusyError, lock, locked
 
@@ -79,7 +79,7 @@ def test_a_file_system_without_locks(
     def refuse(_file: int, _operation: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(locking.fcntl, "flock", refuse)
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with lock(tmp_path / "a.lock") as held:
         assert not held

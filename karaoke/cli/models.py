@@ -160,7 +160,7 @@ def agree(entry: Entry, accept: bool, console: Console) -> None:
     """
     if entry.name in catalogue.available_models():
         return
-    console.print(f"{entry.name}: license {entry.license}. {entry.notice}", markup=False)
+    console.print(f"{entry.name}: licence {entry.license}. {entry.notice}", markup=False)
     if entry.unverified:
         say(console, "warning: ", "yellow", f"{entry.name}: {entry.unverified}")
     if entry.commercial_use or accept:

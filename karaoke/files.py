@@ -22,6 +22,7 @@ try:
 except ImportError:  # pragma: no cover (Windows)
     fcntl = None  # type: ignore[assignment]
 
+ELSEWHERE = "Choose another folder with --out."
 SPACE = "Check the folder, and that the disk is not full."
 PART_PREFIX = ".karaoke-"
 #: What file systems answer to calls that they do not have.
@@ -74,18 +75,31 @@ class HashedFile(io.BufferedReader):
 
 
 @contextmanager
-def writing_to(path: Path, errors: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
-    """Turn errors about writing a file into ours: the system's, or those of a library as well."""
+def writing_to(
+    path: Path, errors: tuple[type[Exception], ...] = (OSError,), hint: str = ELSEWHERE
+) -> Iterator[None]:
+    """Turn errors about writing a file into ours: the system's, or those of a library as well.
+
+    Parameters
+    ----------
+    path
+        Of the file or folder.
+    errors
+        That are about writing.
+    hint
+        What to do where it may not be written.
+
+    Raises
+    ------
+    PermissionDeniedError, OutputExistsError, WriteError
+        One of the errors was raised inside.
+    """
     try:
         yield
     except PermissionError as error:
-        raise PermissionDeniedError(
-            f'"{path}": may not be written', hint="Choose another folder with --out."
-        ) from error
+        raise PermissionDeniedError(f'"{path}": may not be written', hint=hint) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise OutputExistsError(
-            f'"{path}": a file or a folder is in the way', hint="Choose another folder with --out."
-        ) from error
+        raise OutputExistsError(f'"{path}": a file or a folder is in the way', hint=hint) from error
     except errors as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
         raise WriteError(f'"{path}": {reason}', hint=SPACE) from error
@@ -102,9 +116,7 @@ def check_writable(folder: Path) -> None:
     if not folder.is_dir():
         raise WriteError(f'"{folder}": no such folder', hint="Make it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionDeniedError(
-            f'"{folder}": may not be written', hint="Choose another folder with --out."
-        )
+        raise PermissionDeniedError(f'"{folder}": may not be written', hint=ELSEWHERE)
 
 
 def publish_all(parts: Sequence[PartFile]) -> None:
@@ -124,6 +136,17 @@ def publish_all(parts: Sequence[PartFile]) -> None:
         raise
     for path in {part.target.parent for part in parts}:
         flush_folder(path)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file is on the disk and not only in its cache."""
+    # Opened for writing, since Windows flushes nothing else.
+    with path.open("r+b") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in LACKING:  # a file system that has no such call lost nothing
+                raise
 
 
 def flush_folder(path: Path) -> None:
@@ -180,13 +203,8 @@ class PartFile:
 
     def flush(self) -> None:
         """Wait until the file is on the disk, which takes time."""
-        # For writing, since Windows flushes nothing else.
-        with writing_to(self.target), self.path.open("r+b") as file:
-            try:
-                os.fsync(file.fileno())
-            except OSError as error:
-                if error.errno not in LACKING:  # a file system that has no such call lost nothing
-                    raise
+        with writing_to(self.target):
+            flush(self.path)
 
     def publish(self) -> None:
         """Give the file its name, replacing what has it, which takes none."""
@@ -221,6 +239,27 @@ class PartFile:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+@contextmanager
+def written_whole(
+    path: Path, errors: tuple[type[Exception], ...] = (OSError,), hint: str = ELSEWHERE
+) -> Iterator[Path]:
+    """Give a hidden path beside a file, and what is written there the file's name at the end.
+
+    If anything fails, the file is what it was before. Parameters and errors are those of
+    :func:`writing_to`.
+    """
+    with PartFile(path) as part:
+        with writing_to(path, errors, hint):
+            yield part.path
+        publish_all([part])
+
+
+def write_text(path: Path, text: str, hint: str = ELSEWHERE) -> None:
+    """Write a file whole or not at all; errors are those of :func:`writing_to`."""
+    with written_whole(path, hint=hint) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def sweep(folder: Path) -> None:

@@ -122,8 +122,8 @@ def evaluate(
 
     from karaoke.evaluation import running
     from karaoke.evaluation.datasets import find_pieces
-    from karaoke.evaluation.summary import to_csv, to_json, write_text
-    from karaoke.files import locked
+    from karaoke.evaluation.summary import to_csv, to_json
+    from karaoke.files import locked, write_text
     from karaoke.separation.devices import choose_device
 
     check_outputs(json_, csv_, plot)

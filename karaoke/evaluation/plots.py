@@ -18,7 +18,7 @@ from karaoke.evaluation.metrics import si_sdr
 from karaoke.evaluation.scoring import HOP_LENGTH, METRICS, N_FFT, STEMS, Figures
 from karaoke.evaluation.songs import Reference
 from karaoke.evaluation.summary import by_method, stems_of
-from karaoke.files import PartFile, publish_all
+from karaoke.files import written_whole
 
 try:
     import librosa.display
@@ -74,9 +74,8 @@ def draw(path: Path, results: Sequence[Figures], method: Method, song: Reference
     for part, stem in zip(boxes, stems, strict=True):
         draw_boxes(part, results, stem)
     draw_spectrograms(spectrograms, method, voiced_excerpt(song))
-    with PartFile(path) as part_file:
-        picture.savefig(part_file.path, format=path.suffix[1:].lower(), dpi=100)
-        publish_all([part_file])
+    with written_whole(path) as part_file:
+        picture.savefig(part_file, format=path.suffix[1:].lower(), dpi=100)
 
 
 def draw_boxes(picture: SubFigure, results: Sequence[Figures], stem: str) -> None:

@@ -8,7 +8,6 @@ import json
 import statistics
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from karaoke.evaluation.comparing import INAUDIBLE_DB, Difference, bootstrap, halves, mean_level
 from karaoke.evaluation.methods import Method
 from karaoke.evaluation.scoring import METRICS, PER_WINDOW, STEMS, Figure, Figures
-from karaoke.files import PartFile, publish_all
 
 LEAK = "leak_db"
 #: Mean of the gains of vocals and instrumental, window by window.
@@ -249,16 +247,3 @@ def to_csv(results: Sequence[Figures]) -> str:
             row = {name: getattr(result, name) for name in columns[:2] + columns[3:5]}
             writer.writerow({**row, "stem": stem, **result.stems[stem]})
     return text.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, replacing what is there.
-
-    Raises
-    ------
-    WriteError, PermissionDeniedError, OutputExistsError
-        It cannot be written.
-    """
-    with PartFile(path) as part:
-        part.path.write_text(text, encoding="utf-8")
-        publish_all([part])

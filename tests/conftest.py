@@ -14,7 +14,8 @@ import torch
 
 from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.separation.checkpoints import Header, build_network, save_checkpoint
+from karaoke.separation.checkpoints import build_network, save_checkpoint
+from karaoke.separation.headers import Header
 from karaoke.training.corpus import Recording, load_corpus
 from tests import launching
 

@@ -16,7 +16,8 @@ import torch
 from karaoke import load_audio
 from karaoke.errors import ModelError
 from karaoke.evaluation.metrics import si_sdr_gain
-from karaoke.separation.checkpoints import load_checkpoint, read_header
+from karaoke.separation.checkpoints import load_checkpoint
+from karaoke.separation.headers import read_header
 from karaoke.store.catalogue import (
     DEFAULT_MODEL,
     available_models,

@@ -13,15 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from karaoke.errors import DamagedModelError, ModelError
-from karaoke.separation.checkpoints import (
-    Header,
-    build_network,
-    load_checkpoint,
-    outline,
-    read_header,
-    save_checkpoint,
-)
+from karaoke.separation.checkpoints import build_network, load_checkpoint, outline, save_checkpoint
 from karaoke.separation.fields import check_fields, hints_of
+from karaoke.separation.headers import Header, read_header
 from karaoke.separation.networks import NETWORKS
 
 

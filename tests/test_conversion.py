@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from karaoke.errors import ForeignModelError, NoInputError, UsageError
-from karaoke.separation.checkpoints import load_checkpoint, read_header
+from karaoke.separation.checkpoints import load_checkpoint
+from karaoke.separation.headers import read_header
 from karaoke.store.conversion import convert, read_weights
 from tests.published import open_unmix_weights, write_open_unmix
 

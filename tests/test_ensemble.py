@@ -11,7 +11,8 @@ import torch
 
 from karaoke.errors import ModelError
 from karaoke.evaluation.methods import model_method
-from karaoke.separation.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.checkpoints import build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.headers import Header
 from karaoke.separation.networks.band_split_ensemble import BandSplitEnsembleConfig
 from karaoke.separation.networks.mask_vote import MaskVote
 from karaoke.separation.separator import QUALITIES

@@ -45,7 +45,8 @@ from karaoke.evaluation.summary import (
     to_json,
     window_medians,
 )
-from karaoke.separation.checkpoints import Header, build_network, save_checkpoint
+from karaoke.separation.checkpoints import build_network, save_checkpoint
+from karaoke.separation.headers import Header
 
 RATE = 44100
 Run = Callable[..., subprocess.CompletedProcess[str]]

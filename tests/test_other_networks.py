@@ -15,7 +15,8 @@ from torch import nn
 
 from karaoke.audio.blocks import Block
 from karaoke.errors import ModelError
-from karaoke.separation.checkpoints import Header, build_network, save_checkpoint
+from karaoke.separation.checkpoints import build_network, save_checkpoint
+from karaoke.separation.headers import Header
 from karaoke.separation.networks.bands import growing_band_widths
 from karaoke.separation.networks.cnn_binary_mask import (
     CNNBinaryMask,

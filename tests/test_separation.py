@@ -14,8 +14,9 @@ import torch
 from karaoke.audio.blocks import Block
 from karaoke.audio.layouts import LAYOUTS, channel_groups
 from karaoke.errors import DeviceMemoryError, UsageError
-from karaoke.separation.checkpoints import Header, build_network
+from karaoke.separation.checkpoints import build_network
 from karaoke.separation.devices import choose_device
+from karaoke.separation.headers import Header
 from karaoke.separation.separator import CHANNEL_GROUPS, Separator
 from karaoke.store.loading import load_model
 

@@ -28,14 +28,9 @@ from karaoke.errors import (
     UsageError,
     WriteError,
 )
-from karaoke.separation.checkpoints import (
-    Header,
-    build_network,
-    load_checkpoint,
-    read_header,
-    save_checkpoint,
-)
+from karaoke.separation.checkpoints import build_network, load_checkpoint, save_checkpoint
 from karaoke.separation.fields import Within, check_fields, hints_of
+from karaoke.separation.headers import Header, read_header
 from karaoke.separation.spectral import Stft
 from karaoke.training import losses
 from karaoke.training.corpus import Recording

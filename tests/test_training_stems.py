@@ -14,12 +14,8 @@ import pytest
 import torch
 
 from karaoke.errors import ModelError, UsageError
-from karaoke.separation.checkpoints import (
-    build_network,
-    load_checkpoint,
-    read_header,
-    save_checkpoint,
-)
+from karaoke.separation.checkpoints import build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.headers import read_header
 from karaoke.separation.spectral import Stft
 from karaoke.training import masks
 from karaoke.training.corpus import SAMPLE_RATE, Recording

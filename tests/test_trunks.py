@@ -15,7 +15,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from karaoke.errors import ModelError
-from karaoke.separation.checkpoints import Header, build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.checkpoints import build_network, load_checkpoint, save_checkpoint
+from karaoke.separation.headers import Header
 from karaoke.separation.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
 from karaoke.separation.networks.band_split_ensemble import BandSplitEnsemble
 from karaoke.separation.networks.trunks import OVER_BANDS, HalfRate, layer_over_bands

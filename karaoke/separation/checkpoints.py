@@ -4,73 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
 from karaoke.errors import DamagedModelError, ModelError
 from karaoke.files import written_whole
-from karaoke.separation.fields import Within, check_fields, shown
+from karaoke.separation.fields import check_fields
+from karaoke.separation.headers import (
+    FORMAT,
+    HEADER_KEY,
+    RETRAIN,
+    Header,
+    read_header,
+    read_safetensors,
+)
 from karaoke.separation.networks import NETWORKS
 
 #: Of weights, by their names.
 Shapes = Mapping[str, tuple[int, ...]]
-#: Version of the header; a reader refuses any other.
-FORMAT = 1
-#: The one metadata entry of the safetensors file; its value is the header as JSON.
-HEADER_KEY = "karaoke"
 #: Types of weights, as safetensors names them.
 DTYPES = {"F16", "BF16", "F32", "F64", "I64"}
-MOST_STEMS = 16
-RETRAIN = "Use a checkpoint that this version of karaoke wrote."
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a checkpoint says about itself.
-
-    Parameters
-    ----------
-    architecture
-        A key of ``NETWORKS``.
-    config
-        Fields of the architecture's config dataclass.
-    sample_rate, channels
-        Of the audio that the network hears.
-    stems
-        Names of its outputs.
-    segment_seconds, overlap
-        Segment length and overlap (a fraction in [0, 1)) that it runs best with.
-    """
-
-    architecture: str
-    config: dict[str, Any]
-    sample_rate: Annotated[int, Within(1000, 768_000)]
-    channels: Annotated[int, Within(1, 2)]
-    stems: tuple[str, ...]
-    segment_seconds: Annotated[float, Within(0, 60, open_low=True)]
-    overlap: Annotated[float, Within(0, 1, open_high=True)]
-
-
-def check_header(header: Header) -> None:
-    """Look for stems and sizes that do not go together.
-
-    Raises
-    ------
-    ValueError
-        There are some.
-    """
-    stems = header.stems
-    named = all(stem.isidentifier() and len(stem) <= 64 for stem in stems)  # files are called so
-    if not named or not 1 <= len(set(stems)) == len(stems) <= MOST_STEMS:
-        raise ValueError(f"stems must be up to {MOST_STEMS} different names, not {shown(stems)}")
-    if round(header.segment_seconds * header.sample_rate) < 1:
-        raise ValueError(f"segment_seconds {header.segment_seconds} is less than a sample")
 
 
 def build_network(header: Header) -> nn.Module:
@@ -128,42 +86,6 @@ def save_checkpoint(path: Path, network: nn.Module, header: Header) -> None:
         part.write_bytes(save(weights, metadata={HEADER_KEY: text}))
 
 
-def read_header(path: Path) -> Header:
-    """Read what a checkpoint says about itself, without its weights.
-
-    Raises
-    ------
-    ModelError
-        The file is missing, is no safetensors file, has no header of this format, or one with
-        values that cannot be.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(HEADER_KEY)
-    except FileNotFoundError as error:
-        raise ModelError(f'"{path}": not a checkpoint (no such file)') from error
-    except (OSError, SafetensorError) as error:
-        raise DamagedModelError(f'"{path}": not a checkpoint ({error})', hint=RETRAIN) from error
-    if text is None:
-        raise DamagedModelError(
-            f'"{path}": safetensors, but without a karaoke header', hint=RETRAIN
-        )
-    try:
-        entries = json.loads(text)
-        version = entries.pop("format")
-        if version == FORMAT:
-            header = Header(**check_fields(Header, entries))
-            check_header(header)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedModelError(f'"{path}": damaged header ({error})', hint=RETRAIN) from error
-    if version != FORMAT:
-        raise DamagedModelError(
-            f'"{path}": checkpoint format {shown(version)}, this is a reader of {FORMAT}',
-            hint="Update karaoke.",
-        )
-    return header
-
-
 def first_unlike(held: Shapes, described: Shapes) -> str:
     """Name the first weight that is not in both with one shape, or nothing."""
     names = sorted(held.keys() | described.keys())
@@ -184,10 +106,9 @@ def check_weights(path: Path, header: Header) -> None:
         described = {n: tuple(t.shape) for n, t in outline(header).state_dict().items()}
     except ModelError as error:
         raise DamagedModelError(f'"{path}": {error.message}', hint=error.hint) from error
-    with safe_open(path, framework="pt") as file:
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-        held = {name: tuple(part.get_shape()) for name, part in slices.items()}
-        kinds = {part.get_dtype() for part in slices.values()}
+    _, tensors = read_safetensors(path)
+    held = {name: tuple(tensor["shape"]) for name, tensor in tensors.items()}
+    kinds = {tensor["dtype"] for tensor in tensors.values()}
     if unknown := kinds - DTYPES:
         raise DamagedModelError(
             f'"{path}": weights of the type {", ".join(sorted(unknown))}', hint=RETRAIN
@@ -212,8 +133,10 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
     header = read_header(path)
     check_weights(path, header)
     network = build_network(header)
-    with safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DamagedModelError(f'"{path}": not a checkpoint ({error})', hint=RETRAIN) from error
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise DamagedModelError(f'"{path}": weights that are not finite numbers', hint=RETRAIN)
     network.load_state_dict(weights, strict=True)

@@ -13,8 +13,8 @@ from torch import nn
 
 from karaoke.audio.blocks import Block, Delay, Warn, resample, sound_only
 from karaoke.errors import DeviceMemoryError, UsageError
-from karaoke.separation.checkpoints import Header
 from karaoke.separation.devices import single_threads, usable_cores
+from karaoke.separation.headers import Header
 from karaoke.separation.streaming import SecondsDone, overlap_add
 
 #: Channels that belong together as left and right, or stand alone, by their indices.

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import re
-import struct
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from platformdirs import user_cache_path
 
 from karaoke.errors import ChecksumError, ModelError
 from karaoke.files import checksum
+from karaoke.separation.headers import read_header, read_safetensors
 
 DEFAULT_MODEL = "duo-v1"
 #: In an installed package and in a checkout of the repository.
@@ -33,8 +33,6 @@ WHOLE_SHA256 = 64
 PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 MEMBER = re.compile(r"(?!/)(?!.*(^|/)\.\.?(/|$))[^\\\0]+")
-#: The largest header that safetensors writes.
-MOST_HEADER_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -304,17 +302,8 @@ def look_into(path: Path) -> tuple[tuple[str, ...], int]:
     ModelError
         It is no checkpoint of ours.
     """
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > MOST_HEADER_BYTES:
-                raise ValueError("no header")
-            header = json.loads(file.read(length))
-        stems = json.loads(header.pop("__metadata__")["karaoke"])["stems"]
-        shapes = [entry["shape"] for entry in header.values()]
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        raise ModelError(f'"{path}": not a checkpoint ({error})', hint="Pull it again.") from error
-    return tuple(stems), sum(math.prod(shape) for shape in shapes)
+    stems = read_header(path).stems
+    return stems, sum(math.prod(tensor["shape"]) for tensor in read_safetensors(path)[1].values())
 
 
 def verify(name: str) -> bool:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from karaoke.errors import ForeignModelError, NoInputError, UsageError
-from karaoke.separation.checkpoints import Header, build_network, first_unlike, save_checkpoint
+from karaoke.separation.checkpoints import build_network, first_unlike, save_checkpoint
+from karaoke.separation.headers import Header
 from karaoke.store.pickles import read_arrays
 
 Weights = dict[str, Tensor]

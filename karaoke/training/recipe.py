@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from karaoke.errors import ModelError, NoInputError, UsageError
-from karaoke.separation.checkpoints import Header, outline
+from karaoke.separation.checkpoints import outline
 from karaoke.separation.fields import SHARE, Within, check_fields
+from karaoke.separation.headers import Header
 from karaoke.separation.networks import NETWORKS
 from karaoke.training.corpus import SAMPLE_RATE
 from karaoke.training.losses import LOSSES

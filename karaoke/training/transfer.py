@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from karaoke.errors import ModelError, UsageError
-from karaoke.separation.checkpoints import load_checkpoint, read_header
+from karaoke.separation.checkpoints import load_checkpoint
+from karaoke.separation.headers import read_header
 
 #: What an encoder's weights are called, and the statistics of the input that they expect.
 ENCODER = ("encoder.", "input_")

@@ -16,7 +16,8 @@ import soundfile
 import torch
 
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.separation.checkpoints import Header, build_network, save_checkpoint
+from karaoke.separation.checkpoints import build_network, save_checkpoint
+from karaoke.separation.headers import Header
 from tests.launching import TIMED_OUT, run_karaoke
 
 RATE = 44100

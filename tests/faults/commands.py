@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
 
-from karaoke.separation.checkpoints import read_header
+from karaoke.separation.headers import read_header
 from tests.faults.bench import Bench, Done, fault
 
 FLAT = "{parent}-{track}-{stem}.{ext}"

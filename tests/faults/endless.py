@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from karaoke.separation.checkpoints import Header, save_checkpoint
+from karaoke.separation.checkpoints import save_checkpoint
+from karaoke.separation.headers import Header
 from karaoke.separation.networks import NETWORKS
 
 #: Few samples an hour, so that the disk and not the patience is what a test needs little of.

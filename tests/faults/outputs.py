@@ -17,7 +17,7 @@ import soundfile
 from safetensors.numpy import load_file, save_file
 
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.separation.checkpoints import read_header
+from karaoke.separation.headers import read_header
 from tests.faults.bench import Bench, fault
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from safetensors.numpy import load_file, save_file
 
-from karaoke.separation.checkpoints import read_header
+from karaoke.separation.headers import read_header
 from tests.faults.bench import RATE, TINY, Bench, fault
 
 SMALL = "\n".join(

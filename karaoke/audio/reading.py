@@ -13,7 +13,6 @@ from functools import partial
 from io import RawIOBase
 from pathlib import Path
 from threading import Event
-from types import TracebackType
 from typing import IO
 
 import numpy as np
@@ -362,12 +361,7 @@ class AudioReader:
         """Give the reader itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close, whatever happened."""
         self.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,37 @@ def test_imports_go_down_only(path: Path) -> None:
     allowed = ALLOWED[room] | {room}
     assert rooms(module, top_level=True) <= allowed
     assert rooms(module, top_level=False) <= allowed | LAZY.get(room, set())
+
+
+def imports_of(path: Path, modules: Set[str]) -> set[str]:
+    """List the modules that a file imports anywhere but for its annotations alone."""
+    found = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & modules) or ({node.module} & modules)
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def test_no_import_goes_in_circles() -> None:
+    paths = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    left = {name: imports_of(path, set(paths)) - {name} for name, path in paths.items()}
+    while ready := [name for name, imports in left.items() if not imports]:
+        for name in ready:
+            del left[name]
+        for imports in left.values():
+            imports.difference_update(ready)
+    assert not left, "these import each other, or what does"
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.name)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
-import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -20,9 +16,10 @@ from karaoke.cli.commands import Command, Group, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
 from karaoke.cli.models import app as models
-from karaoke.cli.reporting import error_object, print_json, say_error
+from karaoke.cli.output import error_object, print_json, say_error
 from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
+from karaoke.cli.stopping import SignalHandler, Stopped
 from karaoke.cli.train import train
 from karaoke.cli.workshop import app as workshop
 from karaoke.errors import DeviceMemoryError, ExitCode, KaraokeError, NoInputError, UsageError
@@ -81,39 +78,6 @@ for command in COMMANDS.values():
     app.command(cls=Command)(command)
 app.add_typer(models, name="models")
 app.add_typer(workshop, name="workshop", hidden=True)
-
-
-class Stopped(BaseException):
-    """A signal asked us to stop; raised so that everything is cleaned up on the way out."""
-
-    def __init__(self, code: ExitCode) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class SignalHandler:
-    """Turns a signal into an exception, once: cleaning up is not to be interrupted by more.
-
-    After some seconds it does so again, should the first have been lost in a callback, where
-    Python only prints exceptions.
-    """
-
-    patience_seconds = 5.0
-
-    def __init__(self) -> None:
-        self._last = -math.inf
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            # Ignored signals stay ignored: `nohup` and background jobs count on it.
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self)
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Raise :class:`Stopped`."""
-        if time.monotonic() - self._last > self.patience_seconds:
-            self._last = time.monotonic()
-            interrupted = number == signal.SIGINT
-            raise Stopped(ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED)
 
 
 def fail(error: KaraokeError, telling: Telling) -> NoReturn:

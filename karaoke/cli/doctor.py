@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from karaoke import __version__
-from karaoke.cli.reporting import print_json, print_paragraph
+from karaoke.cli.output import print_json, print_paragraph
 from karaoke.errors import ExitCode, KaraokeError
 from karaoke.store.catalogue import downloaded_models, find_entry, shipped_models, verify
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from karaoke.cli.commands import Command, Group
-from karaoke.cli.reporting import make_console, print_paragraph, say
+from karaoke.cli.output import make_console, print_paragraph, say
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
 from karaoke.store import catalogue
 from karaoke.store.catalogue import WHOLE_SHA256
@@ -376,6 +376,6 @@ def print_table(found: list[dict[str, Any]]) -> None:
 
 def print_object(facts: dict[str, Any]) -> None:
     """Print a JSON object."""
-    from karaoke.cli.reporting import print_json
+    from karaoke.cli.output import print_json
 
     print_json(facts)

@@ -12,7 +12,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from karaoke.cli.reporting import say
+from karaoke.cli.output import say
 from karaoke.errors import UsageError
 from karaoke.jobs.naming import Song
 from karaoke.jobs.planning import address_error

@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from karaoke.cli.reporting import visible
+from karaoke.cli.output import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

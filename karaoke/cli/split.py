@@ -65,7 +65,8 @@ def split(
     Paths of the files go to standard output, one a line; all else to standard error.
     """
     from karaoke.audio import output_format
-    from karaoke.cli.reporting import Reporter, make_console
+    from karaoke.cli.output import make_console
+    from karaoke.cli.reporting import Reporter
     from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
     from karaoke.jobs.splitting import SplitTask

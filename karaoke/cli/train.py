@@ -105,7 +105,7 @@ def train(
     """
     from rich.console import Console
 
-    from karaoke.cli import Stopped
+    from karaoke.cli.stopping import Stopped
     from karaoke.separation.devices import choose_device
     from karaoke.training.recipe import read_recipe
     from karaoke.training.run import RunOptions

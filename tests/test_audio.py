@@ -414,3 +414,10 @@ def test_an_encoder_that_dies_is_reported(noise: Noise, tmp_path: Path) -> None:
             frames=2_500_000,
             chosen=writing.replace(chosen, options={"f": "opus", "audio_bitrate": "99999k"}),
         )
+
+
+def test_it_is_known_what_ffmpeg_was_built_with() -> None:
+    executable = ffmpeg_room.find_ffmpeg()
+    assert {"aac", "libmp3lame", "libopus"} <= ffmpeg_room.built_with(executable, "encoders")
+    filters = ffmpeg_room.built_with(executable, "filters")
+    assert {"aresample", "ebur128"} <= filters and "=" not in filters

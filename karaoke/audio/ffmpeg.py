@@ -74,17 +74,32 @@ def find_ffmpeg() -> str:
     return _find(os.environ.get("PATH", ""), os.environ.get("KARAOKE_FFMPEG", ""))
 
 
-@lru_cache(maxsize=8)
-def encoders(executable: str) -> frozenset[str]:
-    """List the names of the encoders that an ffmpeg was built with."""
+@lru_cache(maxsize=16)
+def built_with(executable: str, kind: str) -> frozenset[str]:
+    """List what an ffmpeg was built with.
+
+    Parameters
+    ----------
+    executable
+        From :func:`find_ffmpeg`.
+    kind
+        ``encoders``, ``decoders``, ``filters``, ``muxers`` or ``demuxers``.
+
+    Returns
+    -------
+    frozenset
+        Their names.
+    """
     answer = subprocess.run(
-        [executable, "-nostdin", "-v", "error", "-encoders"],
+        [executable, "-nostdin", "-v", "error", f"-{kind}"],
         capture_output=True,
         text=True,
         errors="replace",
         check=False,
     ).stdout
-    return frozenset(line.split()[1] for line in answer.splitlines() if len(line.split()) > 1)
+    # Flags and a name; a line of the legend has an equals sign instead.
+    words = [line.split() for line in answer.splitlines()]
+    return frozenset(line[1] for line in words if len(line) > 1 and line[1] != "=")
 
 
 def arguments_with(path: str, stream: Any) -> list[str]:

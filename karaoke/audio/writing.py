@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from karaoke.audio.blocks import BLOCK_LENGTH, Block
-from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, encode_arguments, encoders, find_ffmpeg
+from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, built_with, encode_arguments, find_ffmpeg
 from karaoke.audio.layouts import channel_mask
 from karaoke.audio.tagging.model import MalformedError
 from karaoke.audio.tagging.riff import set_channel_mask
@@ -134,7 +134,7 @@ def output_format(
         raise UsageError(
             f"{chosen.extension} has no bit depth of {bit_depth}", hint=f"Possible: {possible}."
         )
-    if chosen.encoder is not None and chosen.encoder not in encoders(find_ffmpeg()):
+    if chosen.encoder is not None and chosen.encoder not in built_with(find_ffmpeg(), "encoders"):
         raise ToolMissingError(f"ffmpeg has no encoder {chosen.encoder}", hint=INSTALL)
     if bitrate is not None:
         chosen = with_bitrate(chosen, bitrate.lower())

@@ -99,12 +99,12 @@ def look_at_torch() -> Iterator[Finding]:
 def look_at_ffmpeg() -> Iterator[Finding]:
     """Which ffmpeg, and what it can write."""
     from karaoke.audio import FORMATS
-    from karaoke.audio.ffmpeg import INSTALL, encoders, find_ffmpeg, version_of
+    from karaoke.audio.ffmpeg import INSTALL, built_with, find_ffmpeg, version_of
 
     path = find_ffmpeg()
     yield Finding("ffmpeg", "ok", f"version {version_of(path) or 'of development'} at {path}")
     wanted = {entry.encoder for entry in FORMATS.values() if entry.encoder}
-    missing = sorted(wanted - encoders(path))
+    missing = sorted(wanted - built_with(path, "encoders"))
     if missing:
         yield Finding("encoders", "warning", f"missing: {', '.join(missing)}", INSTALL)
     else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from karaoke.store.catalogue import available_models
     from karaoke.store.loading import load_model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "KaraokeError",

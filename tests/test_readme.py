@@ -1,4 +1,4 @@
-"""What the README shows, done."""
+"""What the README shows, done; and what the guides name, found."""
 
 from __future__ import annotations
 
@@ -121,6 +121,34 @@ def test_ci_runs_what_the_readme_says() -> None:
     test_command = next(c for c in code_blocks("sh") if "pytest" in c)
     steps = test_command.strip().partition("activate && ")[2]
     assert steps and steps in commands
+
+
+def test_hooks_run_what_ci_runs() -> None:
+    hooks = (README.parent / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    ci = (README.parent / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1]
+    *checks, tests = ci.split(" && ")
+    assert checks and tests.startswith("pytest")
+    for check in checks:
+        assert f"entry: {check.removesuffix(' .')}" in hooks
+    for path in re.findall(r"tests/test_\w+\.py", hooks):
+        assert (README.parent / path).is_file()
+
+
+@pytest.mark.parametrize("guide", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(guide: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", (README.parent / guide).read_text(encoding="utf-8"))
+    assert all((README.parent / link).exists() for link in links), links
+
+
+def test_the_guide_for_contributors_names_what_is_there() -> None:
+    text = (README.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"(?:karaoke|tests|models)/[a-z_/]+\.\w+", text))
+    assert len(paths) > 20
+    assert all((README.parent / path).is_file() for path in paths), paths
+    named = "\n".join((README.parent / path).read_text(encoding="utf-8") for path in paths)
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for name in re.findall(r"`([A-Z]\w+(?:\.\w+)?|[a-z]+(?:_[a-z]+)+)`", prose):
+        assert re.search(rf"\b{name.rpartition('.')[2]}\b", named), name
 
 
 def test_exit_codes_are_documented() -> None:

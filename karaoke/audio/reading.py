@@ -36,8 +36,8 @@ OPENING_SECONDS = 30.0
 WATCH_SECONDS = 0.25
 #: Bytes after the samples that are never worth a word.
 SMALL_REST = 1 << 16
-#: Samples per channel in a block: a megabyte in stereo, and not long to wait for.
-READ_LENGTH = 1 << 17
+#: Samples per channel in a block: a third of a megabyte in stereo, and not long to wait for.
+READ_LENGTH = 1 << 15
 AU_HEADER = struct.Struct(">4s5I")
 
 

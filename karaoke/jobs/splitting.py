@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from karaoke.audio import (
     read_tags,
     unspoken,
 )
-from karaoke.audio.blocks import BLOCK_LENGTH, silenced
+from karaoke.audio.blocks import BLOCK_LENGTH, Warn, silenced
 from karaoke.errors import NotAudioError, WriteError
 from karaoke.files import (
     HashedFile,
@@ -42,7 +42,6 @@ from karaoke.files import (
 from karaoke.jobs.manifest import SplitSettings, identify, make_manifest, with_earlier
 from karaoke.jobs.planning import Job
 from karaoke.jobs.task import Result, Space, Tools, check_outputs
-from karaoke.separation.separator import Separator
 
 #: Bytes a second of a lossy file of the highest rate; more than any bit rate that is offered.
 LOSSY_BYTES_PER_SECOND = 64_000
@@ -93,14 +92,14 @@ class SplitTask:
         """Open the song and tell what space its stems take; see :class:`karaoke.jobs.task.Task`."""
         self._song = self.open(stopped)
         reader = self._song.reader
-        seconds, stems = reader.declared_seconds or 0.0, len(self.job.outputs)
+        seconds = reader.declared_seconds or 0.0
         samples = seconds * reader.sample_rate * reader.channels
         each = samples * self.chosen.bit_depth / 8
         if self.chosen.encoder is not None:
             each = seconds * LOSSY_BYTES_PER_SECOND
         if not keep_open:
             self.close()
-        return Space(working_bytes=4 * samples * stems, kept_bytes=each * stems)
+        return Space(4 * samples * self.spool_count, each * len(self.job.outputs))
 
     def close(self) -> None:
         """Let go of the song."""
@@ -119,28 +118,48 @@ class SplitTask:
         finally:
             self.close()
 
+    @property
+    def spool_count(self) -> int:
+        """How often the song lies on the disk, uncompressed, while it is worked on."""
+        return len(self.job.outputs)
+
+    def compose(
+        self, reader: AudioReader, tools: Tools, files: ExitStack, warn: Warn
+    ) -> dict[str, Spool]:
+        """Make what the outputs are to hold, by their names: the stems, as they are."""
+        folder = self.job.manifest.parent
+        spools = {stem: Spool(folder, reader.channels, files) for stem in self.job.outputs}
+        fill_spools(spools, reader, reader.blocks(), tools, warn)
+        return spools
+
+    def gain(self, spools: dict[str, Spool], sample_rate: int, warn: Warn) -> float:
+        """Find one factor for all outputs with which none clips; never louder than they are."""
+        peak = max(spool.peak for spool in spools.values())
+        if not self.chosen.clips or peak <= 1:
+            return 1.0
+        warn(f"all stems were lowered by {20 * np.log10(peak):.2f} dB to avoid clipping")
+        return 1 / peak
+
     def _split(self, song: OpenSong, tools: Tools, files: ExitStack, started: float) -> Result:
-        """Separate, encode, verify, publish_stems."""
+        """Separate, encode, verify, publish."""
         job, chosen, reader = self.job, self.chosen, song.reader
-        separator = tools.separator()
         troubles = list(filter(None, [prepare(job, files)]))
-        spools = {stem: Spool(job.manifest.parent, reader.channels, files) for stem in job.outputs}
-        fill_spools(spools, reader, separator, tools, troubles.append)
+        spools = self.compose(reader, tools, files, troubles.append)
         tools.check()
         if self.strict and (damage := reader.damage):
             raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
-        gain = safe_gain(spools, chosen)
+        gain = self.gain(spools, reader.sample_rate, troubles.append)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
         lost = write_stems(parts, spools, gain, reader, chosen, tools.check)
         checksums, residual = verify(parts, spools, gain, chosen)
-        all_stems = set(spools) == set(separator.stems)
+        all_stems = set(spools) == set(tools.separator().stems)
         facts = publish_stems(job, self.settings, parts, checksums, song.identity)
         return Result(
             outputs=job.outputs,
             manifest=facts,
             seconds=reader.seconds_read,
             elapsed_seconds=time.perf_counter() - started,
-            warnings=[*warnings_about(reader, gain, chosen, troubles), *lost],
+            warnings=[*warnings_about(reader, chosen), *troubles, *lost],
             facts={
                 "sample_rate": reader.sample_rate,
                 "channels": reader.channels,
@@ -246,17 +265,17 @@ def prepare(job: Job, files: ExitStack) -> str:
 def fill_spools(
     spools: dict[str, Spool],
     reader: AudioReader,
-    separator: Separator,
+    blocks: Iterable[Block],
     tools: Tools,
-    warn: Callable[[str], None],
+    warn: Warn,
 ) -> None:
-    """Run the song through the model and keep the wanted stems on the disk.
+    """Run blocks of the song through the model and keep the wanted stems on the disk.
 
     They wait there because the one gain that keeps all of them from clipping is known only at the
     end of the song.
     """
-    stream = separator.stream(
-        reader.blocks(),
+    stream = tools.separator().stream(
+        blocks,
         sample_rate=reader.sample_rate,
         groups=channel_groups(reader.layout, reader.channels),
         progress=lambda done: tools.progress(done, reader.declared_seconds),
@@ -298,17 +317,9 @@ def write_stems(
     return lost
 
 
-def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
-    """Find one factor for all stems with which none clips; never louder than they are."""
-    peak = max(spool.peak for spool in spools.values())
-    return 1 / peak if chosen.clips and peak > 1 else 1.0
-
-
-def warnings_about(
-    reader: AudioReader, gain: float, chosen: OutputFormat, troubles: list[str]
-) -> list[str]:
+def warnings_about(reader: AudioReader, chosen: OutputFormat) -> list[str]:
     """Tell what a listener might otherwise wonder about."""
-    found = [said for said in (reader.damage, *reader.remarks, *troubles) if said]
+    found = [said for said in (reader.damage, *reader.remarks) if said]
     rate = chosen.rate_for(reader.sample_rate)
     if rate != reader.sample_rate:
         found.append(
@@ -318,6 +329,4 @@ def warnings_about(
         found.append(f"{chosen.extension} cannot say that its channels are {nameless}")
     if reader.non_finite:
         found.append(silenced(reader.non_finite))
-    if gain != 1:
-        found.append(f"all stems were lowered by {-20 * np.log10(gain):.2f} dB to avoid clipping")
     return found

@@ -56,6 +56,7 @@ class CountTask:
     job: Job
     settings: SplitSettings = SETTINGS
     overwrite: bool = False
+    needs_model: bool = False
 
     def estimate(self, stopped: Event, *, keep_open: bool) -> Space:
         if not self.job.source.exists():
@@ -124,7 +125,7 @@ def test_work_of_any_kind(
     tasks = count_tasks([b"abc", None, b"x"], tmp_path)
     executor = make() if make is not None else None
     options = BatchOptions(fail_fast=fail_fast)
-    outcomes = list(run_batch(tasks, cache(object) if executor is None else never,  # type: ignore[arg-type]
+    outcomes = list(run_batch(tasks, never,
                               options, executor=executor))  # fmt: skip
     if executor is not None:
         executor.shutdown()

@@ -15,6 +15,7 @@ from karaoke import __version__
 from karaoke.cli.commands import Command, Group, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
+from karaoke.cli.make import make
 from karaoke.cli.models import app as models
 from karaoke.cli.output import error_object, print_json, say_error
 from karaoke.cli.settings import default_path, read_config
@@ -42,6 +43,7 @@ def print_version(wanted: bool) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "split": split,
+    "make": make,
     "train": train,
     "evaluate": evaluate,
     "doctor": doctor,

@@ -58,7 +58,9 @@ def bar_beside(console: Console, others: int) -> BarColumn:
 
 
 @contextmanager
-def progress_display(console: Console, source: Path, *, bar: bool) -> Iterator[SongProgress]:
+def progress_display(
+    console: Console, source: Path, *, bar: bool, doing: str
+) -> Iterator[SongProgress]:
     """Give a function to call with the seconds that are done and the duration, if known."""
     from karaoke.jobs.task import unseen
 
@@ -66,7 +68,7 @@ def progress_display(console: Console, source: Path, *, bar: bool) -> Iterator[S
         yield unseen
         return
     if not (bar and console.is_terminal):
-        console.print(f'"{visible(source.name)}": splitting', markup=False)
+        console.print(f'"{visible(source.name)}": {doing}', markup=False)
         yield unseen
         return
     # Percentage, speed and time take 32 columns, the bar ten or more.

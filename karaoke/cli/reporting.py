@@ -46,6 +46,8 @@ class Reporter:
         Print more about each song.
     debug
         Print where errors come from.
+    work
+        What is done to a song, and what was done to it when it is over.
 
     Attributes
     ----------
@@ -69,11 +71,13 @@ class Reporter:
         *,
         verbose: bool,
         debug: bool,
+        work: tuple[str, str] = ("splitting", "split"),
     ) -> None:
         if progress not in ("auto", "lines", "json", "none"):
             raise UsageError(f"--progress {progress}", hint="Choose auto, lines, json or none.")
         self.console, self.as_json, self.facts = console, as_json, facts
         self.progress, self.verbose, self.debug = progress, verbose, debug
+        self.doing, self.done = work
         self.explain: Callable[[KaraokeError], object] = lambda error: None
         self.counts: dict[str, int] = {}
 
@@ -86,7 +90,9 @@ class Reporter:
             return no_display(job)
         if self.progress == "json":
             return json_progress(printable(job.label))
-        return progress_display(self.console, job.source, bar=self.progress == "auto")
+        return progress_display(
+            self.console, job.source, bar=self.progress == "auto", doing=self.doing
+        )
 
     def report(self, outcome: Outcome, alone: bool) -> None:
         """Print what became of a song; the error of one that is alone is left to the caller."""
@@ -107,7 +113,9 @@ class Reporter:
         """Print the paths for scripts and a summary for people."""
         name = visible(outcome.job.source.name)
         if outcome.status in ("skipped", "planned"):
-            said = {"skipped": "is done already", "planned": "would be split"}[outcome.status]
+            said = {"skipped": "is done already", "planned": f"would be {self.done}"}[
+                outcome.status
+            ]
             self.console.print(f'"{name}": {said}', markup=False)
         result = outcome.result
         if result is not None:
@@ -158,7 +166,7 @@ class Reporter:
 def details(result: Result) -> str:
     """Say what only the curious ask about a song."""
     facts = result.facts
-    residual = facts["residual_dbfs"]
+    residual = facts.get("residual_dbfs")
     sizes = sum(entry["size_bytes"] for entry in result.manifest["outputs"].values())
     return (
         f"{facts['sample_rate']} Hz, {facts['channels']} channels, gain {facts['gain']:.3f},"

@@ -150,7 +150,8 @@ def do_here(
             failed.set()
         return outcome
 
-    if any(isinstance(one, Space) for one in seen):
+    todo = [task for task, one in zip(tasks, seen, strict=True) if isinstance(one, Space)]
+    if any(task.needs_model for task in todo):
         separator()
     if options.jobs == 1:
         yield from map(do, tasks, seen)

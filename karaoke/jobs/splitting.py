@@ -119,6 +119,11 @@ class SplitTask:
             self.close()
 
     @property
+    def needs_model(self) -> bool:
+        """Whether the song is to be separated."""
+        return True
+
+    @property
     def spool_count(self) -> int:
         """How often the song lies on the disk, uncompressed, while it is worked on."""
         return len(self.job.outputs)
@@ -140,6 +145,18 @@ class SplitTask:
         warn(f"all stems were lowered by {20 * np.log10(peak):.2f} dB to avoid clipping")
         return 1 / peak
 
+    def warnings(self, reader: AudioReader) -> list[str]:
+        """Tell what a listener might otherwise wonder about."""
+        found = [said for said in (reader.damage, *reader.remarks) if said]
+        rate, extension = self.chosen.rate_for(reader.sample_rate), self.chosen.extension
+        if rate != reader.sample_rate:
+            found.append(f"{extension} cannot hold {reader.sample_rate} Hz; written at {rate} Hz")
+        if nameless := unspoken(reader.layout, reader.channels):
+            found.append(f"{extension} cannot say that its channels are {nameless}")
+        if reader.non_finite:
+            found.append(silenced(reader.non_finite))
+        return found
+
     def _split(self, song: OpenSong, tools: Tools, files: ExitStack, started: float) -> Result:
         """Separate, encode, verify, publish."""
         job, chosen, reader = self.job, self.chosen, song.reader
@@ -152,14 +169,14 @@ class SplitTask:
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
         lost = write_stems(parts, spools, gain, reader, chosen, tools.check)
         checksums, residual = verify(parts, spools, gain, chosen)
-        all_stems = set(spools) == set(tools.separator().stems)
+        all_stems = self.needs_model and set(spools) == set(tools.separator().stems)
         facts = publish_stems(job, self.settings, parts, checksums, song.identity)
         return Result(
             outputs=job.outputs,
             manifest=facts,
             seconds=reader.seconds_read,
             elapsed_seconds=time.perf_counter() - started,
-            warnings=[*warnings_about(reader, chosen), *troubles, *lost],
+            warnings=[*self.warnings(reader), *troubles, *lost],
             facts={
                 "sample_rate": reader.sample_rate,
                 "channels": reader.channels,
@@ -315,18 +332,3 @@ def write_stems(
             layout=reader.layout,
         )
     return lost
-
-
-def warnings_about(reader: AudioReader, chosen: OutputFormat) -> list[str]:
-    """Tell what a listener might otherwise wonder about."""
-    found = [said for said in (reader.damage, *reader.remarks) if said]
-    rate = chosen.rate_for(reader.sample_rate)
-    if rate != reader.sample_rate:
-        found.append(
-            f"{chosen.extension} cannot hold {reader.sample_rate} Hz; written at {rate} Hz"
-        )
-    if nameless := unspoken(reader.layout, reader.channels):
-        found.append(f"{chosen.extension} cannot say that its channels are {nameless}")
-    if reader.non_finite:
-        found.append(silenced(reader.non_finite))
-    return found

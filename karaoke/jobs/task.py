@@ -87,21 +87,23 @@ class Result:
 
 
 class Task(Protocol):
-    """Work on one song. It can be pickled, and then done in another process.
+    """Work on one song. It can be pickled, and then done in another process."""
 
-    Attributes
-    ----------
-    job
-        The song, what it becomes, and where.
-    settings
-        What the outputs depend on besides the song.
-    overwrite
-        Whether to replace outputs that exist.
-    """
+    @property
+    def job(self) -> Job:
+        """The song, what it becomes, and where."""
 
-    job: Job
-    settings: SplitSettings
-    overwrite: bool
+    @property
+    def settings(self) -> SplitSettings:
+        """What the outputs depend on besides the song."""
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether to replace outputs that exist."""
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the work calls for the separator."""
 
     def estimate(self, stopped: Event, *, keep_open: bool) -> Space:
         """Open the song, which shows whether it is one, and tell what space the work takes.

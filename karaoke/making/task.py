@@ -1,0 +1,221 @@
+"""Make the singer's version of one song, from file to file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from karaoke.audio import AudioReader, Block, Spool, in_blocks
+from karaoke.audio.blocks import Warn
+from karaoke.audio.filtering import measure_loudness, shifted
+from karaoke.errors import NoInputError, UsageError
+from karaoke.jobs.manifest import SplitSettings
+from karaoke.jobs.splitting import SplitTask, fill_spools
+from karaoke.jobs.task import Result, Tools
+
+#: What the model hears of the song before and after an excerpt, so that its ends sound as they do
+#: in the whole song.
+CONTEXT_SECONDS = 5.0
+#: True peaks above it clip in players and lossy formats.
+HIGHEST_PEAK_DB = -1.0
+STEMS = ("vocals", "instrumental")
+
+
+@dataclass(frozen=True)
+class MakeSettings(SplitSettings):
+    """What the singer's version depends on besides the song.
+
+    Parameters
+    ----------
+    guide_db
+        Level of the voice under the band, 0 for that in the song; None for no voice.
+    semitones, tempo
+        By which band and voice are moved.
+    loudness_lufs
+        To which all of it is brought by one gain, by BS.1770; None for that of the song.
+    excerpt
+        Seconds of the song at which it begins and ends; None for its own.
+    stems_from
+        Folder of stems that exist; empty to separate the song.
+    """
+
+    command: str = "make"
+    guide_db: float | None = None
+    semitones: float = 0.0
+    tempo: float = 1.0
+    loudness_lufs: float | None = None
+    excerpt: tuple[float, float | None] | None = None
+    stems_from: str = ""
+
+
+@dataclass
+class MakeTask(SplitTask):
+    """Separate a song, move band and voice to the singer's key and tempo, and mix them.
+
+    Parameters are those of :class:`karaoke.jobs.splitting.SplitTask`; the only output of the job
+    is ``karaoke``. With neither key nor tempo changed, the band alone is the instrumental of
+    ``karaoke split``, and with the voice at 0 dB it is the song, sample by sample.
+    """
+
+    settings: MakeSettings
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the song is to be separated."""
+        return not self.settings.stems_from
+
+    @property
+    def spool_count(self) -> int:
+        """How often the song lies on the disk: both stems, perhaps shifted, and the mix."""
+        moved = self.settings.semitones != 0 or self.settings.tempo != 1
+        heard = 1 if self.settings.guide_db is None else 2
+        return heard * (2 if moved else 1) + 1
+
+    def compose(
+        self, reader: AudioReader, tools: Tools, files: ExitStack, warn: Warn
+    ) -> dict[str, Spool]:
+        """Make the mix, by way of the stems."""
+        settings, rate = self.settings, reader.sample_rate
+        heard = STEMS[1:] if settings.guide_db is None else STEMS
+
+        def spool() -> Spool:
+            return Spool(self.job.manifest.parent, reader.channels, files)
+
+        first, last = self.section(reader)
+        context = min(first, round(CONTEXT_SECONDS * rate))
+        stems = {stem: spool() for stem in heard}
+        if settings.stems_from:
+            read_stems(Path(settings.stems_from), stems, reader)
+            context = first
+        else:
+            begin, end = first - context, last + round(CONTEXT_SECONDS * rate)
+            fill_spools(stems, reader, between(reader.blocks(), begin, end), tools, warn)
+        frames = min(next(iter(stems.values())).frames - context, last - first)
+        if frames <= 0:
+            raise UsageError(
+                f'"{self.job.source}": is over before the excerpt begins',
+                hint="Choose an earlier --excerpt.",
+            )
+        parts = []
+        for stem, source in stems.items():
+            part = part_of(source, context, frames, tools)
+            if settings.semitones or settings.tempo != 1:
+                moved = spool()
+                kind = "voice" if stem == "vocals" else "band"
+                for block in shifted(
+                    part,
+                    sample_rate=rate,
+                    channels=reader.channels,
+                    length=frames,
+                    semitones=settings.semitones,
+                    tempo=settings.tempo,
+                    kind=kind,
+                ):
+                    moved.append(block)
+                part = part_of(moved, 0, moved.frames, tools)
+            gain = 1.0 if stem != "vocals" else 10 ** ((settings.guide_db or 0.0) / 20)
+            parts.append((part, np.float32(gain)))
+        mix = spool()
+        for blocks in zip(*(part for part, _ in parts), strict=True):
+            mix.append(sum_of([g * block for block, (_, g) in zip(blocks, parts, strict=True)]))
+        return dict.fromkeys(self.job.outputs, mix)
+
+    def section(self, reader: AudioReader) -> tuple[int, int]:
+        """Tell the first sample that is wanted, and the first that is not any more."""
+        start, end = self.settings.excerpt or (0.0, None)
+        rate = reader.sample_rate
+        return round(start * rate), round(end * rate) if end is not None else 1 << 62
+
+    def gain(self, spools: dict[str, Spool], sample_rate: int, warn: Warn) -> float:
+        """Find the gain that gives the loudness that is wanted, and with which nothing clips."""
+        wanted = self.settings.loudness_lufs
+        if wanted is None:
+            return super().gain(spools, sample_rate, warn)
+        mix = next(iter(spools.values()))
+        found = measure_loudness(
+            in_blocks(mix.read, mix.frames), sample_rate=sample_rate, channels=mix.channels
+        )
+        if math.isinf(found.integrated_lufs):
+            warn("it is too soft or too short to be brought to a loudness")
+            return super().gain(spools, sample_rate, warn)
+        gain_db = wanted - found.integrated_lufs
+        if gain_db + found.true_peak_db > HIGHEST_PEAK_DB:
+            gain_db = HIGHEST_PEAK_DB - found.true_peak_db
+            reached = found.integrated_lufs + gain_db
+            warn(f"its peaks allow {reached:.1f} LUFS, not {wanted:g}; nothing was compressed")
+        return float(10 ** (gain_db / 20))
+
+    def warnings(self, reader: AudioReader) -> list[str]:
+        """Tell what a listener might wonder about; not of what was left out on purpose."""
+        found = super().warnings(reader)
+        whole = self.needs_model and self.section(reader)[1] >= 1 << 62
+        return found if whole else [said for said in found if said != reader.damage]
+
+    def run(self, tools: Tools) -> Result:
+        """Make the song; see :class:`karaoke.jobs.task.Task`."""
+        result = super().run(tools)
+        facts = {name: value for name, value in result.facts.items() if name != "residual_dbfs"}
+        return replace(result, facts={**facts, "mix": self.mix_facts()})
+
+    def mix_facts(self) -> dict[str, Any]:
+        """Tell how it was mixed, for JSON."""
+        names = ("guide_db", "semitones", "tempo", "loudness_lufs", "excerpt")
+        return {name: getattr(self.settings, name) for name in names}
+
+
+def between(blocks: Iterator[Block], first: int, last: int) -> Iterator[Block]:
+    """Cut a stretch out of a stream, and do not read on behind it."""
+    at = 0
+    for block in blocks:
+        part = block[:, max(first - at, 0) : max(last - at, 0)]
+        at += block.shape[1]
+        if part.shape[1]:
+            yield part
+        if at >= last:
+            return
+
+
+def part_of(spool: Spool, first: int, frames: int, tools: Tools) -> Iterator[Block]:
+    """Read a part of a spool in blocks, as long as they are wanted."""
+    for block in in_blocks(lambda start, length: spool.read(first + start, length), frames):
+        tools.check()
+        yield block
+
+
+def sum_of(blocks: list[Block]) -> Block:
+    """Add blocks of one shape; a single one stays what it is, bit by bit."""
+    total = blocks[0]
+    for block in blocks[1:]:
+        total = total + block
+    return total
+
+
+def read_stems(folder: Path, spools: dict[str, Spool], reader: AudioReader) -> None:
+    """Fill spools from files that are called as their stems are.
+
+    Raises
+    ------
+    NoInputError
+        A stem is not there.
+    UsageError
+        It has another rate or other channels than the song.
+    """
+    for stem, spool in spools.items():
+        found = sorted(path for path in folder.glob(f"{stem}.*") if path.is_file())
+        if not found:
+            raise NoInputError(f'"{folder}": has no {stem}', hint="Name the folder of its stems.")
+        with AudioReader(found[0]) as stems:
+            if (stems.sample_rate, stems.channels) != (reader.sample_rate, reader.channels):
+                raise UsageError(
+                    f'"{found[0]}": {stems.sample_rate} Hz and {stems.channels} channels, but the'
+                    f" song has {reader.sample_rate} Hz and {reader.channels}",
+                    hint="Take the stems of this very song.",
+                )
+            for block in stems.blocks():
+                spool.append(block)

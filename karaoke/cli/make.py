@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from karaoke.cli import parameters
 from karaoke.cli.piping import STANDARD
-from karaoke.cli.split import gather, model_loader, run, settings_for, song_from_standard_input
+from karaoke.cli.split import (
+    gather,
+    model_loader,
+    parse_bit_depth,
+    run,
+    settings_for,
+    song_from_standard_input,
+)
 from karaoke.errors import UsageError
 from karaoke.store.catalogue import DEFAULT_MODEL
 
@@ -116,7 +123,6 @@ def make(
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.cli.reporting import Reporter
-    from karaoke.cli.split import parse_bit_depth
     from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
     from karaoke.making.task import MakeSettings, MakeTask
@@ -125,31 +131,47 @@ def make(
         raise UsageError("-o -: karaoke make writes files only", hint="Name a folder.")
     console = make_console(quiet=quiet)
     chosen = output_format(format_, parse_bit_depth(bit_depth), bitrate)
+    wishes = read_wishes(guide, key, tempo, loudness, excerpt)
     found = gather(songs or [], from_file, recursive)
-    if stems_from is not None and len(found) != 1:
-        raise UsageError(f"--from: for one song, not {len(found)}", hint="Name one song.")
+    if stems_from is not None:
+        if len(found) != 1:
+            raise UsageError(f"--from: for one song, not {len(found)}", hint="Name one song.")
+        wishes["stems_from"] = str(stems_from.absolute())
     offer_to_pull(model)
     load, used_device = model_loader(model, device, overlap, quality, console)
     progress = "lines" if progress == "auto" and jobs > 1 else progress
     facts = {"command": "make", "model": model, "device": used_device}
-    reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug,
-                        work=("making", "made"))  # fmt: skip
-    reporter.explain = context.obj.explain
-    settings = MakeSettings(
-        **settings_for(model, chosen, overlap, quality, stream).as_dict(),
-        guide_db=parse_level("--guide", guide, (-60.0, 12.0)),
-        semitones=parse_key(key),
-        tempo=parse_tempo(tempo),
-        loudness_lufs=parse_level("--loudness", loudness, (-40.0, -5.0)),
-        excerpt=None if excerpt is None else parse_excerpt(excerpt),
-        stems_from="" if stems_from is None else str(stems_from.absolute()),
+    reporter = Reporter(
+        console, json_, facts, progress, verbose=verbose, debug=debug, work=("making", "made")
     )
+    reporter.explain = context.obj.explain
+    settings = settings_for(model, chosen, overlap, quality, stream)
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
         planned = plan(ready, out, ["karaoke"], chosen.extension, template=name, model=model)
-        tasks = [MakeTask(job, settings, chosen, overwrite, strict) for job in planned]
+        made = MakeSettings(**settings.as_dict(), **wishes)
+        tasks = [MakeTask(job, made, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)
+
+
+def read_wishes(
+    guide: str, key: float, tempo: str, loudness: str, excerpt: str | None
+) -> dict[str, Any]:
+    """Read what the singer wants, as fields of :class:`karaoke.making.task.MakeSettings`.
+
+    Raises
+    ------
+    UsageError
+        Some of it cannot be.
+    """
+    return {
+        "guide_db": parse_level("--guide", guide, (-60.0, 12.0)),
+        "semitones": parse_key(key),
+        "tempo": parse_tempo(tempo),
+        "loudness_lufs": parse_level("--loudness", loudness, (-40.0, -5.0)),
+        "excerpt": None if excerpt is None else parse_excerpt(excerpt),
+    }
 
 
 def parse_level(option: str, text: str, limits: tuple[float, float]) -> float | None:

@@ -122,7 +122,7 @@ def make(
     from karaoke.audio import output_format
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
-    from karaoke.cli.reporting import Reporter
+    from karaoke.cli.reporting import reporter_for
     from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
     from karaoke.making.task import MakeSettings, MakeTask
@@ -139,12 +139,8 @@ def make(
         wishes["stems_from"] = str(stems_from.absolute())
     offer_to_pull(model)
     load, used_device = model_loader(model, device, overlap, quality, console)
-    progress = "lines" if progress == "auto" and jobs > 1 else progress
     facts = {"command": "make", "model": model, "device": used_device}
-    reporter = Reporter(
-        console, json_, facts, progress, verbose=verbose, debug=debug, work=("making", "made")
-    )
-    reporter.explain = context.obj.explain
+    reporter = reporter_for(context, console, facts, ("making", "made"))
     settings = settings_for(model, chosen, overlap, quality, stream)
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:

@@ -21,11 +21,28 @@ from karaoke.jobs.planning import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import typer
     from rich.console import Console
 
     from karaoke.jobs.batch import Outcome
     from karaoke.jobs.planning import Job
     from karaoke.jobs.task import Result, SongProgress
+
+
+def reporter_for(
+    context: typer.Context, console: Console, facts: dict[str, Any], work: tuple[str, str]
+) -> Reporter:
+    """Make a reporter as the options of a command want it."""
+    wanted = context.params
+    progress = wanted["progress"]
+    # Two bars cannot share a terminal's last line.
+    progress = "lines" if progress == "auto" and wanted["jobs"] > 1 else progress
+    verbose, debug = wanted["verbose"], wanted["debug"]
+    reporter = Reporter(
+        console, wanted["json_"], facts, progress, verbose=verbose, debug=debug, work=work
+    )
+    reporter.explain = context.obj.explain
+    return reporter
 
 
 class Reporter:
@@ -71,7 +88,7 @@ class Reporter:
         *,
         verbose: bool,
         debug: bool,
-        work: tuple[str, str] = ("splitting", "split"),
+        work: tuple[str, str],
     ) -> None:
         if progress not in ("auto", "lines", "json", "none"):
             raise UsageError(f"--progress {progress}", hint="Choose auto, lines, json or none.")

@@ -66,7 +66,7 @@ def split(
     """
     from karaoke.audio import output_format
     from karaoke.cli.output import make_console
-    from karaoke.cli.reporting import Reporter
+    from karaoke.cli.reporting import reporter_for
     from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
     from karaoke.jobs.splitting import SplitTask
@@ -81,10 +81,7 @@ def split(
         pipe_song(found, wanted, load, format_.lower(), stream, console)
         return
     facts = {"model": model, "device": used_device}
-    # Two bars cannot share a terminal's last line.
-    progress = "lines" if progress == "auto" and jobs > 1 else progress
-    reporter = Reporter(console, json_, facts, progress, verbose=verbose, debug=debug)
-    reporter.explain = context.obj.explain
+    reporter = reporter_for(context, console, facts, ("splitting", "split"))
     settings = settings_for(model, chosen, overlap, quality, stream)
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:

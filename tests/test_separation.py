@@ -143,7 +143,7 @@ def test_overlap_and_device_are_checked(tiny_header: Header) -> None:
     device, reason = choose_device("cpu")
     assert (device.type, reason) == ("cpu", "as asked")
     if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match="'cuda' is not there"):
+        with pytest.raises(UsageError, match="'cuda' is not available"):
             choose_device("cuda")
         assert choose_device()[0].type in ("cpu", "mps")
 

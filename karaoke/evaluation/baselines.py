@@ -1,7 +1,7 @@
-"""Separation without learning, to compare a model with: simple methods, and the ceiling of masks.
+"""Separation without learning, to compare models with: simple methods, and the ceiling of masks.
 
-Each takes a song's waveform ``(C, N)`` float32 and gives a stem, of the same shape: the vocals,
-where not the true stems are given too. What is left is the instrumental.
+Each takes a song's waveform ``(C, N)`` float32 and returns one stem of the same shape: the vocals,
+unless the true stems are passed too. What is left is the instrumental.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 Audio = NDArray[np.float32]
 N_FFT, HOP_LENGTH = 4096, 1024
 EPSILON = 1e-8
-#: Frames that repetition is judged by; more take minutes a song and change little.
+#: Frames to judge repetition by; more take minutes per song and change little.
 SIMILAR_FRAMES = 25
-#: Length of the parts in which songs are searched for repetitions.
+#: Length of the parts that are searched for repetitions.
 PART_SECONDS = 180.0
 LONG_FRAME_SECONDS, SHORT_FRAME_SECONDS = 0.37, 0.046
 LOWEST_VOICE_HZ = 100
 
 
 def transform(audio: Audio) -> NDArray[np.complex64]:
-    """Give the spectrogram ``(C, F, T)``."""
+    """Return the spectrogram ``(C, F, T)``."""
     spectrogram: NDArray[np.complex64] = librosa.stft(audio, n_fft=N_FFT, hop_length=HOP_LENGTH)
     return spectrogram
 
 
 def invert(spectrogram: NDArray[np.complex64], length: int) -> Audio:
-    """Give the waveform ``(C, N)`` of a spectrogram."""
+    """Return the waveform ``(C, N)`` of a spectrogram."""
     audio: Audio = librosa.istft(spectrogram, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length)
     return audio
 
@@ -48,9 +48,9 @@ def centre(mixture: Audio, sample_rate: int) -> Audio:
 def hpss(mixture: Audio, sample_rate: int) -> Audio:
     """Keep what is neither steady nor sudden: two separations into harmonic and percussive.
 
-    In long frames a voice moves, as drums do, and instruments hold their notes; in short ones it
-    holds, as they do, and drums do not. So of the percussive part of the first separation the
-    harmonic part of a second is the voice.
+    In long frames a voice moves, as drums do, and instruments hold their notes; in short ones a
+    voice holds, as they do, and drums do not. So the voice is the harmonic part, in short frames,
+    of the percussive part in long ones.
 
     References
     ----------
@@ -71,7 +71,7 @@ def hpss(mixture: Audio, sample_rate: int) -> Audio:
 
 
 def without_bass(audio: Audio, sample_rate: int) -> Audio:
-    """Take away what lies below the voice."""
+    """Remove everything below the voice."""
     spectrogram = transform(audio)
     spectrogram[:, librosa.fft_frequencies(sr=sample_rate, n_fft=N_FFT) < LOWEST_VOICE_HZ] = 0
     return invert(spectrogram, audio.shape[1])
@@ -80,8 +80,8 @@ def without_bass(audio: Audio, sample_rate: int) -> Audio:
 def repet_sim(mixture: Audio, sample_rate: int) -> Audio:
     """Keep what does not repeat: each frame is compared with the frames most like it.
 
-    The time that this takes grows with the square of the length, so that long songs are cut into
-    parts of three minutes, in each of which a song repeats itself.
+    The time this takes grows with the square of the length, so long songs are cut into parts of
+    about three minutes, long enough for a song to repeat itself.
 
     References
     ----------
@@ -94,9 +94,9 @@ def repet_sim(mixture: Audio, sample_rate: int) -> Audio:
 
 
 def repet_sim_part(mixture: Audio, sample_rate: int) -> Audio:
-    """Do so for a part of a song."""
+    """Keep what does not repeat in one part of a song."""
     width = int(librosa.time_to_frames(2, sr=sample_rate, hop_length=HOP_LENGTH))
-    # A song not longer than the distance that repetitions keep is one all the same.
+    # Repetitions must be this far apart, but a song may be shorter than that.
     width = min(width, mixture.shape[1] // HOP_LENGTH // 2 - 1)
     if width < 1:
         return mixture.copy()
@@ -113,9 +113,9 @@ def repet_sim_part(mixture: Audio, sample_rate: int) -> Audio:
 
 
 def ideal_ratio_mask(mixture: Audio, stem: Audio, rest: Audio) -> Audio:
-    """Apply the mask that the true stem gives: what a mask with the mixture's phase can reach.
+    """Apply the true stem's mask: as good as a mask with the mixture's phase can get.
 
-    Power ratios ``|S|^2 / (|S|^2 + |R|^2)``, the Wiener filter of the stem and all the rest.
+    Power ratios ``|S|^2 / (|S|^2 + |R|^2)``, the Wiener filter of the stem and the rest.
     """
     power = [np.square(np.abs(transform(audio))) for audio in (stem, rest)]
     mask = power[0] / (power[0] + power[1] + EPSILON)
@@ -123,6 +123,6 @@ def ideal_ratio_mask(mixture: Audio, stem: Audio, rest: Audio) -> Audio:
 
 
 def ideal_binary_mask(mixture: Audio, stem: Audio, rest: Audio) -> Audio:
-    """Keep the bins in which the true stem is louder than all the rest, ``|S| > |R|``."""
+    """Keep the bins in which the true stem is louder than the rest, ``|S| > |R|``."""
     mask = np.abs(transform(stem)) > np.abs(transform(rest))
     return invert(transform(mixture) * mask, mixture.shape[1])

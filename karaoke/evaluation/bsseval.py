@@ -1,4 +1,4 @@
-"""BSSEval, the measure of the field, as ``museval`` computes it, in a quarter of the time.
+"""BSSEval, the field's standard measure, as ``museval`` computes it, in a quarter of the time.
 
 An estimate is explained by the true stems through filters of 512 taps, found by least squares:
 what its own stem explains is target and spatial distortion, what the others add is interference,
@@ -19,22 +19,22 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-#: Taps of the filters that count as no more than distortion.
+#: Taps of the filters whose effect counts as mere distortion.
 FILTER_LENGTH = 512
 #: Samples of a signal that are transformed at a time; memory does not grow with the song.
 BLOCK_LENGTH = 1 << 16
 FRAMES_AT_ONCE = 8
 #: Loads the diagonal, 90 dB below each channel. Stems that were lossy once have empty bands, where
-#: least squares has no answer: ``museval``, which loads by 2e-16, gives them filters of rounding
-#: errors, so that its SIR and SAR (not SDR) are wrong by 10 dB and more. Where there is something
-#: in all bands, if only the noise of 16 bits, the two agree to 0.001 dB.
+#: least squares has no solution: ``museval``, which loads by 2e-16, fits filters to rounding errors
+#: there, so that its SIR and SAR (not SDR) are off by 10 dB and more. Where there is something in
+#: all bands, if only 16-bit noise, the two agree to 0.001 dB.
 LOADING = 1e-9
-#: Ratios in dB stop here: perfection is no infinity, which JSON could not hold.
+#: Ratios in dB are clipped here, since JSON cannot hold the infinity of perfection.
 LIMIT_DB = 200.0
 
 
 def ratio_db(signal: Tensor, error: Tensor) -> Tensor:
-    """Give the ratio of two energies in dB, within the limit; nan where both are nothing."""
+    """Return the ratio of two energies in dB, within the limit; NaN where both are zero."""
     return (10 * (signal / error).log10()).clamp(-LIMIT_DB, LIMIT_DB)
 
 
@@ -81,7 +81,7 @@ class Projection:
         self.gram = gram.transpose(1, 2).reshape(size, size)
         loaded = self.gram.clone()
         diagonal = loaded.diagonal()
-        # A silent channel has nothing at all there; any number gives it a filter of zeros.
+        # A silent channel has only zeros there; any number gives it a filter of zeros.
         diagonal.add_(torch.where(diagonal > 0, LOADING * diagonal, 1.0))
         self._factor = torch.linalg.cholesky(loaded)
 
@@ -96,7 +96,7 @@ class Projection:
 
 
 class BssEval:
-    """BSSEval v4 of a song: SDR, ISR, SIR and SAR over frames of a second, side by side.
+    """BSSEval v4 of a song: SDR, ISR, SIR and SAR over adjacent frames of a second.
 
     With the true stem s padded, the projections ``P_own`` onto it and ``P_all`` onto all stems,
     of an estimate e: ``SDR = |s|^2 / |e - s|^2``, ``ISR = |s|^2 / |P_own - s|^2``,
@@ -129,8 +129,8 @@ class BssEval:
         Returns
         -------
         Tensor
-            ``(J, 4, T)`` in dB, in the order of ``names``; nan in frames where a true stem or an
-            estimate is silent. What is left after the last whole frame is not measured.
+            ``(J, 4, T)`` in dB, in the order of ``names``; NaN in frames where a true stem or an
+            estimate is silent. The rest after the last whole frame is not measured.
         """
         found = torch.stack(
             [self._of_stem(stem, estimate) for stem, estimate in enumerate(estimates)]
@@ -184,7 +184,7 @@ class BssEval:
 
     @staticmethod
     def _filter_spectra(projection: Projection, estimate: Tensor, n_fft: int) -> Tensor:
-        """Give the filters that explain an estimate, transformed: ``(A, C, F)``."""
+        """Return the transformed filters that explain an estimate: ``(A, C, F)``."""
         filters = projection.filters(projection.products(estimate))
         filters = filters.reshape(projection.count, FILTER_LENGTH, -1).transpose(1, 2)
         spectra: Tensor = torch.fft.rfft(filters, n_fft)
@@ -192,10 +192,10 @@ class BssEval:
 
 
 class FilteredSdr:
-    """SDR of BSSEval v3 for a source of one channel, over the whole signal.
+    """SDR of BSSEval v3 for a mono source, over the whole signal.
 
     With P the projection of an estimate e onto 512 delays of the target:
-    ``10 log10(|P|^2 / |e - P|^2)``. Any filter of the target counts as the target.
+    ``10 log10(|P|^2 / |e - P|^2)``. Any filtered version of the target counts as the target.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ class FilteredSdr:
         self._projection = Projection(target[None])
 
     def __call__(self, estimate: Tensor) -> Tensor:
-        """Measure an estimate ``(N)``, in dB; nan if it or the target is silent."""
+        """Measure an estimate ``(N)``, in dB; NaN if it or the target is silent."""
         if self._silent:
             return torch.tensor(torch.nan, dtype=torch.float64)
         products = self._projection.products(estimate[None])
@@ -227,8 +227,8 @@ class Nsdr:
     """Normalised SDR: how far an estimate is above the mixture itself.
 
     ``FilteredSdr(target)(estimate) - FilteredSdr(target)(mixture)``, the mean over channels in
-    which nothing is silent. The mean over songs weighted with their lengths is MIR-1K's global
-    NSDR (GNSDR).
+    which none of the three is silent. The mean over songs, weighted by their lengths, is MIR-1K's
+    global NSDR (GNSDR).
 
     Parameters
     ----------
@@ -252,5 +252,5 @@ class Nsdr:
         return torch.stack([measure(channel) for measure, channel in pairs])
 
     def __call__(self, estimate: Tensor) -> float:
-        """Measure an estimate ``(C, N)``, in dB; nan if no channel is left."""
+        """Measure an estimate ``(C, N)``, in dB; NaN if no channel is left."""
         return float((self._channels(estimate) - self._of_mixture).nanmean())

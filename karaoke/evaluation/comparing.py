@@ -1,7 +1,7 @@
 """Averages over songs in which each counts once, and whether a difference is more than luck.
 
-Two halves of the songs: one to choose a model by, one to report it with. What was chosen for being
-the best on some songs looks better on them than it is.
+Songs are split into halves, one to choose a model by and one to report: a model that was chosen for
+being the best on some songs looks better on them than it is.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 #: Halves of the songs of any data set: to choose by, and to report.
 HALVES = ("choose", "report")
 RESAMPLES = 10_000
-#: Share of the resamples that an interval holds.
+#: Share of the resamples that the interval covers.
 CONFIDENCE = 0.95
-#: Softest level in dB that counts in a mean over songs; nobody hears what is below.
+#: Lowest level in dB in a mean over songs; nobody hears anything below it.
 INAUDIBLE_DB = -80.0
 
 
 def half_of(song: str) -> str:
-    """Tell which of ``HALVES`` a song is in, by its name alone, without what is before a slash.
+    """Return which of ``HALVES`` a song is in, from the part of its name after any slash.
 
-    So it stays where it is, whatever other songs there are and in whatever order.
+    So it stays in its half, whatever other songs there are and in whatever order.
     """
     name = song.rpartition("/")[2].encode("utf-8", "surrogateescape")
     return HALVES[hashlib.md5(name, usedforsecurity=False).digest()[0] & 1]
 
 
 def halves(songs: Iterable[str]) -> dict[str, list[str]]:
-    """Sort songs into ``choose`` and ``report``; where one half is empty, all are to choose by."""
+    """Sort songs into ``choose`` and ``report``; if one is empty, all go into ``choose``."""
     found: dict[str, list[str]] = {half: [] for half in HALVES}
     for song in songs:
         found[half_of(song)].append(song)
@@ -43,9 +43,9 @@ def halves(songs: Iterable[str]) -> dict[str, list[str]]:
 
 
 def mean_level(levels_db: Sequence[float]) -> float:
-    """Average levels in dB by their powers, ``INAUDIBLE_DB`` at the least.
+    """Average levels in dB by power, with a floor of ``INAUDIBLE_DB``.
 
-    Silence in nine windows does not make up for noise in the tenth, as it would in a mean of dB.
+    Silence in nine windows must not make up for noise in the tenth, as it would in a mean of dB.
     """
     power = float(np.mean(10.0 ** (np.asarray(levels_db, dtype=np.float64) / 10)))
     return max(10 * math.log10(max(power, 1e-30)), INAUDIBLE_DB)
@@ -58,11 +58,11 @@ class Difference:
     Parameters
     ----------
     mean
-        Over songs, of the means over windows.
+        Mean over songs of the means over windows.
     low, high
-        Ends of the interval; None of a single song, which says nothing of others.
+        Ends of the interval; None for a single song, which says nothing about others.
     songs, ahead
-        How many there are, and in how many of them the method is ahead.
+        How many songs there are, and in how many of them the method is ahead.
     """
 
     mean: float
@@ -75,22 +75,22 @@ class Difference:
 def bootstrap(
     differences: Sequence[NDArray[np.float64]], resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Difference]:
-    """Estimate mean differences over songs, each song once, and how sure they are.
+    """Estimate mean differences over songs, counting each once, and how certain they are.
 
-    Songs are drawn again with replacement, and within each its windows: both songs and what is
-    heard of them might have been others. Few songs spread less than the population that they come
-    from, so that plain percentiles of 3 to 6 songs are too narrow: the interval is stretched by
-    ``sqrt(n / (n - 1))`` and by the ratio of Student's quantile to the normal one.
+    Songs are resampled with replacement, and so are the windows in each: both could have been
+    others. Few songs spread less than the population that they come from, so plain percentiles of
+    3 to 6 songs are too narrow: the interval is stretched by ``sqrt(n / (n - 1))`` and by the ratio
+    of Student's quantile to the normal one.
 
     Parameters
     ----------
     differences
-        For each song ``(windows, figures)``: of paired windows, the figures of one method less
-        those of the other. At least one song, and a window of each.
+        For each song ``(windows, figures)``: the figures of one method minus those of the other
+        in the same windows. At least one song, and one window of each.
     resamples
-        How often to draw.
+        How often to resample.
     seed
-        Of the draws.
+        Of the resampling.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A corpus' ``manifest.tsv``: which recordings there are, and what each is good for."""
+"""A corpus's ``manifest.tsv``: which recordings there are, and what each is used for."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from karaoke.errors import CorpusError, NoInputError
 
 #: Columns that a manifest must have.
 COLUMNS = ("path", "role", "group", "split")
-#: Columns that it may have: what the recording holds up to, whether its voice moves in pitch by
-#: itself (both are measured where they are empty), and whether a model estimated it.
+#: Columns that it may have: the recording's highest frequency, whether its voice moves in pitch by
+#: itself (both are measured where empty), and whether a model estimated it.
 TRAIT_COLUMNS = ("band_hz", "moves_in_pitch", "mark")
-#: Columns of corpora that are made of others.
+#: Columns of corpora that are made from others.
 MADE_COLUMNS = (*COLUMNS, "seconds", "channels", "licence", "attribution", "source", "note", "mark")
-#: Of recordings that are no stems of a song; mixtures are for other programs.
+#: Roles of recordings that are not stems of a song; mixtures are for other programs.
 ROLES = ("vocals", "speech", "accompaniment", "mixture")
 SONG_ROLE = re.compile(r"song-\S.*")
 
 
 def read_table(root: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read the rows of a corpus' ``manifest.tsv``, whatever they hold.
+    """Read the rows of a corpus's ``manifest.tsv``, whatever they hold.
 
     Raises
     ------
     NoInputError
-        There is none.
+        There is no manifest.
     CorpusError
-        It cannot be read, or lacks a column.
+        The manifest cannot be read, or lacks a column.
     """
     manifest = root / "manifest.tsv"
     if not manifest.is_file():
@@ -43,20 +43,20 @@ def read_table(root: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     if missing := [column for column in columns if column not in found]:
         raise CorpusError(
             f'"{manifest}": has no column {", ".join(missing)}',
-            hint=f"Its first line must name {', '.join(columns)}, with tabs between.",
+            hint=f"Its first line must name {', '.join(columns)}, separated by tabs.",
         )
     return rows
 
 
 def read_manifest(root: Path) -> list[dict[str, str]]:
-    """Read what a corpus' ``manifest.tsv`` says of its recordings.
+    """Read and check the rows of a corpus's ``manifest.tsv``.
 
     Raises
     ------
     NoInputError
-        There is none.
+        There is no manifest.
     CorpusError
-        It lacks a column, or a row does not say what it should.
+        The manifest cannot be read, lacks a column, or has an invalid row.
     """
     rows = read_table(root, COLUMNS)
     for number, row in enumerate(rows, 2):
@@ -65,15 +65,14 @@ def read_manifest(root: Path) -> list[dict[str, str]]:
 
 
 def write_manifest(root: Path, rows: Iterable[Mapping[str, str]]) -> None:
-    """Write the ``manifest.tsv`` of a corpus that is made of recordings of others.
+    """Write the ``manifest.tsv`` of a corpus that is made from others.
 
     Parameters
     ----------
     root
         Folder of the corpus.
     rows
-        By column. What a row lacks of :data:`MADE_COLUMNS` is empty; what it has besides is left
-        out.
+        Values by column. Missing ones of :data:`MADE_COLUMNS` become empty; others are left out.
     """
     lines = ["\t".join(MADE_COLUMNS)]
     lines += ["\t".join(row.get(column, "") for column in MADE_COLUMNS) for row in rows]
@@ -81,17 +80,17 @@ def write_manifest(root: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 
 def is_trained_on(row: Mapping[str, str]) -> bool:
-    """Tell whether a row is of a recording that mixtures are made of."""
+    """Return whether a row's recording is used for training mixtures."""
     return row["split"] == "train" and row["role"] != "mixture"
 
 
 def check_row(row: dict[str, str], place: str) -> None:
-    """Look for what a manifest cannot say of a recording.
+    """Check a row of a manifest; ``place`` names it in errors.
 
     Raises
     ------
     CorpusError
-        There is something.
+        A column has an invalid value.
     """
     path = PurePath(row["path"])
     problem = None
@@ -115,7 +114,7 @@ def check_row(row: dict[str, str], place: str) -> None:
 
 
 def is_band(text: str) -> bool:
-    """Tell whether a text is a frequency that a recording can end at, or empty."""
+    """Return whether a text is empty or a possible highest frequency of a recording, in Hz."""
     try:
         return not text or 100 <= float(text) <= 1e6
     except ValueError:

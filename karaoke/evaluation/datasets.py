@@ -1,4 +1,4 @@
-"""Data sets of songs with true stems, told apart by how their files lie."""
+"""Data sets of songs with true stems, recognised by their folder layout."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from karaoke.errors import NoInputError, UsageError
 from karaoke.evaluation.corpora import read_manifest
 
-#: What the instrumental is the sum of, where it has no file of its own.
+#: Stems that the instrumental is the sum of, where it has no file of its own.
 PARTS = ("drums", "bass", "other")
 WHOLE = ("accompaniment", "instrumental")
 #: Audio streams of a MUSDB18 file, from 1.
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 SUBSETS = ("train", "test", "validation", "all")
-#: Of these, the first that a data set has is measured by default.
+#: Subsets to measure by default: the first of these that a data set has.
 HELD_OUT = ("test", "validation")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a signal is: a file, the audio stream in it from 1, and the channel, if only one."""
+    """Where a signal is: a file, its audio stream from 1, and the channel, if only one."""
 
     path: Path
     stream: int = 1
@@ -31,20 +31,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Piece:
-    """A song of a data set, not read yet.
+    """A song of a data set, before it is read.
 
     Parameters
     ----------
     name
-        Unique in the data set; with the subset before it, if there are subsets.
+        Unique in the data set; prefixed with the subset, if there is one.
     stems
-        By name; ``instrumental`` only where it has a file of its own.
+        By name; ``instrumental`` only if it has a file of its own.
     mixture
-        None where it is to be the sum of the stems.
+        None to sum up the stems.
     made
-        Whether the mixture is one that the data set does not know.
+        Whether the mixture is made here, since the data set lacks one.
     problem
-        Why it cannot be measured, if that is seen already.
+        Why the song cannot be measured, if that is known already.
     """
 
     name: str
@@ -59,12 +59,12 @@ class Piece:
         return self.name.rpartition("/")[0]
 
     def check(self) -> None:
-        """Refuse a piece that has a problem.
+        """Reject a piece that has a problem.
 
         Raises
         ------
         NoInputError
-            It has one.
+            The piece has a problem.
         """
         if self.problem:
             raise NoInputError(
@@ -73,12 +73,12 @@ class Piece:
             )
 
     def fingerprint(self) -> str:
-        """Name the files by their names and sizes, without reading them.
+        """Identify the files by their names and sizes, without reading them.
 
         Raises
         ------
         NoInputError
-            One is not there, or the piece has a problem.
+            A file is missing, or the piece has a problem.
         """
         self.check()
         sources = [*self.stems.values(), *([self.mixture] if self.mixture else [])]
@@ -94,18 +94,18 @@ class Piece:
 
 @dataclass(frozen=True)
 class Layout:
-    """A way that data sets lie in a folder.
+    """A folder layout of data sets.
 
     Parameters
     ----------
     name
         Of the data set.
     pattern
-        For people: the files that it is known by.
+        Files to recognise it by, for people to read.
     where
-        To get it from.
+        Where to get it.
     find
-        Lists the pieces under a folder; none if it lies otherwise.
+        Lists the pieces in a folder; none if the layout is another.
     """
 
     name: str
@@ -115,7 +115,7 @@ class Layout:
 
 
 def find_musdb18(root: Path) -> list[Piece]:
-    """List files with an audio stream for the mixture and each stem."""
+    """List files with one audio stream for the mixture and one for each stem."""
     return [
         Piece(
             f"{subset}/{path.name.removesuffix('.stem.mp4')}",
@@ -128,7 +128,7 @@ def find_musdb18(root: Path) -> list[Piece]:
 
 
 def find_dsd100(root: Path) -> list[Piece]:
-    """List mixtures that have their stems in another folder."""
+    """List mixtures whose stems are in another folder."""
     return [
         Piece(
             f"{subset}/{mixture.parent.name}",
@@ -154,7 +154,7 @@ def find_mir1k(root: Path) -> list[Piece]:
 
 
 def find_musdb18_hq(root: Path) -> list[Piece]:
-    """List folders of stems in subsets."""
+    """List folders of stems, within subsets."""
     return [
         song_folder(path.parent, f"{subset}/{path.parent.name}")
         for subset in ("train", "test")
@@ -163,7 +163,7 @@ def find_musdb18_hq(root: Path) -> list[Piece]:
 
 
 def find_corpus(root: Path) -> list[Piece]:
-    """List the songs with vocals of a corpus to train with, as its manifest has them.
+    """List the songs with vocals in the manifest of a training corpus.
 
     Raises
     ------
@@ -184,16 +184,16 @@ def find_corpus(root: Path) -> list[Piece]:
 
 
 def manifest_song(name: str, parts: dict[str, list[Path]]) -> Piece:
-    """List the stems of a song of a manifest; what is not one file each has a problem."""
+    """List the stems of a song in a manifest; unless each is one file, it has a problem."""
     known = {stem: parts[stem] for stem in ("vocals", "instrumental", *PARTS) if stem in parts}
     stems = {stem: Source(paths[0]) for stem, paths in known.items()}
     problem = ""
     if len(stems) == 1:
-        problem = f'"{name}": the manifest has no accompaniment of it'
+        problem = f'"{name}": the manifest has no accompaniment for it'
     elif others := sorted(parts.keys() - known.keys()):
-        problem = f'"{name}": the manifest has stems of it that are not known, {", ".join(others)}'
+        problem = f'"{name}": the manifest has unknown stems for it, {", ".join(others)}'
     elif any(len(paths) > 1 for paths in known.values()):
-        problem = f'"{name}": the manifest has several files of one stem'
+        problem = f'"{name}": the manifest has several files for one of its stems'
     return Piece(name, stems, made=True, problem=problem)
 
 
@@ -203,7 +203,7 @@ def find_folders(root: Path) -> list[Piece]:
 
 
 def song_folder(folder: Path, name: str) -> Piece:
-    """List the stems in a folder, whatever their format; without music it has a problem."""
+    """List the stems in a folder, in any format; without accompaniment it has a problem."""
     found = {path.stem: Source(path) for path in sorted(folder.glob("*.*"), reverse=True)}
     stems = {stem: found[stem] for stem in ("vocals", *PARTS) if stem in found}
     for stem in WHOLE:
@@ -231,7 +231,7 @@ LAYOUTS = (
     Layout(
         "corpus",
         "manifest.tsv",
-        "what karaoke train takes; those of its songs that it does not train on",
+        "as for karaoke train; by default, the songs that it does not train on",
         find_corpus,
     ),
     Layout(
@@ -246,17 +246,17 @@ LAYOUTS = (
 def find_pieces(
     root: Path, songs: Sequence[str] = (), subset: str | None = None
 ) -> tuple[str, list[Piece]]:
-    """Find the songs of a data set, whichever it is.
+    """Find the songs of a data set of any known layout.
 
     Parameters
     ----------
     root
-        Its folder.
+        Folder of the data set.
     songs
-        Names of those that are wanted, with or without their subset; all if none.
+        Names of the songs to find, with or without their subset; empty for all.
     subset
-        ``train``, ``test``, ``validation`` or ``all``; by default ``test`` or ``validation``
-        where the data set has it, and no song is named.
+        ``train``, ``test``, ``validation`` or ``all``; by default, ``test`` or else ``validation``
+        if the data set has it and no song is named.
 
     Returns
     -------
@@ -281,7 +281,7 @@ def find_pieces(
         pieces = layout.find(root)
         if pieces:
             return layout.name, choose(root, pieces, songs, subset)
-    raise NoInputError(f'"{root}": no data set that is known lies here', hint=f"Known: {known}.")
+    raise NoInputError(f'"{root}": not a known data set', hint=f"Known: {known}.")
 
 
 def choose(
@@ -304,7 +304,7 @@ def choose(
         if not matching:
             some = ", ".join(piece.name for piece in pieces[:3])
             raise NoInputError(
-                f'"{root}": has no song "{song}" with its vocals', hint=f"It has {some}, ..."
+                f'"{root}": has no song "{song}" with vocals', hint=f"It has {some}, ..."
             )
         found += matching
     return list({piece.name: piece for piece in found}.values())

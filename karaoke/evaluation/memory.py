@@ -1,6 +1,6 @@
-"""Peak memory of a model, in a process of its own: ``python -m karaoke.evaluation.memory MODEL``.
+"""Peak memory of a model, in its own process: ``python -m karaoke.evaluation.memory MODEL``.
 
-In the process that measures, songs, scores and what other models have left would count too.
+In the evaluating process, songs, scores and leftovers of other models would count too.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-#: Of the sound that is separated; streams need no more for longer songs.
+#: Length of the sound to separate; longer streams take no more memory.
 SECONDS = 60
 RATE = 44100
 STATUS = Path("/proc/self/status")
 
 
 def own_peak() -> int | None:
-    """Give the largest resident set that this process had, in bytes; None where nobody tells.
+    """Return this process's peak resident set in bytes; None where the system does not tell.
 
-    Not that of ``getrusage``, where Linux says: there, a child counts what its parent had.
+    On Linux not that of ``getrusage``, which counts the parent's memory for a child.
     """
     if STATUS.exists():
         for line in STATUS.read_text(encoding="ascii", errors="replace").splitlines():
@@ -42,19 +42,19 @@ def peak_memory(name: str, *, device: str = "cpu", overlap: float | None = None)
     Parameters
     ----------
     name
-        Of a model, perhaps with ``@`` and a quality.
+        Name or path of a model, optionally with ``@`` and a quality.
     device
-        That it runs on; what is on a GPU does not count.
+        Where the model runs; memory of a GPU does not count.
     overlap
-        Of its segments; the model's by default.
+        Of the segments; by default, the model's.
 
     Returns
     -------
     int
-        Resident set in bytes, with Python and torch; None where it cannot be measured.
+        Resident set in bytes, including Python and torch; None where it cannot be measured.
     """
     options = ["--device", device] + ([] if overlap is None else ["--overlap", str(overlap)])
-    # The same package, wherever this process has it from.
+    # The child must import the same package.
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-m", __name__, *options, "--", name],
@@ -71,7 +71,7 @@ def main() -> None:
     from karaoke.evaluation.methods import load_method
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
-    parser.add_argument("model", help="name or path, perhaps with @ and a quality")
+    parser.add_argument("model", help="name or path, optionally with @ and a quality")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--overlap", type=float)
     arguments = parser.parse_args()

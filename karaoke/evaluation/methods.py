@@ -1,4 +1,4 @@
-"""What separates: models, and baselines to compare them with."""
+"""Methods of separation: models, and baselines to compare them with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from karaoke.separation.separator import QUALITIES, Separator
 from karaoke.store.catalogue import find_model
 from karaoke.store.loading import load_model
 
-#: Gives stems of a song by name, each of the mixture's shape.
+#: Returns stems of a song by name, each of the mixture's shape.
 Separate = Callable[[Reference], dict[str, Block]]
 
 
@@ -25,17 +25,17 @@ class Method:
     Parameters
     ----------
     name
-        As it was asked for.
+        As the user wrote it.
     separate
-        The way.
+        Separates a song.
     identity
-        Another one means that the figures of before do not hold any more.
+        Figures are reused only as long as this stays the same.
     parameters
-        Numbers that were learned; None for a baseline.
+        Number of learned weights; None for a baseline.
     size_bytes
-        Of its weights' file.
+        Of the weights' file; None for a baseline.
     peak_memory_bytes
-        Of a process that does nothing else; None where it was not measured.
+        Of a process that does nothing else; None if it was not measured.
     """
 
     name: str
@@ -56,7 +56,7 @@ def by_model(separator: Separator) -> Separate:
 
 
 def find_quality(name: str) -> tuple[str, str]:
-    """Split a model's name, which may end in ``@`` and a quality, from the quality."""
+    """Split a name that may end in ``@`` and a quality into the model's name and the quality."""
     model, at, quality = name.rpartition("@")
     return (model, quality) if at and quality in QUALITIES else (name, "default")
 
@@ -67,21 +67,21 @@ def load_method(name: str, device: str = "auto", overlap: float | None = None) -
     Raises
     ------
     ModelError, UsageError
-        As :func:`karaoke.store.loading.load_model`.
+        As for :func:`karaoke.store.loading.load_model`.
     """
     model, quality = find_quality(name)
     return load_model(find_model(model), device=device, overlap=overlap, quality=quality)
 
 
 def model_method(name: str, *, device: str = "auto", overlap: float | None = None) -> Method:
-    """Load a model as a method; its weights' hash, overlap and votes are its identity.
+    """Load a model as a method, identified by the hash of its weights, its overlap and its votes.
 
-    Its name may end in ``@`` and a quality.
+    The name may end in ``@`` and a quality.
 
     Raises
     ------
     ModelError, UsageError
-        As :func:`karaoke.store.loading.load_model`.
+        As for :func:`karaoke.store.loading.load_model`.
     """
     model, quality = find_quality(name)
     path = find_model(model)
@@ -97,12 +97,12 @@ def model_method(name: str, *, device: str = "auto", overlap: float | None = Non
 
 
 def mixture(song: Reference) -> dict[str, Block]:
-    """Give the mixture as every stem: what doing nothing is worth."""
+    """Return the mixture as every stem, to show what doing nothing is worth."""
     return dict.fromkeys(song.stems, song.mixture)
 
 
 def by_hand(estimate: Callable[[Block, int], Block]) -> Separate:
-    """Separate with a function that gives the vocals; the rest is the instrumental."""
+    """Separate with a function that returns the vocals; the rest is the instrumental."""
 
     def separate(song: Reference) -> dict[str, Block]:
         vocals = estimate(song.mixture, song.sample_rate)
@@ -112,7 +112,7 @@ def by_hand(estimate: Callable[[Block, int], Block]) -> Separate:
 
 
 def by_truth(estimate: Callable[[Block, Block, Block], Block]) -> Separate:
-    """Separate with a function that is told a true stem and all the rest."""
+    """Separate with a function that is given a true stem and the rest of the song."""
 
     def separate(song: Reference) -> dict[str, Block]:
         whole = song.stems["vocals"] + song.stems["instrumental"]
@@ -126,7 +126,7 @@ def by_truth(estimate: Callable[[Block, Block, Block], Block]) -> Separate:
     return separate
 
 
-#: Method by name. Their identity is a number here, raised when one of them changes what it does.
+#: Baselines by name, each with a version to raise whenever its results change.
 BASELINES: dict[str, tuple[Separate, int]] = {
     "mixture": (mixture, 1),
     "centre": (by_hand(baselines.centre), 1),
@@ -138,19 +138,19 @@ BASELINES: dict[str, tuple[Separate, int]] = {
 
 
 def baseline_methods(names: Sequence[str]) -> list[Method]:
-    """Give baselines by name, in any case; ``all`` is all of them.
+    """Return baselines by their names in any case; ``all`` stands for all of them.
 
     Raises
     ------
     UsageError
-        There is none of this name.
+        There is no such baseline.
     """
     by_name = {name.lower(): name for name in BASELINES}
     wanted = [name for asked in names for name in (by_name if asked == "all" else [asked.lower()])]
     for name in wanted:
         if name not in by_name:
             raise UsageError(
-                f"--baseline {name}", hint=f"Choose all, or of {', '.join(BASELINES)}."
+                f"--baseline {name}: unknown", hint=f"Choose all, {', '.join(BASELINES)}."
             )
     methods = []
     for name in dict.fromkeys(wanted):

@@ -1,4 +1,4 @@
-"""How good an estimate is: ratios in decibels, which reduce the last axis, and masks."""
+"""Measures of estimates: ratios in decibels, which reduce the last axis, and masks."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-#: Keeps silent signals from dividing by zero; 100 dB below a signal of full scale.
+#: Avoids dividing by zero for silent signals; 100 dB below a full-scale signal.
 EPSILON = 1e-10
-#: What a gain in dB counts at the least and at the most, so that no window decides a mean. How far
-#: below the mixture an SI-SDR is says only that estimate and target have nothing in common.
+#: Range in dB that gains are clipped to, so that no single window decides a mean. An SI-SDR far
+#: below the mixture's says no more than that estimate and target have nothing in common.
 GAIN_RANGE_DB = (-10.0, 30.0)
-#: Level in dB of an estimate below the mixture from which on it is silent. Divided by next to
+#: Level in dB relative to the mixture below which an estimate counts as silent. Divided by next to
 #: nothing, silence would have an SI-SDR of 0 dB, which is above that of most mixtures.
 SILENT_DB = -60.0
-#: Level in dB of the music below the voice from which on there is nothing to separate.
+#: Level in dB of the music relative to the voice below which there is nothing to separate.
 ALONE_DB = -30.0
-#: Root mean square of a mixture from which on something is heard; 80 dB below full scale.
+#: Root mean square from which a mixture is audible; 80 dB below full scale.
 AUDIBLE_RMS = 1e-4
-#: Lower edges in Hz of the bands that :class:`Shares` tells apart; the last one has no upper edge.
+#: Lower edges in Hz of the bands of :class:`Shares`; the last one has no upper edge.
 OCTAVES_HZ = (0, 125, 250, 500, 1000, 2000, 4000, 8000)
 
 
@@ -73,7 +73,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def si_snr(estimate: Tensor, target: Tensor, *, centred: bool = True) -> Tensor:
-    """Compute the scale-invariant signal-to-noise ratio, by custom of signals without their mean.
+    """Compute the scale-invariant signal-to-noise ratio, by convention of zero-mean signals.
 
     ``s = target - mean(target)``, ``e = estimate - mean(estimate)``, ``p = <e, s> s / |s|^2``,
     ``10 log10(|p|^2 / |e - p|^2)``. Not centred, it is :func:`si_sdr`.
@@ -83,7 +83,7 @@ def si_snr(estimate: Tensor, target: Tensor, *, centred: bool = True) -> Tensor:
     estimate, target
         ``(..., N)``.
     centred
-        Whether to take the means away.
+        Whether to subtract the means.
 
     Returns
     -------
@@ -107,30 +107,30 @@ def magnitude_mse(estimate: Tensor, target: Tensor, full_scale: float = 1.0) -> 
     Parameters
     ----------
     estimate, target
-        Spectrograms, complex, of one shape.
+        Complex spectrograms of one shape.
     full_scale
-        Magnitude that a sine of full scale has in them; the result is relative to its square.
+        Magnitude of a full-scale sine in them; the result is relative to its square.
     """
     return ((estimate.abs() - target.abs()) / full_scale).square().mean()
 
 
 def binary_mask(stem: Tensor, rest: Tensor, threshold: float = 0.5) -> Tensor:
-    """Tell the bins in which a stem is louder than the rest of the mixture.
+    """Mark the bins in which a stem is louder than the rest of the mixture.
 
-    ``|S| > threshold * (|S| + |R|)``: of true stems, at 0.5, the ideal binary mask; of estimates
+    ``|S| > threshold * (|S| + |R|)``: for true stems at 0.5, the ideal binary mask; for estimates,
     their soft mask with a threshold.
 
     Parameters
     ----------
     stem, rest
-        Spectrograms, complex, of one shape.
+        Complex spectrograms of one shape.
     threshold
         In (0, 1).
 
     Returns
     -------
     Tensor
-        bool, of that shape.
+        bool, of the same shape.
 
     References
     ----------
@@ -163,42 +163,42 @@ def dice(mask: Tensor, ideal: Tensor) -> float | None:
 
 
 def windows(length: int, window_length: int) -> Iterator[slice]:
-    """Cut a length into whole windows, side by side; what is left at the end is not scored."""
+    """Cut a length into adjacent whole windows; the rest at the end is not scored."""
     for start in range(0, length - window_length + 1, window_length):
         yield slice(start, start + window_length)
 
 
 def activity_db(vocals: Tensor, window: slice) -> float:
-    """Compare the level of the vocals ``(C, N)`` in a window with that of the whole song, in dB."""
+    """Return the level of the vocals ``(C, N)`` in a window relative to the whole song's, in dB."""
     power = vocals[:, window].square().mean() + EPSILON
     return float(10 * (power / (vocals.square().mean() + EPSILON)).log10())
 
 
 def is_singing(vocals: Tensor, window: slice) -> bool:
-    """Tell whether a window's vocals are at most 20 dB below the song's."""
+    """Return whether a window's vocals are at most 20 dB below the song's."""
     return activity_db(vocals, window) > -20
 
 
 def is_rest(vocals: Tensor, window: slice) -> bool:
-    """Tell whether a window's vocals are at least 40 dB below the song's: nobody sings."""
+    """Return whether a window's vocals are at least 40 dB below the song's: nobody sings."""
     return activity_db(vocals, window) < -40
 
 
 def has_music(vocals: Tensor, other: Tensor) -> bool:
-    """Tell whether the music of a window is loud enough beside its vocals to be separated."""
+    """Return whether the music of a window is loud enough beside its vocals to be separated."""
     return level_db(other, vocals) > ALONE_DB
 
 
 def level_db(signal: Tensor, reference: Tensor) -> float:
-    """Compare the levels of two signals, in dB; -200 at the least."""
+    """Return a signal's level relative to another's, in dB; at least -200."""
     power = signal.square().mean().double() / reference.square().mean().double().clamp_min(1e-20)
     return float(10 * power.clamp_min(1e-20).log10())
 
 
 def leak_db(estimate: Tensor, mixture: Tensor) -> float | None:
-    """Compute the level of a vocals estimate over the mixture's, where nobody sings.
+    """Compute the level of a vocals estimate relative to the mixture, where nobody sings.
 
-    None where the mixture, too, is silent: nothing can leak there.
+    None where the mixture is silent too, since nothing can leak there.
     """
     if mixture.square().mean().sqrt() < AUDIBLE_RMS:
         return None
@@ -208,10 +208,10 @@ def leak_db(estimate: Tensor, mixture: Tensor) -> float | None:
 def si_sdr_gain(estimate: Tensor, target: Tensor, mixture: Tensor) -> float:
     """Compute how far an estimate is above the mixture itself, in dB of SI-SDR; all ``(C, N)``.
 
-    Channels are scored together, as one long signal. The gain is held within ``GAIN_RANGE_DB``;
-    an estimate that is silent, or no number, gets the least.
+    Channels are scored together, as one long signal. The gain is clipped to ``GAIN_RANGE_DB``; an
+    estimate that is silent or NaN gets the minimum.
     """
-    # A comparison with nan is false.
+    # Comparisons with NaN are false.
     if not level_db(estimate, mixture) > SILENT_DB:
         return GAIN_RANGE_DB[0]
     flat = [signal.flatten() for signal in (estimate, target, mixture)]
@@ -223,8 +223,8 @@ class Shares:
     """How much of the voice an estimate keeps and how much of the music it lets through, by octave.
 
     In each band the estimate's spectrogram is explained as ``kept * target + leaked * other`` by
-    least squares over all bins, frames and channels. An estimate that is the mixture keeps 1 and
-    leaks 1; a perfect one keeps 1 and leaks 0. The bands are those of ``OCTAVES_HZ`` that lie below
+    least squares over all bins, frames and channels. The mixture itself keeps 1 and leaks 1; a
+    perfect estimate keeps 1 and leaks 0. The bands are those of ``OCTAVES_HZ`` that begin below
     half the sample rate.
 
     Parameters
@@ -234,15 +234,15 @@ class Shares:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        # 80 to 160 ms at any rate: the lowest bands then have bins, too.
+        # 80 to 160 ms at any rate, so that even the lowest bands have bins.
         self.n_fft = 1 << max(6, math.ceil(math.log2(sample_rate / 12)))
         starts = [round(edge * self.n_fft / sample_rate) for edge in OCTAVES_HZ]
-        # Bands from half the sample rate on are none of this song.
+        # Bands from half the sample rate up do not exist in this song.
         self.bins = [start for start in starts if start < self.n_fft // 2] + [self.n_fft // 2 + 1]
         self.products = torch.zeros(len(self.bins) - 1, 5, dtype=torch.float64)
 
     def add(self, estimate: Tensor, target: Tensor, other: Tensor) -> None:
-        """Take in a window of any length; all signals ``(C, N)``."""
+        """Add a window of any length; all signals ``(C, N)``."""
         window = torch.hann_window(self.n_fft)
         estimated, voice, music = (
             torch.stft(
@@ -266,7 +266,7 @@ class Shares:
                 self.products[band, column] += part.sum()
 
     def results(self) -> Iterator[tuple[float, float]]:
-        """Yield the kept and the leaked share of each band, from the lowest."""
+        """Yield the kept and the leaked share of each band, lowest first."""
         for voice, music, both, kept, leaked in self.products:
             determinant = voice * music - both**2 + EPSILON
             yield (

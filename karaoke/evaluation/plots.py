@@ -1,4 +1,4 @@
-"""A picture of figures: how they spread over songs, and one song's spectrograms."""
+"""Plot figures: how they spread over songs, and one song's spectrograms."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ EPSILON = 1e-9
 
 
 def check_plot(path: Path) -> None:
-    """Refuse a kind of picture that is not known.
+    """Reject an unknown kind of picture.
 
     Raises
     ------
     UsageError
-        So it is.
+        The name does not end in one of ``KINDS``.
     """
     if path.suffix.lower() not in KINDS:
         raise UsageError(f'--plot "{path}"', hint=f"Its name must end in {', '.join(KINDS)}.")
@@ -52,18 +52,18 @@ def draw(path: Path, results: Sequence[Figures], method: Method, song: Reference
     Parameters
     ----------
     path
-        Of the picture.
+        File to write.
     results
         Figures of all songs.
     method
-        Whose estimate is shown.
+        The method whose estimate to show.
     song
-        To show.
+        The song to show.
 
     Raises
     ------
     WriteError, PermissionDeniedError
-        It cannot be written.
+        The file cannot be written.
     """
     stems = stems_of(results)
     rows = -(-len(METRICS) // COLUMNS)
@@ -79,7 +79,7 @@ def draw(path: Path, results: Sequence[Figures], method: Method, song: Reference
 
 
 def draw_boxes(picture: SubFigure, results: Sequence[Figures], stem: str) -> None:
-    """Draw for each metric of a stem a box for each method: quartiles over songs."""
+    """Draw a box per method, with quartiles over songs, for each metric of a stem."""
     picture.suptitle(stem)
     groups = by_method(results)
     axes = picture.subplots(-(-len(METRICS) // COLUMNS), COLUMNS, squeeze=False).flatten()
@@ -98,7 +98,7 @@ def draw_boxes(picture: SubFigure, results: Sequence[Figures], stem: str) -> Non
 
 
 def voiced_excerpt(song: Reference) -> Reference:
-    """Cut out the part of a song that has the most energy of voice."""
+    """Cut out the part of a song with the most vocal energy."""
     length = min(round(EXCERPT_SECONDS * song.sample_rate), song.mixture.shape[1])
     energy = np.square(song.stems["vocals"], dtype=np.float64).sum(axis=0)
     total = np.concatenate([[0.0], np.cumsum(energy)])
@@ -106,7 +106,7 @@ def voiced_excerpt(song: Reference) -> Reference:
 
 
 def draw_spectrograms(picture: SubFigure, method: Method, song: Reference) -> None:
-    """Draw mixture, target, estimate and mask of the first stem that the method gives."""
+    """Draw mixture, target, estimate and mask of the first stem that the method returns."""
     estimates = method.separate(song)
     stem = next(name for name in STEMS if name in estimates and name in song.stems)
     target, estimate = song.stems[stem], estimates[stem]
@@ -135,7 +135,7 @@ def draw_spectrograms(picture: SubFigure, method: Method, song: Reference) -> No
 
 
 def magnitude(audio: Block) -> NDArray[np.float32]:
-    """Give the magnitudes ``(F, T)``, mean over channels."""
+    """Return the magnitudes ``(F, T)``, averaged over channels."""
     spectrogram = librosa.stft(audio, n_fft=N_FFT, hop_length=HOP_LENGTH)
     mean: NDArray[np.float32] = np.abs(spectrogram).mean(axis=0)
     return mean

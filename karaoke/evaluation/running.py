@@ -1,4 +1,4 @@
-"""Measure methods on the songs of a data set, keeping what is done."""
+"""Measure methods on the songs of a data set, keeping the results."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from karaoke.evaluation.scoring import Figures, Scorer
 from karaoke.evaluation.songs import load_reference
 from karaoke.files import writing_to
 
-#: Raised when figures come to mean something else.
+#: Version of the figures, raised when their meaning changes.
 FORMAT = 2
-#: Of this process; marks the times that it took.
+#: Identifies this process, which timed its figures.
 RUN = uuid.uuid4().hex
-#: Called with the names of the song and the method that are next.
+#: Called with the names of the next song and method.
 PieceProgress = Callable[[str, str], None]
 
 
 class Journal:
-    """Figures, a line of JSON for each song and method, kept as soon as they are known.
+    """A file of figures, one line of JSON per song and method, written as soon as they are known.
 
     Parameters
     ----------
     path
-        Of the file; None to keep nothing.
+        Of the file; None to write nothing.
     resume
-        Whether what is there already counts.
+        Whether to keep what the file holds already.
     """
 
     def __init__(self, path: Path | None, *, resume: bool = True) -> None:
@@ -46,17 +46,17 @@ class Journal:
                 path.unlink(missing_ok=True)
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
-                # The last line may be half of one; such figures are measured again.
+                # The last line may be incomplete; its figures are measured again.
                 with suppress(ValueError, KeyError, TypeError):
                     entry = json.loads(line)
                     self._known[as_line(entry["key"])] = Figures(**entry["figures"])
 
     def find(self, key: dict[str, Any]) -> Figures | None:
-        """Give the figures that were kept under a key."""
+        """Return the figures of a key, if they are known."""
         return self._known.get(as_line(key))
 
     def add(self, key: dict[str, Any], figures: Figures) -> None:
-        """Keep figures.
+        """Add figures.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class Journal:
         self._known[as_line(key)] = figures
         if self.path is not None:
             line = as_line({"key": key, "figures": asdict(figures)})
-            # Begins with a line break, should the last line be half of one.
+            # Starts with a line break, in case the last line is incomplete.
             with writing_to(self.path), self.path.open("a", encoding="utf-8") as file:
                 file.write(f"\n{line}")
                 file.flush()
@@ -74,7 +74,7 @@ class Journal:
 
 
 def as_line(entry: dict[str, Any]) -> str:
-    """Give an object as a line that is always the same."""
+    """Return an object as one line of JSON with sorted keys."""
     return json.dumps(entry, sort_keys=True, allow_nan=False)
 
 
@@ -90,7 +90,7 @@ def evaluate(
 ) -> list[Figures]:
     """Measure every method on every song, one song in memory at a time.
 
-    What the journal knows of the same files, the same way to mix them and the same weights is not
+    What the journal holds for the same files, mixed the same way, and the same weights is not
     measured again.
 
     Parameters
@@ -99,26 +99,26 @@ def evaluate(
         From :func:`karaoke.evaluation.datasets.find_pieces` and
         :mod:`karaoke.evaluation.methods`.
     journal
-        Of what was measured before, and from now on.
+        Holds earlier figures, and gets the new ones.
     device
-        That models run on; for the figures.
+        Where models run, to be noted in the figures.
     as_mp3
-        See :func:`karaoke.evaluation.songs.load_reference`.
+        As for :func:`karaoke.evaluation.songs.load_reference`.
     progress
         Called before each song and method.
     warn
-        Called with what is wrong with a song that is left out, if there are others; without it,
-        such a song is an error.
+        Called with the reason why a song is left out, if there are others; by default, such a song
+        is an error.
 
     Returns
     -------
     list
-        In the order of the songs, and for each in that of the methods.
+        Figures in the order of the songs, and for each song in that of the methods.
 
     Raises
     ------
     KaraokeError
-        Of a song that cannot be measured, if there is no other.
+        A song cannot be measured, and there is no other.
     """
     results: list[Figures] = []
     warm: set[str] = set()
@@ -159,7 +159,7 @@ def measure(
         if figures is None:
             scorer = scorer or Scorer(load_reference(piece, as_mp3=as_mp3))
             if method.name not in warm:
-                # What a first call loads and compiles is not the price of a song.
+                # Loading and compiling in the first call must not count towards a song's time.
                 method.separate(scorer.song.excerpt(0, 2 * scorer.song.sample_rate))
                 warm.add(method.name)
             started = time.perf_counter()

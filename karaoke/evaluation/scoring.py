@@ -1,7 +1,7 @@
-"""Compare estimates with the truth: figures of a song, and of windows of it with and without voice.
+"""Compare estimates with the truth: figures of a song, and of its windows with and without voice.
 
-A silent stem has no ratio to anything: where a figure is not defined it is None, and stays out of
-medians and means. No figure is nan or infinite.
+Ratios to a silent stem are undefined: an undefined figure is None, and is left out of medians and
+means. No figure is NaN or infinite.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from karaoke.evaluation.songs import Reference
 from karaoke.separation.spectral import Stft
 
 WINDOW_SECONDS = 10.0
-#: Figures in dB that a song has one of for each window with singing.
+#: Figures in dB of each window with singing.
 PER_WINDOW = ("vocals_gain_db", "instrumental_gain_db", "vocals_sdr_db", "instrumental_sdr_db")
-#: In the order in which they are shown.
+#: In the order of display.
 STEMS = ("vocals", "instrumental", *PARTS)
-#: Name of a stem's figure, and its heading in tables.
+#: Figures of a stem by name, with their headings in tables.
 METRICS = {
     "sdr_db": "SDR",
     "isr_db": "ISR",
@@ -51,13 +51,13 @@ METRICS = {
     "mask_accuracy": "accuracy",
     "dice": "Dice",
 }
-#: Masks and magnitudes are compared in spectrograms of this size, taken of so many samples.
+#: Masks and magnitudes are compared in spectrograms of this size, of so many samples at a time.
 N_FFT, HOP_LENGTH = 2048, 512
 PIECE_LENGTH = 1 << 20
-#: Magnitude of a sine of full scale in them: half the sum of the window.
+#: Magnitude of a full-scale sine in them: half the sum of the window.
 FULL_SCALE = N_FFT / 4
-#: Bins of the mixture that are softer, 100 dB below full scale, have no mask: above its band an
-#: MP3 has nothing to divide.
+#: Bins of the mixture below this, 100 dB below full scale, have no mask: above its band, an MP3 has
+#: nothing to separate.
 AUDIBLE = 1e-5
 
 Figure = float | None
@@ -65,7 +65,7 @@ Figure = float | None
 
 @dataclass
 class Figures:
-    """What a method did to one song.
+    """How well a method separated one song.
 
     Parameters
     ----------
@@ -74,20 +74,20 @@ class Figures:
     seconds, elapsed_seconds
         Duration of the song, and how long its separation took.
     device
-        That it ran on.
+        Where it ran.
     stems
-        For each stem that was scored, the figures of ``METRICS``; None where not defined.
+        For each stem that was scored, the figures of ``METRICS``; None where undefined.
     windows
-        For each of ``PER_WINDOW`` a figure per window with singing to music, the same windows for
-        all methods; for ``leak_db``, the level of the vocals relative to the mixture, one per
-        audible window without singing.
+        For each of ``PER_WINDOW``, a figure per window with singing to music, the same windows for
+        all methods; for ``leak_db``, the level of the vocals relative to the mixture per audible
+        window without singing.
     kept, leaked
-        Shares of the true vocals and of the music in the vocals estimate, for each octave band of
-        ``OCTAVES_HZ`` that the song has, over all windows with singing.
+        Shares of the true vocals and of the music in the vocals estimate, over all windows with
+        singing, for each octave band of ``OCTAVES_HZ`` that the song has.
     null_dbfs
         Peak of ``vocals + instrumental - mixture``.
     run
-        Which run of the program timed it: only times of one run compare.
+        The run that timed it: only times from one run are comparable.
     """
 
     method: str
@@ -104,32 +104,32 @@ class Figures:
 
 
 def to_db(ratio: float) -> float:
-    """Turn an amplitude ratio into decibels, -200 at the least."""
+    """Convert an amplitude ratio to decibels, at least -200."""
     return float(20 * np.log10(max(ratio, 1e-10)))
 
 
 def defined(value: float) -> Figure:
-    """Give a figure, or None for what is no number."""
+    """Return a figure, or None for NaN or infinity."""
     return float(value) if math.isfinite(value) else None
 
 
 def tensor(audio: Block) -> Tensor:
-    """Give an array as a tensor."""
+    """Convert an array to a tensor."""
     return torch.from_numpy(np.ascontiguousarray(audio))
 
 
 def pieces(*signals: Tensor) -> Iterator[list[Tensor]]:
-    """Yield the spectrograms ``(C, F, T)`` of signals ``(C, N)``, some seconds at a time."""
+    """Yield the spectrograms ``(C, F, T)`` of signals ``(C, N)``, a few seconds at a time."""
     transform = Stft(N_FFT, HOP_LENGTH)
     for start in range(0, signals[0].shape[-1], PIECE_LENGTH):
         yield [transform(signal[:, start : start + PIECE_LENGTH]) for signal in signals]
 
 
 class Scorer:
-    """Compares estimates of one song with its truth, by any number of methods.
+    """Compare estimates of one song, by any number of methods, with the truth.
 
-    Vocals and instrumental are measured by BSSEval against each other, whatever else is known, so
-    that models of two and of four stems compare; drums, bass and other against all four.
+    BSSEval measures vocals and instrumental against each other, whatever else is known, so that
+    models of two and of four stems are comparable; drums, bass and other against all four.
 
     Parameters
     ----------
@@ -146,28 +146,28 @@ class Scorer:
 
     @cached_property
     def _pair(self) -> BssEval:
-        """Measure of vocals and instrumental."""
+        """The measure of vocals and instrumental."""
         return self._bsseval(("vocals", "instrumental"))
 
     @cached_property
     def _parts(self) -> BssEval:
-        """Measure of vocals, drums, bass and other."""
+        """The measure of vocals, drums, bass and other."""
         return self._bsseval(("vocals", *PARTS))
 
     def _bsseval(self, names: tuple[str, ...]) -> BssEval:
-        """Make a measure of some stems."""
+        """Build the measure of some stems."""
         references = torch.stack([self.truth[name] for name in names])
         return BssEval(references, self.song.sample_rate)
 
     def score(self, method: str, estimates: dict[str, Block]) -> Figures:
-        """Measure what a method made of the song.
+        """Measure how well a method separated the song.
 
         Parameters
         ----------
         method
-            Its name.
+            Name of the method.
         estimates
-            ``(C, N)`` by name; those of stems that the data set does not know are passed over.
+            ``(C, N)`` by name; stems that the data set lacks are ignored.
         """
         known = {name: tensor(estimates[name]) for name in self.truth if name in estimates}
         figures = Figures(method, self.song.name, self.song.seconds)
@@ -181,7 +181,7 @@ class Scorer:
         return figures
 
     def _frames(self, estimates: dict[str, Tensor]) -> dict[str, dict[str, Figure]]:
-        """Give medians of BSSEval over the frames of all stems that can be measured so."""
+        """Return medians of BSSEval over frames, for all stems that it can measure."""
         found: dict[str, dict[str, Figure]] = {}
         pair = ("vocals", "instrumental")
         for names in (pair, ("vocals", *PARTS)):
@@ -195,7 +195,7 @@ class Scorer:
         return found
 
     def _whole(self, name: str, estimate: Tensor) -> dict[str, Figure]:
-        """Measure the whole song, channels together as one signal but for the NSDR."""
+        """Measure the whole song, with channels as one signal except for the NSDR."""
         target = self.truth[name]
         found: dict[str, Figure] = dict.fromkeys(list(METRICS)[len(BssEval.names) :])
         if not target.any():
@@ -211,12 +211,12 @@ class Scorer:
         return found
 
     def _ideal(self, name: str) -> tuple[Tensor, Tensor]:
-        """Give the bins that have a mask, and the ideal mask of a stem; the same for all methods.
+        """Return the bins that have a mask, and a stem's ideal mask; computed once for all methods.
 
         Returns
         -------
         tuple
-            bool ``(C, F, T)``, and the mask as one row of the bins that have one.
+            bool ``(C, F, T)``, and the mask as a flat row of those bins.
         """
         if name not in self._ideals:
             whole = self.truth["vocals"] + self.truth["instrumental"]

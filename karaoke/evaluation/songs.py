@@ -1,4 +1,4 @@
-"""Read the songs of data sets: mixture and true stems, as arrays that fit each other."""
+"""Read the songs of data sets: mixture and true stems, as arrays of matching shapes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PEAK = 0.9
 
 @dataclass(frozen=True)
 class Reference:
-    """A song to separate and the truth about it.
+    """A song to separate, and its true stems.
 
     Parameters
     ----------
     name
-        Of the piece.
+        The piece's name.
     mixture
         float32 ``(C, N)``.
     stems
-        All ``(C, N)``: ``vocals``, ``instrumental``, which is all the rest, and what else is known
-        of ``drums``, ``bass`` and ``other``.
+        All ``(C, N)``: ``vocals``, ``instrumental``, which is the whole rest, and any of ``drums``,
+        ``bass`` and ``other`` that are known.
     sample_rate
         In Hz.
     """
@@ -41,11 +41,11 @@ class Reference:
 
     @property
     def seconds(self) -> float:
-        """Its duration."""
+        """Duration of the song."""
         return float(self.mixture.shape[1] / self.sample_rate)
 
     def excerpt(self, start: int, length: int) -> Reference:
-        """Cut out some samples, from ``start`` on, as a song."""
+        """Cut out ``length`` samples from ``start`` on, as a song."""
         part = slice(start, start + length)
         stems = {name: stem[:, part] for name, stem in self.stems.items()}
         return Reference(self.name, self.mixture[:, part], stems, self.sample_rate)
@@ -57,7 +57,7 @@ def read(source: Source) -> tuple[Block, int]:
     Raises
     ------
     NoInputError, PermissionDeniedError, NotAudioError
-        As :class:`karaoke.audio.AudioReader`; or the file has no such stream or channel.
+        As for :class:`karaoke.audio.AudioReader`; or the file has no such stream or channel.
     """
     try:
         with AudioReader(source.path, stream=source.stream) as reader:
@@ -66,30 +66,30 @@ def read(source: Source) -> tuple[Block, int]:
     except NotAudioError as error:
         if source.stream == 1:
             raise
-        raise NotAudioError(error.message, hint="MUSDB18 has five audio streams a file.") from error
+        raise NotAudioError(error.message, hint="MUSDB18 files have five audio streams.") from error
     if source.channel is not None:
         if len(audio) <= source.channel:
             raise NotAudioError(
-                f'"{source.path}": has one channel', hint="MIR-1K has music left, the voice right."
+                f'"{source.path}": has one channel', hint="MIR-1K has music left and voice right."
             )
         audio = audio[source.channel : source.channel + 1]
     return audio, rate
 
 
 def load_stems(piece: Piece) -> tuple[dict[str, Block], int]:
-    """Read the stems of a piece and sum up its instrumental.
+    """Read the stems of a piece, and sum up its instrumental where it has no file.
 
-    Stems of other lengths are cut to the shortest; with stereo ones, a mono one is on both sides.
+    Stems are cut to the shortest one's length; beside stereo stems, mono ones become stereo.
 
     Returns
     -------
     tuple
-        Name to float32 ``(C, N)``, and the sample rate in Hz.
+        Stem name to float32 ``(C, N)``, and the sample rate in Hz.
 
     Raises
     ------
     NoInputError, PermissionDeniedError, NotAudioError
-        As :func:`read`; or the stems have different sample rates.
+        As for :func:`read`; or the stems have different sample rates.
     """
     piece.check()
     read_stems = {stem: read(source) for stem, source in piece.stems.items()}
@@ -109,7 +109,7 @@ def load_stems(piece: Piece) -> tuple[dict[str, Block], int]:
 
 
 def fit(audio: Block, channels: int, length: int) -> Block:
-    """Give audio a number of channels and a length: mono is doubled, what is missing is silence."""
+    """Fit audio to a channel count and a length: duplicate mono, pad with silence."""
     audio = audio[:, :length]
     if len(audio) < channels:
         audio = np.repeat(audio[:1], channels, axis=0)
@@ -117,21 +117,20 @@ def fit(audio: Block, channels: int, length: int) -> Block:
 
 
 def load_reference(piece: Piece, *, as_mp3: bool | None = None) -> Reference:
-    """Read a song; of a MUSDB18 song that is six signals in memory, 21 MB a minute each.
+    """Read a song; one of MUSDB18 is six signals in memory, 21 MB per minute each.
 
     Parameters
     ----------
     piece
         From :func:`karaoke.evaluation.datasets.find_pieces`.
     as_mp3
-        Whether the mixture is to have the sound of an MP3; by default it has, if it is made here.
-        That are mixtures that a folder of stems lacks: their sum, with all of them at the level
-        at which it peaks at 0.9.
+        Whether to encode and decode the mixture as an MP3; by default, if it is made here, as the
+        sum of stems that come without one, all scaled so that it peaks at 0.9.
 
     Raises
     ------
     NoInputError, PermissionDeniedError, NotAudioError
-        As :func:`load_stems`; or the mixture has another sample rate than the stems.
+        As for :func:`load_stems`; or the mixture's sample rate differs from that of the stems.
     """
     stems, rate = load_stems(piece)
     if piece.mixture is None:
@@ -156,7 +155,7 @@ def load_reference(piece: Piece, *, as_mp3: bool | None = None) -> Reference:
 
 
 def through_mp3(mixture: Block, sample_rate: int) -> Block:
-    """Give a song the sound that it has as an MP3."""
+    """Encode a song as MP3 and decode it again."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(os.path.join(folder, "song.mp3"))
         save_audio(path, mixture, sample_rate)

@@ -1,4 +1,4 @@
-"""Figures of many songs: medians, means and differences, as JSON and as CSV."""
+"""Summarise figures of many songs: medians, means and differences, as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Average:
-    """A figure of many songs.
+    """Median and mean of a figure over songs.
 
     Parameters
     ----------
     median, mean
-        Over the songs that have it; None if none has.
+        Over the songs that have the figure; None if there are none.
     songs
-        How many.
+        Number of those songs.
     """
 
     median: Figure
@@ -41,10 +41,10 @@ class Average:
 
 
 def average(results: Sequence[Figures], stem: str, metric: str) -> Average:
-    """Give median and mean of a stem's figure over songs.
+    """Return the median and mean of a stem's figure over songs.
 
-    Songs weigh the same, but in the mean of the NSDR, where they weigh as they are long: it is
-    then the GNSDR of MIR-1K (see :class:`karaoke.evaluation.bsseval.Nsdr`).
+    Songs have equal weights, except in the mean of the NSDR, where they are weighted by length, as
+    in the GNSDR of MIR-1K (see :class:`karaoke.evaluation.bsseval.Nsdr`).
     """
     pairs = [
         (value, result.seconds if metric == "nsdr_db" else 1.0)
@@ -59,7 +59,7 @@ def average(results: Sequence[Figures], stem: str, metric: str) -> Average:
 
 
 def window_values(result: Figures, name: str) -> list[float]:
-    """List a song's figures of ``GAINS``, or its leaks, window by window."""
+    """List one of a song's ``GAINS``, or its leaks, window by window."""
     if name == BOTH:
         pairs = zip(*(result.windows.get(one, []) for one in GAINS[:2]), strict=True)
         return [(vocals + instrumental) / 2 for vocals, instrumental in pairs]
@@ -67,7 +67,7 @@ def window_values(result: Figures, name: str) -> list[float]:
 
 
 def song_average(result: Figures, name: str) -> Average:
-    """Give mean and median over the windows of a song; the mean of leaks is that of powers."""
+    """Return the mean and median over the windows of a song; leaks are averaged by power."""
     values = window_values(result, name)
     if not values:
         return Average(None, None, 0)
@@ -77,9 +77,9 @@ def song_average(result: Figures, name: str) -> Average:
 
 
 def over_songs(results: Sequence[Figures], name: str) -> Average:
-    """Give the mean of songs' means and the median of their medians: each song counts once.
+    """Return the mean of songs' means and the median of their medians.
 
-    However many windows it has; songs that have none stay out.
+    So each song counts once, however many windows it has; songs without any are left out.
     """
     found = [song_average(result, name) for result in results]
     means = [one.mean for one in found if one.mean is not None]
@@ -90,7 +90,7 @@ def over_songs(results: Sequence[Figures], name: str) -> Average:
 
 
 def groups_of(results: Sequence[Figures]) -> dict[str, list[Figures]]:
-    """Give the figures of all songs that have windows with singing, and of each half of them."""
+    """Return the figures of all songs that have windows with singing, and of each half of these."""
     sung = [result for result in results if window_count([result])]
     sorted_songs = halves(dict.fromkeys(result.song for result in sung))
     found = {ALL: sung}
@@ -101,7 +101,7 @@ def groups_of(results: Sequence[Figures]) -> dict[str, list[Figures]]:
 
 
 def octaves(results: Sequence[Figures], name: str) -> list[float]:
-    """Give means over songs of ``kept`` or ``leaked``, for each octave that any has."""
+    """Return the mean over songs of ``kept`` or ``leaked``, for each octave that any song has."""
     rows: list[list[float]] = [getattr(result, name) for result in results]
     count = max(map(len, rows), default=0)
     return [statistics.fmean(row[i] for row in rows if len(row) > i) for i in range(count)]
@@ -115,8 +115,8 @@ def compare(
     Returns
     -------
     dict
-        For all songs and for each half, of each of ``GAINS``, how far the method is ahead. Empty
-        where one of them does not give vocals and instrumental.
+        How far the method is ahead in each of ``GAINS``, for all songs and for each half. Empty if
+        either method does not return vocals and instrumental.
     """
     compared = {}
     for group, chosen in groups_of(results).items():
@@ -136,7 +136,7 @@ def compare(
 
 
 def window_medians(results: Sequence[Figures]) -> dict[str, Figure]:
-    """Give medians over all windows of songs; None where there is no such window."""
+    """Return medians over the windows of all songs; None where there are none."""
     medians: dict[str, Figure] = {}
     for name in (*PER_WINDOW, LEAK):
         values = [value for result in results for value in result.windows.get(name, [])]
@@ -150,7 +150,7 @@ def window_count(results: Sequence[Figures]) -> int:
 
 
 def timed(results: Sequence[Figures]) -> set[str]:
-    """Name the songs that all methods separated in one run, so that their times compare."""
+    """Return the songs that all methods separated in one run, so that times are comparable."""
     runs: dict[str, set[str]] = {}
     for result in results:
         runs.setdefault(result.song, set()).add(result.run)
@@ -158,14 +158,14 @@ def timed(results: Sequence[Figures]) -> set[str]:
 
 
 def real_time_factor(results: Sequence[Figures], songs: Container[str] | None = None) -> Figure:
-    """Give the time that separation took as a share of the songs' durations.
+    """Return the time that separation took, relative to the songs' durations.
 
     Parameters
     ----------
     results
-        Of one method.
+        Figures of one method.
     songs
-        Those to count; all by default.
+        Songs to count; by default, all.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def stems_of(results: Sequence[Figures]) -> list[str]:
 
 
 def by_method(results: Sequence[Figures]) -> dict[str, list[Figures]]:
-    """Sort figures by method."""
+    """Group figures by method."""
     found: dict[str, list[Figures]] = {}
     for result in results:
         found.setdefault(result.method, []).append(result)
@@ -192,7 +192,7 @@ def by_method(results: Sequence[Figures]) -> dict[str, list[Figures]]:
 
 
 def summarise(results: Sequence[Figures], methods: Sequence[Method]) -> Iterator[dict[str, Any]]:
-    """Yield for each method what it is, what it costs and how good it is."""
+    """Yield a description of each method, what it costs and how good it is."""
     groups = by_method(results)
     songs = timed(results)
     for method in methods:
@@ -227,7 +227,7 @@ def summarise(results: Sequence[Figures], methods: Sequence[Method]) -> Iterator
 
 
 def to_json(facts: dict[str, Any], results: Sequence[Figures], methods: Sequence[Method]) -> str:
-    """Give all figures as JSON: facts, ``summary`` by method, and ``songs``."""
+    """Return all figures as JSON: facts, ``summary`` by method, and ``songs``."""
     whole = {
         **facts,
         "summary": list(summarise(results, methods)),
@@ -237,7 +237,7 @@ def to_json(facts: dict[str, Any], results: Sequence[Figures], methods: Sequence
 
 
 def to_csv(results: Sequence[Figures]) -> str:
-    """Give the figures of stems as CSV, a row for each song, method and stem; None is empty."""
+    """Return the figures of stems as CSV, one row per song, method and stem; None is empty."""
     text = io.StringIO()
     columns = ["song", "method", "stem", "seconds", "elapsed_seconds", *METRICS]
     writer = csv.DictWriter(text, columns, lineterminator="\n")

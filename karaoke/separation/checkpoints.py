@@ -1,4 +1,4 @@
-"""Checkpoints: weights and all that is needed to run them, in one safetensors file."""
+"""Checkpoints: weights and everything needed to run them, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from karaoke.separation.headers import (
 )
 from karaoke.separation.networks import NETWORKS
 
-#: Of weights, by their names.
+#: Shapes of weights by name.
 Shapes = Mapping[str, tuple[int, ...]]
-#: Types of weights, as safetensors names them.
+#: Types that weights may have, by their names in safetensors.
 DTYPES = {"F16", "BF16", "F32", "F64", "I64"}
 
 
@@ -37,7 +37,7 @@ def build_network(header: Header) -> nn.Module:
     Raises
     ------
     ModelError
-        The architecture is unknown, its config has other fields, or a value is out of its range.
+        The architecture is unknown, or its config has an unknown field or a value out of range.
     """
     if header.architecture not in NETWORKS:
         known = ", ".join(sorted(NETWORKS))
@@ -60,12 +60,12 @@ def build_network(header: Header) -> nn.Module:
 
 
 def outline(header: Header) -> nn.Module:
-    """Build the network that a header describes without memory for its weights.
+    """Build the network that a header describes without allocating its weights.
 
     Raises
     ------
     ModelError
-        As :func:`build_network`.
+        As for :func:`build_network`.
     """
     with torch.device("meta"):
         return build_network(header)
@@ -77,30 +77,30 @@ def save_checkpoint(path: Path, network: nn.Module, header: Header) -> None:
     Raises
     ------
     WriteError, PermissionDeniedError, OutputExistsError
-        It cannot be written.
+        The file cannot be written.
     """
     weights = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
     text = json.dumps({"format": FORMAT, **asdict(header)})
     with written_whole(path) as part:
-        # Not safetensors' save_file: it makes files that only their owner may read.
+        # Not safetensors' save_file, whose files only their owner may read.
         part.write_bytes(save(weights, metadata={HEADER_KEY: text}))
 
 
 def first_unlike(held: Shapes, described: Shapes) -> str:
-    """Name the first weight that is not in both with one shape, or nothing."""
+    """Return the name of the first weight whose shapes differ or that either lacks, if any."""
     names = sorted(held.keys() | described.keys())
     return next((name for name in names if held.get(name) != described.get(name)), "")
 
 
 def check_weights(path: Path, header: Header) -> None:
-    """Compare the tensors of a checkpoint with what its header describes, before either is made.
+    """Compare a checkpoint's tensors with what its header describes, before allocating either.
 
-    A header can describe a network of any size in a line; the file cannot lie about its tensors.
+    One line of a header can describe a network of any size; the tensors themselves cannot lie.
 
     Raises
     ------
     ModelError
-        The header describes no network, or one with other weights.
+        The header does not describe a network, or describes one with other weights.
     """
     try:
         described = {n: tuple(t.shape) for n, t in outline(header).state_dict().items()}
@@ -111,7 +111,7 @@ def check_weights(path: Path, header: Header) -> None:
     kinds = {tensor["dtype"] for tensor in tensors.values()}
     if unknown := kinds - DTYPES:
         raise DamagedModelError(
-            f'"{path}": weights of the type {", ".join(sorted(unknown))}', hint=RETRAIN
+            f'"{path}": unsupported weight type {", ".join(sorted(unknown))}', hint=RETRAIN
         )
     if name := first_unlike(held, described):
         there, said = held.get(name, "nothing"), described.get(name, "nothing")
@@ -123,12 +123,12 @@ def check_weights(path: Path, header: Header) -> None:
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
-    """Read a checkpoint: the network in evaluation mode, on the CPU, and its header.
+    """Load a checkpoint: the network, on the CPU and in evaluation mode, and its header.
 
     Raises
     ------
     ModelError
-        As :func:`read_header`; or the weights do not fit the architecture to the letter.
+        As for :func:`read_header`; or the weights do not fit the architecture exactly.
     """
     header = read_header(path)
     check_weights(path, header)
@@ -138,6 +138,6 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
     except (OSError, SafetensorError) as error:
         raise DamagedModelError(f'"{path}": not a checkpoint ({error})', hint=RETRAIN) from error
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
-        raise DamagedModelError(f'"{path}": weights that are not finite numbers', hint=RETRAIN)
+        raise DamagedModelError(f'"{path}": some weights are not finite', hint=RETRAIN)
     network.load_state_dict(weights, strict=True)
     return network.eval(), header

@@ -1,4 +1,4 @@
-"""Where a network runs: on a GPU, or on the cores of the processor, a thread each."""
+"""Where a network runs: on a GPU, or on the cores of the CPU, one thread each."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from karaoke.errors import UsageError
 
 
 def choose_device(wanted: str = "auto") -> tuple[torch.device, str]:
-    """Choose where to run, and say why.
+    """Choose a device, and say why.
 
     Parameters
     ----------
     wanted
-        ``auto`` (CUDA, then MPS, then the CPU), or a device of torch.
+        ``auto`` (CUDA, then MPS, then the CPU), or the name of a torch device.
 
     Raises
     ------
     UsageError
-        The device is unknown or not there.
+        The device is unknown or not available.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
@@ -41,15 +41,15 @@ def choose_device(wanted: str = "auto") -> tuple[torch.device, str]:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         there = False
     if not there:
-        raise UsageError(f"device {wanted!r} is not there", hint="Choose --device auto or cpu.")
+        raise UsageError(f"device {wanted!r} is not available", hint="Choose --device auto or cpu.")
     return device, "as asked"
 
 
 def single_threads(count: int) -> ThreadPoolExecutor:
-    """Start threads in which torch uses one core each, and leave the process' setting alone.
+    """Start threads that use one core each in torch, leaving the process's setting alone.
 
-    ``torch.set_num_threads`` speaks to the calling thread and to all that begin later. Hence all
-    are started here, and then the caller's number is set again.
+    ``torch.set_num_threads`` affects the calling thread and all threads started later, so all are
+    started here before the caller's number is restored.
     """
     before = torch.get_num_threads()
     ready = Barrier(count)
@@ -57,7 +57,7 @@ def single_threads(count: int) -> ThreadPoolExecutor:
 
     def prepare(_number: int) -> None:
         torch.set_num_threads(1)
-        ready.wait()  # else one thread might take the place of two
+        ready.wait()  # or one thread might run prepare twice
 
     list(pool.map(prepare, range(count)))
     torch.set_num_threads(before)

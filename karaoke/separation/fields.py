@@ -1,7 +1,7 @@
-"""What the fields of a dataclass may hold, checked before anything is made of them.
+"""Check what the fields of a dataclass may hold before anything is built from them.
 
-Recipes and checkpoints come from files that anybody may have written. A field says what it takes by
-its annotation, ``hidden: Annotated[int, Within(1, 4096)] = 64``; :func:`check_fields` looks.
+Recipes and checkpoints come from files that anybody may have written. A field's annotation says
+what it takes, ``hidden: Annotated[int, Within(1, 4096)] = 64``; :func:`check_fields` checks it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or f
 
 @dataclass(frozen=True)
 class Within:
-    """Range of a number, or of each number in a list; both ends belong to it.
+    """Range of a number, or of each number in a list, including its ends unless they are open.
 
     Parameters
     ----------
     low, high
         Its ends.
     open_low, open_high
-        Whether that end does not belong to it.
+        Whether to exclude that end.
     """
 
     low: float
@@ -32,12 +32,12 @@ class Within:
     open_high: bool = False
 
     def __contains__(self, value: float) -> bool:
-        """Tell whether a number lies in it; nan does not."""
+        """Return whether a number is in the range; NaN never is."""
         above = self.low < value if self.open_low else self.low <= value
         return above and (value < self.high if self.open_high else value <= self.high)
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Describe the range in words."""
         low = f"above {self.low:,}" if self.open_low else f"from {self.low:,}"
         return f"{low} to below {self.high:,}" if self.open_high else f"{low} to {self.high:,}"
 
@@ -52,26 +52,26 @@ def hints_of(kind: type[Any]) -> dict[str, Any]:
 
 
 def check_fields(kind: type[Any], values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Check values for the fields of a dataclass, of which some may be missing.
+    """Check values for the fields of a dataclass, some of which may be missing.
 
     Parameters
     ----------
     kind
         The dataclass.
     values
-        Out of TOML or JSON.
+        By field, from TOML or JSON.
     place
-        What to write before a field's name: ``mixtures.``.
+        Prefix of the fields' names in messages, such as ``mixtures.``.
 
     Returns
     -------
     dict
-        The values as the fields have them: tuples for lists, dataclasses for tables.
+        The values in the fields' types: tuples for lists, dataclasses for tables.
 
     Raises
     ------
     ValueError
-        There is no such field, or it cannot have this value; the text names both.
+        There is no such field, or it cannot hold this value; the message names both.
     """
     hints = hints_of(kind)
     for name in values:
@@ -111,7 +111,7 @@ def convert(value: Any, hint: Any, name: str, within: Within | None = None) -> A
 
 
 def convert_all(value: Any, kinds: tuple[Any, ...], name: str, within: Within | None) -> Any:
-    """Check a list: of any length, or with one annotation for each of its items."""
+    """Check a list, of any length or with one annotation per item."""
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{name} must be a list, not {shown(value)}")
     if kinds[-1] is Ellipsis:
@@ -125,6 +125,6 @@ def convert_all(value: Any, kinds: tuple[Any, ...], name: str, within: Within | 
 
 
 def shown(value: Any) -> str:
-    """Write a value in a message, no longer than a line."""
+    """Format a value for a message, in 60 characters at most."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

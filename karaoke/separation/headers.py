@@ -33,11 +33,11 @@ class Header:
     config
         Fields of the architecture's config dataclass.
     sample_rate, channels
-        Of the audio that the network hears.
+        Of the audio that the network takes; the rate in Hz.
     stems
-        Names of its outputs.
+        Names of the outputs.
     segment_seconds, overlap
-        Segment length and overlap (a fraction in [0, 1)) that it runs best with.
+        Segment length and overlap (a fraction in [0, 1)) that suit the network best.
     """
 
     architecture: str
@@ -50,15 +50,15 @@ class Header:
 
 
 def check_header(header: Header) -> None:
-    """Look for stems and sizes that do not go together.
+    """Check that stems and sizes make sense.
 
     Raises
     ------
     ValueError
-        There are some.
+        The stems are not 1 to 16 distinct names, or a segment is shorter than a sample.
     """
     stems = header.stems
-    named = all(stem.isidentifier() and len(stem) <= 64 for stem in stems)  # files are called so
+    named = all(stem.isidentifier() and len(stem) <= 64 for stem in stems)  # they become file names
     if not named or not 1 <= len(set(stems)) == len(stems) <= MOST_STEMS:
         raise ValueError(f"stems must be up to {MOST_STEMS} different names, not {shown(stems)}")
     if round(header.segment_seconds * header.sample_rate) < 1:
@@ -71,7 +71,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, dict[str, An
     Raises
     ------
     ModelError
-        The file is missing, is no safetensors file, or is cut.
+        The file is missing, truncated or not a safetensors file.
 
     References
     ----------
@@ -81,17 +81,17 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, dict[str, An
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > MOST_TABLE_BYTES:
-                raise ValueError("no safetensors file")
+                raise ValueError("not a safetensors file")
             table = json.loads(file.read(length))
             metadata = dict(table.pop("__metadata__", {}))
             size = max((tensor["data_offsets"][1] for tensor in table.values()), default=0)
             for tensor in table.values():
                 tensor["dtype"], tensor["shape"] = str(tensor["dtype"]), list(tensor["shape"])
             if os.fstat(file.fileno()).st_size != 8 + length + size:
-                raise ValueError("it is cut, or something follows it")
+                raise ValueError("truncated, or followed by other data")
     except FileNotFoundError as error:
         raise ModelError(f'"{path}": not a checkpoint (no such file)') from error
-    # What is no such table has errors of many kinds.
+    # A malformed table can raise errors of many kinds.
     except Exception as error:
         raise DamagedModelError(f'"{path}": not a checkpoint ({error})', hint=RETRAIN) from error
     return metadata, table
@@ -103,13 +103,12 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     ModelError
-        The file is missing, is no safetensors file, has no header of this format, or one with
-        values that cannot be.
+        The file is missing, is not a safetensors file, or has no valid header of this format.
     """
     text = read_safetensors(path)[0].get(HEADER_KEY)
     if text is None:
         raise DamagedModelError(
-            f'"{path}": safetensors, but without a karaoke header', hint=RETRAIN
+            f'"{path}": a safetensors file without a karaoke header', hint=RETRAIN
         )
     try:
         entries = json.loads(text)
@@ -121,7 +120,7 @@ def read_header(path: Path) -> Header:
         raise DamagedModelError(f'"{path}": damaged header ({error})', hint=RETRAIN) from error
     if version != FORMAT:
         raise DamagedModelError(
-            f'"{path}": checkpoint format {shown(version)}, this is a reader of {FORMAT}',
+            f'"{path}": checkpoint format {shown(version)}; this version reads format {FORMAT}',
             hint="Update karaoke.",
         )
     return header

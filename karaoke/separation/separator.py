@@ -1,4 +1,4 @@
-"""A network made ready for songs of any length, sample rate and channel count."""
+"""Run a network on songs of any length, sample rate and channel count."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from karaoke.separation.devices import single_threads, usable_cores
 from karaoke.separation.headers import Header
 from karaoke.separation.streaming import SecondsDone, overlap_add
 
-#: Channels that belong together as left and right, or stand alone, by their indices.
+#: Indices of channels that form a left and right pair, or stand alone.
 Groups = tuple[tuple[int, ...], ...]
-#: Segments that a GPU works on at a time.
+#: Segments that a GPU processes at a time.
 GPU_BATCH = 8
-#: Each takes about 110 MB; a machine with many cores must not run out of memory for them.
+#: Each takes about 110 MB, of which a machine with many cores could run out.
 MOST_WORKERS = 8
-#: Members of an ensemble that are asked; zero for all. A model that is none has one.
+#: Members of an ensemble to use; zero for all. Other models ignore it.
 QUALITIES = {"fast": 1, "default": 0}
-#: Times that the batch is halved before a GPU is given up.
+#: How often to halve the batch before giving up on a GPU.
 MOST_HALVINGS = 2
-#: An array with more is (samples, channels) by mistake.
+#: An array with more must be (samples, channels) by mistake.
 MOST_CHANNELS = 64
-#: Channels of a surround layout that belong together as left and right; the rest stand alone.
-#: Where the layout is not known, the commonest one: FL FR FC LFE BL BR SL SR or a shorter relative.
+#: Left and right pairs by number of channels, and channels that stand alone. For unknown layouts,
+#: the commonest is assumed: FL FR FC LFE BL BR SL SR or a shorter relative.
 CHANNEL_GROUPS: dict[int, Groups] = {
     1: ((0,),),
     2: ((0, 1),),
@@ -44,19 +44,19 @@ CHANNEL_GROUPS: dict[int, Groups] = {
 
 
 def stem_names(network_stems: tuple[str, ...]) -> tuple[str, ...]:
-    """List what comes out of a network: its stems and ``instrumental``, all that is not vocals."""
+    """List a network's outputs: its stems, and ``instrumental``, everything but the vocals."""
     if "vocals" not in network_stems:
         return network_stems
     return tuple(dict.fromkeys((*network_stems, "instrumental")))
 
 
 def check_overlap(overlap: float | None) -> None:
-    """Refuse an overlap that is impossible; None is the model's.
+    """Reject an impossible overlap; None stands for the model's.
 
     Raises
     ------
     UsageError
-        It is not in [0, 1).
+        The overlap is not in [0, 1).
     """
     if overlap is not None and not 0 <= overlap < 1:
         raise UsageError(
@@ -65,15 +65,15 @@ def check_overlap(overlap: float | None) -> None:
 
 
 def find_quality(name: str) -> int:
-    """Give the votes that a quality asks for.
+    """Return how many members of an ensemble a quality uses, zero for all.
 
     Raises
     ------
     UsageError
-        There is no quality of this name.
+        There is no such quality.
     """
     if name not in QUALITIES:
-        raise UsageError(f"quality {name!r}: unknown", hint=f"Choose {' or '.join(QUALITIES)}.")
+        raise UsageError(f"unknown quality {name!r}", hint=f"Choose {' or '.join(QUALITIES)}.")
     return QUALITIES[name]
 
 
@@ -85,18 +85,18 @@ class Separator:
     network, header
         From :func:`karaoke.separation.checkpoints.load_checkpoint`.
     device
-        Of torch.
+        Where to run: a torch device.
     overlap
-        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
+        Share of a segment that overlaps the next, in [0, 1); None for the model's.
     quality
         A key of :data:`QUALITIES`.
 
     Attributes
     ----------
     stems
-        Names of what comes out: the network's, and ``instrumental``, all that is not vocals.
+        Names of the outputs: the network's, and ``instrumental``, everything but the vocals.
     sample_rate
-        That the network hears, in Hz; also the default of :meth:`separate`.
+        The network's, in Hz; also the default of :meth:`separate`.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Separator:
         quality: str = "default",
     ) -> None:
         votes = find_quality(quality)
-        keep = getattr(network, "keep", None)  # what ensembles have
+        keep = getattr(network, "keep", None)  # only ensembles have it
         if votes and keep is not None:
             keep(votes)
         self.network = network.eval()
@@ -125,21 +125,21 @@ class Separator:
         self._move_to(torch.device(device))
 
     def _move_to(self, device: torch.device) -> None:
-        """Use a device, with as many segments at a time as suit it."""
+        """Move to a device, and process as many segments at a time as suit it."""
         self.device = device
         self.network.to(device)
         self._workers = None
         self._at_a_time = GPU_BATCH
         if device.type == "cpu":
             self._at_a_time = min(usable_cores(), MOST_WORKERS)
-            # A thread a segment, each with one core, beats one segment on all cores: an LSTM's
-            # many small steps would spend their time waiting for each other's threads, and for
-            # ever when another program keeps a core busy.
+            # One segment per thread and core beats one segment on all cores: the threads would
+            # spend an LSTM's many small steps waiting for each other, all the more when another
+            # program keeps a core busy.
             self._workers = single_threads(self._at_a_time)
 
     def _use_less(self, warn: Warn) -> bool:
-        """Go on with half the segments at a time, at last on the CPU; tell whether that is less."""
-        short = f"the memory of {self.device} ran short; went on with"
+        """Halve the batch, or move to the CPU at last; return whether either was possible."""
+        short = f"{self.device} ran out of memory; went on with"
         if self._at_a_time > 1 and self._halvings < MOST_HALVINGS:
             self._halvings += 1
             self._at_a_time //= 2
@@ -160,7 +160,7 @@ class Separator:
             estimates = self.network(torch.from_numpy(mixture).to(self.device))
             stems: Block = estimates.float().cpu().numpy()
         except RuntimeError as error:
-            # torch has no one class for it: CUDA's and the CPU allocator's errors differ.
+            # CUDA and the CPU allocator raise different errors; torch has no common class.
             if "out of memory" not in str(error) and "allocate" not in str(error):
                 raise
             raise DeviceMemoryError(
@@ -169,9 +169,9 @@ class Separator:
         return stems
 
     def _process(self, segments: Block, groups: Groups | None, warn: Warn) -> Block:
-        """Separate segments ``(batch, channels, N)`` with the song's channels: plus an axis S.
+        """Separate segments ``(batch, channels, N)`` into ``(batch, S, channels, N)``.
 
-        Songs that are separated side by side take turns here.
+        Songs that are separated concurrently take turns here.
         """
         with self._one_at_a_time:
             while True:
@@ -185,14 +185,14 @@ class Separator:
                         raise
 
     def _run_part(self, segments: Block, groups: Groups | None) -> Block:
-        """Separate as many segments as go at a time."""
+        """Separate segments that fit into memory together."""
         separate = partial(self._separate_groups, groups=groups)
         if self._workers is None:
             return separate(segments)
         return np.concatenate(list(self._workers.map(separate, np.split(segments, len(segments)))))
 
     def _separate_groups(self, segments: Block, groups: Groups | None) -> Block:
-        """Map the song's channels to what the network hears, pair by pair, and back."""
+        """Map the song's channels to the network's, group by group, and back."""
         channels = segments.shape[1]
         groups = groups or CHANNEL_GROUPS.get(channels) or tuple((c,) for c in range(channels))
         stems = np.empty((len(segments), len(self.network_stems), *segments.shape[1:]), np.float32)
@@ -217,28 +217,27 @@ class Separator:
         progress: SecondsDone | None = None,
         warn: Warn = warnings.warn,
     ) -> Iterator[dict[str, Block]]:
-        """Separate a stream as it comes, in memory that does not grow with its length.
+        """Separate a stream as it arrives, in memory that does not grow with its length.
 
         Parameters
         ----------
         blocks
-            float32 ``(channels, samples)``, of any sizes.
+            float32 ``(channels, samples)``, of any lengths.
         sample_rate
             Of the blocks, in Hz.
         groups
-            Channels that belong together as left and right, or stand alone: all indices, each
-            once. None for those of the commonest layout of so many channels.
+            Channels that form a left and right pair, or stand alone; every index exactly once.
+            By default, those of the commonest layout with as many channels.
         progress
-            Called with the number of seconds that have been finished.
+            Called with the number of seconds finished.
         warn
-            Called with what a listener should know of this song: a sentence without a full stop.
+            Called with warnings about this song, each a sentence without a full stop.
 
         Yields
         ------
         dict
-            Stem name to ``(channels, samples)``, at the rate, with the channels and, in all, of
-            the length of the input. The instrumental is the input minus the vocals, so these two
-            add up to it.
+            Stem name to ``(channels, samples)``, with the input's sample rate, channels and total
+            length. The instrumental is the input minus the vocals, so the two add up to it.
         """
         source = Delay()
         report = None if progress is None else lambda done: progress(done / self.sample_rate)
@@ -257,7 +256,7 @@ class Separator:
             if mixture is not None:
                 shaped = estimate[:, : mixture.shape[1]].reshape(count, *mixture.shape)
                 yield self._complete(mixture, shaped)
-        # Two conversions of the rate may lose a sample; it stays in the instrumental.
+        # Resampling twice may lose a sample; it stays in the instrumental.
         rest = source.take()
         if rest is not None:
             yield self._complete(rest, np.zeros((count, *rest.shape), np.float32))
@@ -277,7 +276,7 @@ class Separator:
         mixture
             float32 ``(channels, samples)``; one channel may also come as ``(samples,)``.
         sample_rate
-            In Hz; by default the network's.
+            In Hz; by default, the network's.
 
         Returns
         -------
@@ -287,14 +286,14 @@ class Separator:
         Raises
         ------
         UsageError
-            The mixture has no such shape.
+            The mixture has another shape, or more than 64 channels.
         DeviceMemoryError
-            The memory does not suffice.
+            The device runs out of memory.
         """
         song = np.atleast_2d(np.asarray(mixture, dtype=np.float32))
         if song.ndim != 2 or len(song) > MOST_CHANNELS:
             raise UsageError(
-                f"a mixture of shape {np.shape(mixture)}", hint="Give (channels, samples)."
+                f"mixture has shape {np.shape(mixture)}", hint="Give (channels, samples)."
             )
         pieces = list(self.stream([song], sample_rate=sample_rate or self.sample_rate))
         if not pieces:

@@ -9,16 +9,16 @@ from torch import Tensor, nn
 class Stft(nn.Module):
     """Transform waveforms to complex spectrograms and back.
 
-    Frames are centred and the signal is zero-padded at both ends, so that a
-    signal of any length, also one shorter than a window, comes back exactly.
-    The window is periodic Hann, as in ``librosa.stft``.
+    Frames are centred and the signal is zero-padded at both ends, so that a signal of any length,
+    even one shorter than a window, is restored exactly. The window is periodic Hann, as in
+    ``librosa.stft``.
 
     Parameters
     ----------
     n_fft
         Length of a frame in samples; the spectrogram has ``n_fft // 2 + 1`` bins.
     hop_length
-        Distance of two frames in samples; at most ``n_fft // 2``.
+        Distance between frames in samples; at most ``n_fft // 2``.
     """
 
     window: Tensor
@@ -28,7 +28,7 @@ class Stft(nn.Module):
         self.n_fft = n_fft
         self.hop_length = hop_length
         # Non-persistent: it follows from n_fft, so a checkpoint must not be able to disagree.
-        # On the CPU even where an outline of a network is drawn: there it takes torch a second.
+        # On the CPU even for outlines of networks: on the meta device, it takes torch a second.
         window = torch.hann_window(n_fft, device="cpu")
         self.register_buffer("window", window, persistent=False)
 
@@ -51,7 +51,7 @@ class Stft(nn.Module):
             Complex spectrogram, ``(..., F, T)`` with ``T = 1 + ceil(N / hop_length)``.
         """
         lead, length = waveform.shape[:-1], waveform.shape[-1]
-        # Whole hops: the last frame then covers the last sample with a window that is not zero.
+        # Whole hops, so that the last frame's window is not zero at the last sample.
         flat = nn.functional.pad(waveform.reshape(-1, length), (0, -length % self.hop_length))
         spectrogram = torch.stft(
             flat,
@@ -72,7 +72,7 @@ class Stft(nn.Module):
         spectrogram
             Complex, ``(..., F, T)``.
         length
-            Samples to return, N.
+            N, the number of samples to return.
 
         Returns
         -------

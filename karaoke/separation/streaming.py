@@ -1,7 +1,7 @@
-"""Overlap-add of streams. Knows no model.
+"""Overlap-add of streams, independent of any model.
 
-A stream is an iterable of blocks, float32 ``(channels, samples)`` of any sizes; none of its
-functions holds more of it than a few segments, nor depends on how it is cut.
+A stream is an iterable of blocks, float32 ``(channels, samples)`` of any lengths. No function here
+holds more than a few segments of it, nor depends on how it is cut into blocks.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def cut_segments(
 ) -> Iterator[tuple[int, int, Block]]:
     """Cut a stream into equal segments that cover it.
 
-    The last one is moved back to end where the stream ends, so that its context is neighbouring
-    audio; only a stream shorter than one segment is padded with zeros.
+    The last one is moved back to end where the stream ends, so that its context is real audio; only
+    a stream shorter than one segment is padded with zeros.
 
     Yields
     ------
@@ -45,7 +45,7 @@ def cut_segments(
         while known >= start + segment_length:
             yield start, known, buffer[:, start - origin : start - origin + segment_length]
             start += stride
-        # Keep what the next segment needs, and what the last one may have to reach back to.
+        # Keep what the next segment needs, and what the last one may reach back to.
         keep = max(origin, min(start, known - segment_length))
         buffer, origin = buffer[:, keep - origin :], keep
     if known == 0 or (start and known == start - stride + segment_length):
@@ -58,22 +58,22 @@ def cut_segments(
 
 
 def fade_weights(segment_length: int, stride: int) -> NDArray[np.float32]:
-    """Weigh the samples of a segment: linear ramps over the overlap, flat between, never zero."""
+    """Weight a segment's samples: linear ramps over the overlaps, flat in between, never zero."""
     index = np.arange(segment_length)
     ramp = np.minimum(index + 1, segment_length - index)
     return np.minimum(ramp, segment_length - stride + 1).astype(np.float32)
 
 
 class RunningMean:
-    """Weighted mean of overlapping results, from the first sample that is not finished yet.
+    """Weighted mean of overlapping results, from the first unfinished sample on.
 
-    Each result moves the mean by ``(new - mean) * share``, which leaves equal values exactly as
-    they are, where a sum of weighted values would round them.
+    Each result moves the mean by ``(new - mean) * share``, which leaves equal values exactly
+    unchanged, where a sum of weighted values would round them.
 
     Parameters
     ----------
     weights
-        Of the samples of a result.
+        Of a result's samples.
     """
 
     def __init__(self, weights: NDArray[np.float32]) -> None:
@@ -88,7 +88,7 @@ class RunningMean:
         return self.finished + self._total.size
 
     def add(self, start: int, result: Block) -> None:
-        """Take in a result ``(..., length)`` that begins at a sample that is not finished."""
+        """Add a result ``(..., length)`` that begins at an unfinished sample."""
         offset = start - self.finished
         missing = offset + self.weights.size - self._total.size
         if not self._total.size:
@@ -101,7 +101,7 @@ class RunningMean:
         self._mean[..., offset:] += (result - self._mean[..., offset:]) * share
 
     def finish(self, until: int, progress: SecondsDone | None) -> Iterator[Block]:
-        """Yield the samples before ``until``, if there are any, and forget them."""
+        """Yield and forget the samples before ``until``, if there are any."""
         length = until - self.finished
         if length > 0:
             yield self._mean[..., :length]
@@ -120,7 +120,7 @@ def overlap_add(
     batch_size: int,
     progress: SecondsDone | None = None,
 ) -> Iterator[Block]:
-    """Run a function over overlapping segments of a stream and cross-fade its results.
+    """Run a function over overlapping segments of a stream and cross-fade the results.
 
     With the identity as ``process`` the output is the input, bit for bit (:class:`RunningMean`).
 
@@ -129,20 +129,20 @@ def overlap_add(
     process
         Maps segments ``(batch, channels, segment_length)`` to ``(batch, ..., segment_length)``.
     blocks
-        ``(channels, any length)``, of any sizes; they do not affect the result.
+        ``(channels, samples)``; their lengths do not affect the result.
     segment_length
         In samples, at least 1.
     overlap
-        Share of a segment that it has in common with the next, in [0, 1).
+        Share of a segment that overlaps the next, in [0, 1).
     batch_size
         Segments per call; the last call may have fewer.
     progress
-        Called with the number of samples that have been finished.
+        Called with the number of samples finished.
 
     Yields
     ------
     ndarray
-        Blocks ``(..., length)``, as many samples in all as the input has.
+        Blocks ``(..., length)``, with as many samples in total as the input.
     """
     stride = max(1, round(segment_length * (1 - overlap)))
     mean = RunningMean(fade_weights(segment_length, stride))
@@ -150,7 +150,7 @@ def overlap_add(
     while batch := list(itertools.islice(segments, batch_size)):
         results = process(np.stack([segment for _, _, segment in batch]))
         for (start, known, _), result in zip(batch, results, strict=True):
-            # No later segment begins before this one: what lies before it is final.
+            # No later segment begins before this one, so everything before it is final.
             yield from mean.finish(start, progress)
             mean.add(start, result)
             length = known

@@ -1,9 +1,9 @@
-"""The architectures, by the name that a checkpoint carries.
+"""The architectures, by their names in checkpoints.
 
 Every network maps a mixture ``(B, C, N)`` to stems ``(B, S, C, N)`` of the same length and owns
-its transform and its normalisation. Axis letters, in all of its files: B batch, S stems, C
-channels, N samples, F frequency bins, T frames, K bands, D features, V views of a spectrogram
-(its channels and their difference).
+its transform and its normalisation. Axis letters throughout: B batch, S stems, C channels, N
+samples, F frequency bins, T frames, K bands, D features, V views of a spectrogram (its channels and
+their difference).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from karaoke.separation.networks.trunks import (
 )
 from karaoke.separation.spectral import Stft
 
-#: Numbers per bin that bands hand to the convolutions, beside their masks.
+#: Numbers per bin that bands pass to the convolutions, besides their masks.
 HINTS = 4
 
 
@@ -34,59 +34,58 @@ HINTS = 4
 class BandSplitConfig:
     """Shape of a :class:`BandSplitBiLSTM`.
 
-    The defaults are the size that a laptop without a GPU runs far faster than real time.
+    With the defaults, a laptop without a GPU is far faster than real time.
 
     Parameters
     ----------
     n_fft, hop_length
-        The transform, in samples. 93 ms windows halve the frames of the paper's 46 ms ones and
-        resolve low voices; that costs some sharpness of consonants.
+        The transform, in samples. 93 ms windows need half as many frames as the paper's 46 ms
+        ones and resolve low voices, at the cost of some sharpness of consonants.
     band_edges_hz
         Band edges in Hz, from 0 to half the sample rate.
     features
-        D, the width of every band's feature vector.
+        D, the length of every band's feature vector.
     hidden
-        Units of each LSTM and direction. An MLP across features has twice as many, one across bands
-        as many.
+        Units per LSTM and direction. An MLP across features has twice as many, one across bands
+        just as many.
     layers
         Pairs of a BiLSTM along time and a layer over bands.
     mask_hidden
         Units of each band's mask estimator.
     magnitude_exponent
-        Magnitudes are raised to it before the first layer, so that quiet partials are seen.
+        Power that magnitudes are raised to before the first layer, so that quiet partials count.
     stereo_difference
-        Whether the difference of two channels is a further input: what is in the middle is not in
-        it.
+        Whether the difference of two channels, which lacks what is in the middle, is an input too.
     stereo_centre
-        Whether what two channels have alike is a further input.
+        Whether what two channels have in common is an input too.
     dropout
-        Share of the features that every residual branch loses in training.
+        Share of the features dropped from every residual branch in training.
     shared_bands
-        Whether neighbouring bands of the same width in Hz share their layers, so that what is
-        learned of a partial in one of them is known in the others.
+        Whether neighbouring bands of the same width in Hz share their layers, so that what one of
+        them learns of a partial serves the others.
     local_channels
         Channels of convolutions over neighbouring bins and frames, before the bands are read and
-        after their masks are estimated; zero leaves them out. A band's D features cannot hold the
-        detail of all its bins: the convolutions see it.
+        after their masks are estimated; zero for none. They see the detail of a band's bins that
+        its D features cannot hold.
     local_layers
-        Of these convolutions, before the last one; each looks twice as far as the one before.
+        Number of these convolutions before the last; each reaches twice as far as the previous one.
     local_below_hz
-        Bins below it have them: where partials are apart.
+        The convolutions cover the bins below this, where partials are resolved.
     over_bands
-        What each layer has over the bands of a frame: ``"lstm"``, a BiLSTM along them;
-        ``"attention"``, every band asks all others; ``"mixer"``, MLPs across bands and across
-        features. On a processor they take about 0.6 and 0.3 of the LSTM's time.
+        The layer over the bands of a frame: ``"lstm"``, a BiLSTM along them; ``"attention"``, each
+        band attends to all; ``"mixer"``, MLPs across bands and across features. The last two take
+        about 0.6 and 0.3 of the LSTM's time on a CPU.
     attention_heads
-        Of ``"attention"``; the features are a multiple of them.
+        Of ``"attention"``; must divide the features.
     half_rate_layers
-        Layers after the first that hear pairs of frames, in half the time. The last one is not
-        among them: what is sharp in time needs layers at the full rate.
+        Layers after the first that process pairs of frames, in half the time. The last layer is
+        never among them, since sharp onsets need the full rate.
 
     Raises
     ------
     ModelError
-        There is no such kind of layer, the features cannot be shared out among the heads, or too
-        many layers have half the rate.
+        There is no such kind of layer, the heads do not divide the features, or too many layers run
+        at half the rate.
     """
 
     n_fft: FftLength = 4096
@@ -109,7 +108,7 @@ class BandSplitConfig:
     half_rate_layers: Annotated[int, Within(0, 62)] = 0
 
     def __post_init__(self) -> None:
-        """Make a tuple of a checkpoint's list of edges, and refuse what does not go together."""
+        """Turn a checkpoint's list of edges into a tuple, and reject conflicting fields."""
         object.__setattr__(self, "band_edges_hz", tuple(self.band_edges_hz))
         if self.over_bands not in OVER_BANDS:
             raise ModelError(
@@ -122,9 +121,9 @@ class BandSplitConfig:
             )
         if self.half_rate_layers > max(0, self.layers - 2):
             raise ModelError(
-                f"half_rate_layers must leave the first and the last layer of {self.layers},"
-                f" not be {self.half_rate_layers}",
-                hint="Take more layers, or half_rate_layers=0.",
+                f"half_rate_layers must exclude the first and the last layer of {self.layers},"
+                f" so it cannot be {self.half_rate_layers}",
+                hint="Use more layers, or half_rate_layers=0.",
             )
 
 
@@ -132,16 +131,15 @@ class BandSplitBiLSTM(MaskingNetwork):
     """Estimate a soft mask per stem from band-wise features of a stereo spectrogram.
 
     The magnitudes of the left channel, the right one and their difference, compressed and
-    standardised per bin, are split into bands and embedded; pairs of BiLSTMs run along time and
-    along bands, or something else over bands (``networks.trunks``); one small network per band
-    turns the result into masks in [0, 1]. The masks are real, so every stem keeps the mixture's
-    phase. The level of the mixture does not matter: it is normalised on the way in, and a mask has
-    no level.
+    standardised per bin, are split into bands and embedded; BiLSTMs along time alternate with
+    BiLSTMs or other layers (``networks.trunks``) over bands; one small network per band turns the
+    result into masks in [0, 1]. The masks are real, so every stem keeps the mixture's phase. The
+    mixture's level does not matter: it is normalised on the way in, and masks have none.
 
     Parameters
     ----------
     config
-        Its shape.
+        Shape of the network.
     sample_rate
         In Hz, of the waveforms.
     channels
@@ -168,7 +166,7 @@ class BandSplitBiLSTM(MaskingNetwork):
         self.config = config
         self.widths = band_widths(config.band_edges_hz, sample_rate=sample_rate, n_fft=config.n_fft)
         self.groups = equal_bands(config.band_edges_hz, shared=config.shared_bands)
-        # In bins; equal widths in Hz differ by one bin at most.
+        # In bins; bands of the same width in Hz may differ by one bin.
         self.widest = widest = [max(self.widths[group]) for group in self.groups]
         bands, features = len(self.widths), config.features
         self.embed = nn.ModuleList(nn.Linear(self.views * w, features) for w in widest)
@@ -186,11 +184,11 @@ class BandSplitBiLSTM(MaskingNetwork):
             )
             for _ in range(config.layers)
         )
-        # Those right after the first: a deeper network then has the same at the same rates.
+        # Right after the first layer: a deeper network then has the same ones at half the rate.
         self.half_rates = nn.ModuleList(HalfRate(features) for _ in range(config.half_rate_layers))
         self.band_embedding = nn.Parameter(torch.zeros(bands, features))
         masks = self.stems * channels
-        # Bands with convolutions after them give each bin more to go by than its masks.
+        # Where convolutions follow, bands give each bin hints besides its masks.
         local = [
             config.local_channels > 0 and config.band_edges_hz[group.start] < config.local_below_hz
             for group in self.groups
@@ -215,24 +213,24 @@ class BandSplitBiLSTM(MaskingNetwork):
         )
 
     def power(self, spectrogram: Tensor) -> Tensor:
-        """Give the power of the channels, their difference and centre: ``(B, V, F, T)``."""
+        """Return the power of the channels, their difference and centre: ``(B, V, F, T)``."""
         views = [super().power(spectrogram)]
         if self.channels == 2:
             left, right = spectrogram[:, :1], spectrogram[:, 1:]
             if self.config.stereo_difference:
                 views.append(super().power(left - right))
             if self.config.stereo_centre:
-                # Four times the cross-power is the power of the sum less that of the difference.
+                # Four times the cross-power is the power of the sum minus that of the difference.
                 alike = left.real * right.real + left.imag * right.imag
                 views.append(4 * alike.clamp_min(0))
         return torch.cat(views, dim=1)
 
     @torch.no_grad()
     def adopt(self, weights: dict[str, Tensor]) -> None:
-        """Begin with the weights of a network that may have fewer layers.
+        """Start from the weights of a network that may have fewer layers.
 
-        Layers that it lacks add nothing to their residuals at first, so that this network is that
-        one until it learns more.
+        Layers that it lacks add nothing to their residuals at first, so this network does the same
+        until it learns more.
 
         Raises
         ------
@@ -266,7 +264,7 @@ class BandSplitBiLSTM(MaskingNetwork):
         return masks.reshape(len(masks), self.stems, self.channels, *masks.shape[2:])
 
     def model_layer(self, index: int, features: Tensor) -> Tensor:
-        """Model features ``(B, K, T, D)`` along time and over bands; the shape stays."""
+        """Model features ``(B, K, T, D)`` along time and over bands, keeping the shape."""
         batch, bands, frames, _ = features.shape
         features = self.over_time[index](features.flatten(0, 1))  # (B * K, T, D)
         features = features.view(batch, bands, frames, -1).transpose(1, 2)  # (B, T, K, D)
@@ -274,13 +272,13 @@ class BandSplitBiLSTM(MaskingNetwork):
         return features.view(batch, frames, bands, -1).transpose(1, 2)  # (B, K, T, D)
 
     def model_bands(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Model what is seen ``(B, V, F, T)`` in bands.
+        """Model views ``(B, V, F, T)`` in bands.
 
         Returns
         -------
         tuple
             Masks before the sigmoid ``(B, S * C, F, T)``, and hints for the convolutions
-            ``(B, H, F', T)`` on the bins that have some.
+            ``(B, H, F', T)`` for the bins that have any.
         """
         split = torch.split(views.permute(0, 3, 1, 2), list(self.widths), dim=-1)
         embedded = [
@@ -310,7 +308,7 @@ class BandSplitBiLSTM(MaskingNetwork):
 
 
 def equal_bands(edges_hz: Sequence[float], *, shared: bool) -> list[slice]:
-    """Group neighbouring bands of the same width in Hz; unless shared, each by itself."""
+    """Group neighbouring bands of the same width in Hz if shared, or else each by itself."""
     widths = [high - low for low, high in itertools.pairwise(edges_hz)]
     starts = [
         band
@@ -321,7 +319,7 @@ def equal_bands(edges_hz: Sequence[float], *, shared: bool) -> list[slice]:
 
 
 def pad_and_stack(bands: Sequence[Tensor]) -> Tensor:
-    """Stack bands ``(B, T, V, width)`` on the second axis, with zeros up to the widest."""
+    """Stack bands ``(B, T, V, width)`` on the second axis, zero-padded to the widest."""
     widest = max(band.shape[-1] for band in bands)
     return torch.stack([functional.pad(b, (0, widest - b.shape[-1])) for b in bands], dim=1)
 
@@ -329,7 +327,7 @@ def pad_and_stack(bands: Sequence[Tensor]) -> Tensor:
 def convolutions(inputs: int, outputs: int, *, channels: int, layers: int) -> nn.Sequential:
     """Build convolutions over neighbouring bins and frames, ``(B, inputs, F, T)`` to ``outputs``.
 
-    What they give is zero before training: they are added to something.
+    They output zero before training, since their output is a residual.
     """
     stack = nn.Sequential()
     for layer in range(layers):
@@ -344,5 +342,5 @@ def convolutions(inputs: int, outputs: int, *, channels: int, layers: int) -> nn
 
 
 def channels_last(maps: Tensor) -> Tensor:
-    """Lay ``(B, channels, F, T)`` out so that convolutions with few channels are twice as fast."""
+    """Lay out ``(B, channels, F, T)`` so that convolutions with few channels run twice as fast."""
     return maps.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Several band-split BiLSTMs that vote on the masks, each as much as the others."""
+"""Several band-split BiLSTMs that vote on the masks with equal weights."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ class BandSplitEnsembleConfig:
     Parameters
     ----------
     members
-        For each, the fields of its config.
+        The fields of each one's config.
     exponent
         As in :class:`karaoke.separation.networks.mask_vote.MaskVoteConfig`.
 
     Raises
     ------
     ModelError
-        As there.
+        As for :class:`karaoke.separation.networks.mask_vote.MaskVoteConfig`.
     """
 
     members: tuple[dict[str, Any], ...] = ({},)
     exponent: Annotated[float, Within(0, 1000, open_low=True)] = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse members that do not go together."""
+        """Reject members that do not go together."""
         self.as_vote()
 
     def as_vote(self) -> MaskVoteConfig:
-        """Say the same of a vote of any networks."""
+        """Return the same members as a vote of networks of any kind."""
         members = [{"architecture": "band_split_bilstm", "config": own} for own in self.members]
         return MaskVoteConfig(tuple(members), self.exponent)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from karaoke.errors import ModelError
 
-#: Edges in Hz of 25 bands: as narrow as a semitone's neighbourhood where sung fundamentals and
-#: first formants are, wide in the treble (after the scheme "V7" of Luo & Yu 2023, thinned out).
+#: Edges in Hz of 25 bands: narrow where sung fundamentals and first formants are, wide in the
+#: treble (after the scheme "V7" of Luo & Yu 2023, thinned out).
 VOICE_BAND_EDGES_HZ = (
     *(0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 625.0, 750.0, 875.0, 1000.0),
     *(1250.0, 1500.0, 1750.0, 2000.0, 2500.0, 3000.0, 3500.0, 4000.0),
@@ -25,7 +25,7 @@ def band_widths(edges_hz: Sequence[float], *, sample_rate: int, n_fft: int) -> t
     Parameters
     ----------
     edges_hz
-        Strictly increasing; from 0 to ``sample_rate / 2``.
+        Strictly increasing, from 0 to ``sample_rate / 2``.
     sample_rate
         In Hz.
     n_fft
@@ -34,7 +34,7 @@ def band_widths(edges_hz: Sequence[float], *, sample_rate: int, n_fft: int) -> t
     Returns
     -------
     tuple of int
-        Bins per band, lowest band first; each at least 1, in sum ``n_fft // 2 + 1``.
+        Bins per band, lowest band first; each at least 1, ``n_fft // 2 + 1`` in total.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def band_widths(edges_hz: Sequence[float], *, sample_rate: int, n_fft: int) -> t
 
 
 def growing_band_widths(bands: int, *, bins: int, growth: float = 30.0) -> tuple[int, ...]:
-    """Share out bins among a number of bands: one each at first, then more and more.
+    """Share out bins among bands: one each at first, then more and more.
 
     Above the single bins, the edges lie on an exponential curve whose slope at the top is
     ``growth`` times that at the bottom.
@@ -67,7 +67,7 @@ def growing_band_widths(bands: int, *, bins: int, growth: float = 30.0) -> tuple
     Returns
     -------
     tuple of int
-        Bins per band, lowest band first; each at least 1, in sum ``bins``.
+        Bins per band, lowest band first; each at least 1, ``bins`` in total.
 
     Raises
     ------
@@ -77,6 +77,6 @@ def growing_band_widths(bands: int, *, bins: int, growth: float = 30.0) -> tuple
     if not 1 <= bands <= bins:
         raise ModelError(f"{bins} bins cannot be shared out among {bands} bands")
     curve = (bins * (growth ** (band / bands) - 1) / (growth - 1) for band in range(bands + 1))
-    # Where the curve is flatter than a bin a band it lies below its index.
+    # Where the curve rises by less than a bin per band, it lies below the band's index.
     edges = [max(band, round(edge)) for band, edge in enumerate(curve)]
     return tuple(high - low for low, high in itertools.pairwise(edges))

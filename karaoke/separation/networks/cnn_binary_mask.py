@@ -1,4 +1,4 @@
-"""A small convolutional network per stem that judges the bins of one frame after the other."""
+"""A small convolutional network per stem that classifies the bins of a song frame by frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from karaoke.separation.networks.masking import MaskingNetwork
 from karaoke.separation.networks.sizes import Dropout, Exponent, FftLength, HopLength, Width
 from karaoke.separation.spectral import Stft
 
-#: Frames that a decision is based on; the middle one is decided.
+#: Frames that the decision on the middle one is based on.
 CONTEXT = 25
 #: Frames from the first to the second column that the last layers see.
 LAST_STEP = 6
@@ -30,11 +30,11 @@ class CNNBinaryMaskConfig:
     hidden
         Units of the layer before the last.
     magnitude_exponent
-        Magnitudes are raised to it before the first layer.
+        Power that magnitudes are raised to before the first layer.
     dropout
-        Share of the features that are lost in training, after each pool and before the last layer.
+        Share of the features dropped in training, after each pool and before the last layer.
     threshold
-        Bins whose mask is above it are kept.
+        Bins whose mask is above this are kept.
     """
 
     n_fft: FftLength = 1024
@@ -46,25 +46,25 @@ class CNNBinaryMaskConfig:
 
 
 class MiddleFrameCNN(nn.Module):
-    """Judge every bin of the middle one of 25 frames, at every frame of a song.
+    """Classify every bin of each frame of a song, from the 25 frames around it.
 
-    As one window sees it: one input channel; convolutions of 3 x 3 to 32 and 16 channels, padded
+    For one window: one input channel; convolutions of 3 x 3 to 32 and 16 channels, padded
     along frequency only (513 x 25 -> 513 x 21); a 3 x 3 pool with strides 3 and 2 (171 x 10);
     convolutions to 64 and 16 channels (171 x 6); a 3 x 3 pool with stride 3 (57 x 2); 16 * 57 * 2 =
     1824 features to 128 and to 513: 323,233 weights. (Padding along time as well and pools with
-    stride 3 have as many. But padding makes a frame's features depend on where in a window it is,
-    so that each of 25 windows had to compute them anew.)
+    stride 3 have as many. But padding makes a frame's features depend on its place in the window,
+    so each of 25 windows would have to compute them anew.)
 
     Here the windows of all frames are evaluated at once. Strides along time become dilations of
-    what follows, so a feature that windows share is computed once: 15 times less work, and the
-    same result to the last rounding.
+    the layers that follow, so a feature that windows share is computed once: a fifteenth of the
+    work for the same result, but for rounding.
 
     Parameters
     ----------
     bins
         F.
     hidden, dropout
-        As of :class:`CNNBinaryMaskConfig`.
+        As for :class:`CNNBinaryMaskConfig`.
     """
 
     def __init__(self, bins: int, hidden: int, dropout: float) -> None:
@@ -91,7 +91,7 @@ class MiddleFrameCNN(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Judge ``(B, 1, F, T + 24)``: the masks' logits ``(B, F, T)``."""
+        """Map ``(B, 1, F, T + 24)`` to the masks' logits ``(B, F, T)``."""
         features = self.features(image)  # (B, 16, F // 9, T + 6)
         columns = torch.stack([features[..., :-LAST_STEP], features[..., LAST_STEP:]], dim=3)
         logits: Tensor = self.judge(columns.flatten(1, 3).transpose(1, 2))  # (B, T, F)
@@ -99,21 +99,21 @@ class MiddleFrameCNN(nn.Module):
 
 
 class CNNBinaryMask(MaskingNetwork):
-    """Keep or drop each bin, by one convolutional network per stem.
+    """Keep or drop each bin, with one convolutional network per stem.
 
-    They hear the mean power of all channels, and one mask serves for all. Where a song is
-    separated, masks are zero or one; in training they are soft, as a threshold has no gradient.
+    They hear the mean power of all channels, and one mask serves for all. In separation, masks are
+    zero or one; in training they are soft, as a threshold has no gradient.
 
     Parameters
     ----------
     config
-        Its shape.
+        Shape of the network.
     sample_rate
         In Hz, of the waveforms.
     channels
         C, of the waveforms.
     stems
-        Names of the outputs, S of them, each with a network of its own.
+        Names of the outputs, S of them, each with its own network.
 
     References
     ----------
@@ -143,7 +143,7 @@ class CNNBinaryMask(MaskingNetwork):
         )
 
     def power(self, spectrogram: Tensor) -> Tensor:
-        """Give the mean power of the channels of a spectrogram: ``(B, 1, F, T)``."""
+        """Return the mean power of the channels of a spectrogram: ``(B, 1, F, T)``."""
         return super().power(spectrogram).mean(dim=1, keepdim=True)
 
     def masks(self, spectrogram: Tensor) -> Tensor:

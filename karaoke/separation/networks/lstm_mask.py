@@ -21,17 +21,17 @@ class LSTMMaskConfig:
     n_fft, hop_length
         The transform, in samples.
     features
-        D, what a frame's spectrum is squeezed into first.
+        D, to which a frame's spectrum is reduced first.
     hidden
-        Units of each LSTM and direction.
+        Units per LSTM and direction.
     layers
-        LSTMs on top of each other.
+        Number of stacked LSTMs.
     bidirectional
-        Whether they also run from the end to the start.
+        Whether the LSTMs also run backwards.
     magnitude_exponent
-        Magnitudes are raised to it before the first layer.
+        Power that magnitudes are raised to before the first layer.
     dropout
-        Share of the features that are lost between the LSTMs in training.
+        Share of the features dropped between the LSTMs in training.
     """
 
     n_fft: FftLength = 2048
@@ -45,22 +45,22 @@ class LSTMMaskConfig:
 
 
 class LSTMMask(MaskingNetwork):
-    """Estimate a spectrum per stem by LSTMs, and mask the mixture by their shares.
+    """Estimate a spectrum per stem with LSTMs, and mask the mixture by their shares.
 
     ``mask[s] = estimate[s] / sum(estimate)``: the masks of a bin sum to one by construction, so
-    the stems add up to the mixture, and they are trained together with the rest. All channels go
-    into one spectrum, so that stereo helps.
+    the stems add up to the mixture, and the mask layer is trained with the rest. All channels form
+    one spectrum, so that stereo helps.
 
     Parameters
     ----------
     config
-        Its shape.
+        Shape of the network.
     sample_rate
         In Hz, of the waveforms.
     channels
         C, of the waveforms: one or two.
     stems
-        Names of the outputs, at least two, which are all that the song consists of.
+        Names of the outputs, at least two, which together make up the song.
 
     Raises
     ------

@@ -18,9 +18,9 @@ from karaoke.separation.networks.masking import MaskingNetwork
 from karaoke.separation.networks.spleeter_unet import SpleeterUNet, SpleeterUNetConfig
 from karaoke.separation.spectral import Stft
 
-#: A vote gains little from the fifth member on.
+#: Generous: a vote gains little from the fifth member on.
 MOST_MEMBERS = 64
-#: Who may vote: networks with ``masks`` of a spectrogram.
+#: Networks that may vote: those with ``masks`` of a spectrogram.
 VOTERS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "band_split_bilstm": (BandSplitBiLSTM, BandSplitConfig),
     "spleeter_unet": (SpleeterUNet, SpleeterUNetConfig),
@@ -36,9 +36,9 @@ class Voter:
     architecture
         A key of :data:`VOTERS`.
     config
-        The fields of its config.
+        Fields of the architecture's config.
     weight
-        Of its masks in the mean, above zero.
+        Of the masks in the mean, above zero.
     """
 
     architecture: str = "band_split_bilstm"
@@ -46,11 +46,11 @@ class Voter:
     weight: Annotated[float, Within(0, 1000, open_low=True)] = 1.0
 
     def shape(self, place: str) -> Any:
-        """Give its config, checked; ``place`` names it in errors."""
+        """Return the checked config; ``place`` names it in errors."""
         if self.architecture not in VOTERS:
             raise ModelError(
                 f"{place}: {self.architecture!r} cannot vote",
-                hint=f"Choose of {', '.join(VOTERS)}.",
+                hint=f"Choose {' or '.join(VOTERS)}.",
             )
         kind = VOTERS[self.architecture][1]
         return kind(**check_fields(kind, self.config, f"{place}."))
@@ -63,30 +63,29 @@ class MaskVoteConfig:
     Parameters
     ----------
     members
-        For each, the fields of a :class:`Voter`.
+        The fields of a :class:`Voter` for each.
     exponent
-        Of the power mean of the masks, above zero and finite. One is the arithmetic mean; the
-        lower, the more of the members have to hear a voice for it to be let through: less leaks
-        where nobody sings.
+        Of the power mean of the masks, above zero and finite. One is the arithmetic mean. The lower
+        it is, the more members have to hear a voice to let it through, and the less leaks where
+        nobody sings.
 
     Raises
     ------
     ModelError
-        There are no members or too many, they differ in their transform, or the exponent is not as
-        above.
+        There are no members or too many, their transforms differ, or the exponent is out of range.
     """
 
     members: tuple[dict[str, Any], ...] = ({},)
     exponent: Annotated[float, Within(0, 1000, open_low=True)] = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse members that do not go together."""
+        """Reject members that do not go together."""
         if len(self.members) > MOST_MEMBERS:
-            raise ModelError(f"{len(self.members)} members, of at most {MOST_MEMBERS}")
+            raise ModelError(f"{len(self.members)} members; at most {MOST_MEMBERS} are allowed")
         if len({(shape.n_fft, shape.hop_length) for shape in self.shapes}) != 1:
-            raise ModelError("the members of a vote need one transform in common")
+            raise ModelError("the members of a vote must share one transform")
         if not 0 < self.exponent < math.inf:
-            raise ModelError(f"the exponent of a mean is above zero and finite: {self.exponent}")
+            raise ModelError(f"the exponent must be above zero and finite, not {self.exponent}")
 
     @cached_property
     def voters(self) -> list[Voter]:
@@ -103,17 +102,17 @@ class MaskVoteConfig:
 
 
 class MaskVote(MaskingNetwork):
-    """Average the masks of networks that were trained apart.
+    """Average the masks of networks that were trained separately.
 
-    Networks that learned apart err in different places; where they disagree, the average is nearer
-    to the expected mask than most of them are. A song is transformed once for all.
+    Such networks err in different places; where they disagree, the average is closer to the
+    expected mask than most of them are. A song is transformed only once.
 
     Parameters
     ----------
     config
-        Its members.
+        The members.
     sample_rate, channels, stems
-        As for each of them.
+        As for each member.
 
     References
     ----------
@@ -126,7 +125,7 @@ class MaskVote(MaskingNetwork):
         first = config.shapes[0]
         stft = Stft(first.n_fft, first.hop_length)
         super().__init__(stft, channels=channels, stems=stems, magnitude_exponent=1.0)
-        # Every member standardises what it hears by statistics of its own.
+        # Every member standardises its input by its own statistics.
         del self.input_mean, self.input_scale
         self.exponent = config.exponent
         self.weights = [voter.weight for voter in config.voters]
@@ -138,16 +137,16 @@ class MaskVote(MaskingNetwork):
         )
 
     def __iter__(self) -> Iterator[MaskingNetwork]:
-        """Iterate over the members, all of which have masks."""
+        """Iterate over the members, all of which have ``masks``."""
         return iter(cast(list[MaskingNetwork], self.members))
 
     def keep(self, votes: int) -> None:
-        """Go on with the first members alone: faster, and worse."""
+        """Keep only the first members: faster, and worse."""
         self.members, self.weights = self.members[:votes], self.weights[:votes]
 
     @torch.no_grad()
     def calibrate(self, mixture: Tensor) -> None:
-        """Let every member set its input statistics from a batch of mixtures ``(B, C, N)``."""
+        """Set the input statistics of every member from a batch of mixtures ``(B, C, N)``."""
         for member in self:
             if isinstance(member, MaskingNetwork):
                 member.calibrate(mixture)

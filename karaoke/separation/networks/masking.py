@@ -1,4 +1,4 @@
-"""What the networks have in common: they hear magnitudes and mask the mixture's spectrogram."""
+"""The base of networks that hear magnitudes and mask the mixture's spectrogram."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from torch import Tensor, nn
 
 from karaoke.separation.spectral import Stft
 
-#: Added under roots and quotients; 80 dB below the level that the mixture is normalised to.
+#: Keeps roots and divisions stable; 80 dB below the level that the mixture is normalised to.
 EPSILON = 1e-4
 
 
 class MaskingNetwork(nn.Module):
-    """A network that separates by real masks in [0, 1], so that a stem keeps the mixture's phase.
+    """A network that separates with real masks in [0, 1], so stems keep the mixture's phase.
 
-    An architecture gives :meth:`masks`. It hears :meth:`standardise`: magnitudes at the mixture's
-    own level, compressed, and standardised per view and bin by statistics of the training data.
+    A subclass implements :meth:`masks` on what :meth:`standardise` returns: magnitudes normalised
+    by the mixture's level, compressed, and standardised per view and bin by training statistics.
 
     Parameters
     ----------
     stft
-        Its transform.
+        The transform.
     channels
         C, of the waveforms.
     stems
         Names of the outputs, S of them.
     magnitude_exponent
-        Magnitudes are raised to it, so that quiet partials are seen.
+        Power that magnitudes are raised to, so that quiet partials count.
     views, bins
-        V and F of what :meth:`power` gives; by default C and all bins.
+        V and F of what :meth:`power` returns; by default, C and all bins.
     """
 
     input_mean: Tensor
@@ -54,23 +54,23 @@ class MaskingNetwork(nn.Module):
         self.register_buffer("input_scale", torch.ones(self.views, bins or stft.bins))
 
     def power(self, spectrogram: Tensor) -> Tensor:
-        """Give the power of what is looked at of a spectrogram ``(B, C, F, T)``: ``(B, V, F, T)``.
+        """Return the power of the views of a spectrogram ``(B, C, F, T)``: ``(B, V, F, T)``.
 
-        The views after the first C do not count for the level.
+        Views after the first C do not count towards the level.
         """
         return spectrogram.real.square() + spectrogram.imag.square()
 
     def compress(self, spectrogram: Tensor) -> Tensor:
-        """Give the compressed magnitudes of all views, level-normalised: ``(B, V, F, T)``."""
+        """Return the compressed magnitudes of all views, level-normalised: ``(B, V, F, T)``."""
         power = self.power(spectrogram)
         level = power[:, : self.channels].mean(dim=(1, 2, 3), keepdim=True)
-        # The floor keeps digital silence silent instead of normalising rounding noise to a song.
+        # The floor keeps digital silence silent, instead of boosting rounding noise to full level.
         power = power / level.clamp_min(1e-7)
         magnitudes: Tensor = (power + EPSILON**2) ** (self.magnitude_exponent / 2)
         return magnitudes
 
     def standardise(self, spectrogram: Tensor) -> Tensor:
-        """Give what a network hears of a spectrogram ``(B, C, F, T)``: ``(B, V, F, T)``."""
+        """Return a network's input for a spectrogram ``(B, C, F, T)``: ``(B, V, F, T)``."""
         return (self.compress(spectrogram) - self.input_mean[..., None]) / self.input_scale[
             ..., None
         ]

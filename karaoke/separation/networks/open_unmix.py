@@ -1,4 +1,4 @@
-"""Open-Unmix: per stem a three-layer BiLSTM along time that estimates a real mask."""
+"""Open-Unmix: a three-layer BiLSTM along time per stem that estimates a real mask."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class OpenUnmixConfig:
     n_fft, hop_length
         The transform, in samples.
     heard_bins
-        Lowest bins that the network hears; 1487 of them reach to 16 kHz at 44.1 kHz, above which
-        the songs that it was trained on hold little. Masks cover all bins.
+        How many of the lowest bins the network hears; 1487 reach up to 16 kHz at 44.1 kHz, above
+        which its training songs hold little. Masks cover all bins.
     hidden
         Features of a frame; each direction of the LSTM has half as many units.
     layers
         Of the BiLSTM.
     dropout
-        Share of the features that is lost between the layers of the LSTM in training.
+        Share of the features dropped between the layers of the LSTM in training.
     """
 
     n_fft: FftLength = 4096
@@ -42,8 +42,8 @@ class OpenUnmixConfig:
 class TargetNetwork(nn.Module):
     """The network of one stem: magnitudes of all channels to a mask, frame by frame.
 
-    A frame is standardised and squeezed to few features, the BiLSTM sees them in their context,
-    and both together are expanded to a gain per channel and bin.
+    A frame is standardised and reduced to a few features, the BiLSTM sees these in context, and
+    both together are expanded to a gain per channel and bin.
     """
 
     def __init__(self, config: OpenUnmixConfig, *, bins: int, channels: int) -> None:
@@ -70,7 +70,7 @@ class TargetNetwork(nn.Module):
         self.output_mean = nn.Parameter(torch.ones(bins))
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Estimate the mask, at least 0, of magnitudes ``(B, C, F, T)``, in their shape."""
+        """Estimate the non-negative mask of magnitudes ``(B, C, F, T)``, of the same shape."""
         batch, frames = magnitudes.shape[0], magnitudes.shape[-1]
         heard = magnitudes[:, :, : self.heard_bins].permute(0, 3, 1, 2)  # (B, T, C, heard)
         heard = (heard + self.input_mean) * self.input_scale
@@ -86,7 +86,7 @@ class TargetNetwork(nn.Module):
 
 
 class OpenUnmix(nn.Module):
-    """Estimate a mask per stem, each by a network of its own.
+    """Estimate a mask per stem, each with its own network.
 
     The masks are real, so every stem keeps the mixture's phase; nothing makes them add up to one.
     The authors' multichannel Wiener filter, which mixes the channels of a song, is left out.
@@ -94,9 +94,9 @@ class OpenUnmix(nn.Module):
     Parameters
     ----------
     config
-        Its shape.
+        Shape of the network.
     sample_rate
-        In Hz, of the waveforms; it stands in no weight.
+        In Hz, of the waveforms; no weight depends on it.
     channels
         C, of the waveforms.
     stems
@@ -105,7 +105,7 @@ class OpenUnmix(nn.Module):
     Raises
     ------
     ModelError
-        It is to hear more bins than there are.
+        ``heard_bins`` exceeds the bins of the transform.
 
     References
     ----------
@@ -122,7 +122,7 @@ class OpenUnmix(nn.Module):
         self.stft = Stft(config.n_fft, config.hop_length)
         if config.heard_bins > self.stft.bins:
             raise ModelError(
-                f"{config.heard_bins} bins cannot be heard of {self.stft.bins}",
+                f"{config.heard_bins} bins cannot be heard: there are {self.stft.bins}",
                 hint="Correct heard_bins.",
             )
         self.targets = nn.ModuleDict(
@@ -133,7 +133,7 @@ class OpenUnmix(nn.Module):
         """Separate mixtures ``(B, C, N)`` into stems ``(B, S, C, N)``."""
         spectrogram = self.stft(mixture)  # (B, C, F, T)
         magnitudes = spectrogram.abs()
-        # Stem by stem: the spectrograms of all at once would be most of the memory.
+        # Stem by stem: the spectrograms of all at once would take most of the memory.
         stems = [
             self.stft.inverse(target(magnitudes) * spectrogram, mixture.shape[-1])
             for target in self.targets.values()

@@ -1,4 +1,4 @@
-"""Ranges of the numbers that describe networks: generous, and far from what a machine chokes on."""
+"""Ranges of the numbers that describe networks: generous, but safe for any machine."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated
 
 from karaoke.separation.fields import Within
 
-#: Of a transform, in samples.
+#: Sizes of a transform, in samples.
 FftLength = Annotated[int, Within(64, 1 << 16)]
 HopLength = Annotated[int, Within(16, 1 << 15)]
-#: Units, features, channels: of one layer.
+#: Units, features or channels of one layer.
 Width = Annotated[int, Within(1, 1 << 14)]
-#: Layers on top of each other.
+#: Number of stacked layers.
 Depth = Annotated[int, Within(1, 64)]
-#: That magnitudes are raised to.
+#: Power that magnitudes are raised to.
 Exponent = Annotated[float, Within(0, 4, open_low=True)]
-#: Share of the features that are lost in training.
+#: Share of the features dropped in training.
 Dropout = Annotated[float, Within(0, 1, open_high=True)]

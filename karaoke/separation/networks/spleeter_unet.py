@@ -1,4 +1,4 @@
-"""The U-Net of Spleeter, one for each of vocals and accompaniment, or the vocals' alone."""
+"""Spleeter's U-Net, one each for vocals and accompaniment, or one for the vocals alone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from karaoke.separation.fields import Within
 from karaoke.separation.networks.sizes import FftLength, HopLength, Width
 from karaoke.separation.spectral import Stft
 
-#: Keeps the ratio of two silences a number.
+#: Keeps the ratio of silence to silence a number.
 EPSILON = 1e-10
-#: Of the encoder.
+#: Levels of the encoder, at most.
 MOST_LEVELS = 10
-#: Bands below the treble that a mask for it is told, and features that it makes of all it is told.
+#: Bands below the treble that its mask is estimated from, and features in between.
 KNOWN_BANDS = 16
 TREBLE_FEATURES = 64
 
@@ -31,16 +31,16 @@ class SpleeterUNetConfig:
     n_fft, hop_length
         The transform, in samples.
     heard_bins
-        Bins that the networks hear, from the lowest: 11 kHz at 44.1 kHz. What lies above gets the
-        mean of each frame's mask. A multiple of two to the number of levels.
+        How many of the lowest bins the networks hear: up to 11 kHz at 44.1 kHz. Those above get
+        the mean of each frame's mask. A multiple of two to the number of levels.
     widths
         Channels of the encoder's levels.
     rivals
-        Whether the accompaniment has a network of its own, and the mask is the ratio of both
-        powers; without it, the vocals' sigmoid is the mask.
+        Whether the accompaniment has its own network, so that the mask is the vocals' share of
+        both powers; otherwise the vocals' sigmoid is the mask.
     treble_bands
-        Bands above the heard bins, each of which gets a mask of its own (see :class:`Treble`); 0
-        for the mean of the frame's mask.
+        Bands above the heard bins, each with its own mask (see :class:`Treble`); 0 for the mean of
+        the frame's mask.
     """
 
     n_fft: FftLength = 4096
@@ -51,24 +51,24 @@ class SpleeterUNetConfig:
     treble_bands: Annotated[int, Within(0, 256)] = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be halved.
+        """Reject sizes that do not fit together.
 
         Raises
         ------
         ModelError
-            The bins are no multiple of two to the number of levels, or more than there are.
+            There are too many levels or bins, or ``heard_bins`` cannot be halved so often.
         """
         object.__setattr__(self, "widths", tuple(self.widths))
         if not 1 <= len(self.widths) <= MOST_LEVELS:
-            raise ModelError(f"{len(self.widths)} levels, of at most {MOST_LEVELS}")
+            raise ModelError(f"widths must have 1 to {MOST_LEVELS} levels, not {len(self.widths)}")
         if self.heard_bins % 2 ** len(self.widths) or self.heard_bins > self.n_fft // 2:
-            raise ModelError(f"heard_bins {self.heard_bins} do not suit transform and levels")
+            raise ModelError(f"heard_bins {self.heard_bins} does not fit the transform and levels")
         if self.treble_bands > self.n_fft // 2 + 1 - self.heard_bins:
-            raise ModelError(f"treble_bands {self.treble_bands} are more than there are bins")
+            raise ModelError(f"treble_bands {self.treble_bands} exceeds the bins left")
 
 
 class HalvingConvolution(nn.Module):
-    """Halve an image ``(B, inputs, T, F)`` by a convolution of 5 x 5 at stride 2."""
+    """Halve an image ``(B, inputs, T, F)`` with a 5 x 5 convolution of stride 2."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class HalvingConvolution(nn.Module):
 
 
 class DoublingConvolution(nn.Module):
-    """Double an image ``(B, inputs, T, F)`` by a transposed convolution of 5 x 5 at stride 2."""
+    """Double an image ``(B, inputs, T, F)`` with a transposed 5 x 5 convolution of stride 2."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class DoublingConvolution(nn.Module):
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Crop as TensorFlow does; the norm comes after the rectifier."""
+        """Crop as TensorFlow does; the norm follows the rectifier."""
         doubled: Tensor = self.norm(self.convolution(image)[..., 1:-2, 1:-2].relu())
         return doubled
 
@@ -122,7 +122,7 @@ class MagnitudeUNet(nn.Module):
         self.mask = nn.Conv2d(1, channels, 4, dilation=2, padding=3)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Map magnitudes ``(B, C, T, F)`` to a mask of that shape; T and F suit the levels."""
+        """Map magnitudes ``(B, C, T, F)`` to a mask of the same shape; T and F fit the levels."""
         image, skips = magnitudes, []
         for level, halve in enumerate(self.halving):
             image = halve(image)
@@ -136,17 +136,17 @@ class MagnitudeUNet(nn.Module):
 
 
 class Treble(nn.Module):
-    """Continue a mask above the bins that it is known for.
+    """Extend a mask to the bins above those it was estimated for.
 
-    The mask of a frame there is its mean, moved by what two convolutions over time make of the
-    mask and the magnitudes below and of the magnitudes above, band by band. It begins as the mean.
+    Each band of a frame gets the mean of the frame's mask, shifted by two convolutions over time
+    that see the mask and all magnitudes in bands. Before training it is just the mean.
 
     Parameters
     ----------
     channels
         C, of the spectrogram.
     bands
-        K, of the mask above.
+        K, of the extended mask.
     """
 
     def __init__(self, channels: int, bands: int) -> None:
@@ -181,24 +181,24 @@ class Treble(nn.Module):
 
 
 def in_bands(image: Tensor, bands: int) -> Tensor:
-    """Take means over bands of the last axis, as equal as can be: ``(..., F)`` to ``(..., K)``."""
+    """Average the last axis over bands of nearly equal widths: ``(..., F)`` to ``(..., K)``."""
     pooled: Tensor = nn.functional.adaptive_avg_pool1d(image.flatten(0, 1), bands)
     return pooled.view(*image.shape[:3], bands)
 
 
 class SpleeterUNet(nn.Module):
-    """Separate vocals by U-Nets over magnitudes, whose published weights heard 11 kHz.
+    """Separate vocals with U-Nets over magnitudes, as published for frequencies up to 11 kHz.
 
     Parameters
     ----------
     config
-        Its shape.
+        Shape of the network.
     sample_rate
         In Hz, of the waveforms.
     channels
         C, of the waveforms.
     stems
-        ``("vocals",)``: what is left of the song is the instrumental.
+        ``("vocals",)``; the rest of the song is the instrumental.
 
     References
     ----------
@@ -223,12 +223,12 @@ class SpleeterUNet(nn.Module):
         self.treble = Treble(channels, config.treble_bands) if config.treble_bands else None
 
     def adopt(self, weights: dict[str, Tensor]) -> None:
-        """Begin with the weights of another one, which may have a rival, or no treble of its own.
+        """Start from the weights of another one, which may have a rival, or no treble.
 
         Raises
         ------
         RuntimeError
-            They do not fit.
+            The weights do not fit.
         """
         wanted = self.state_dict()
         kept = {name: t for name, t in wanted.items() if name.startswith("treble.")}

@@ -1,4 +1,4 @@
-"""What the layers between bands and masks are made of: along time, over bands, at half the rate."""
+"""The layers between bands and masks: along time, over bands, at half the rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: What a layer may have over the bands of each frame.
+#: Kinds of layers over the bands of each frame.
 OVER_BANDS = ("lstm", "attention", "mixer")
 
 
@@ -23,7 +23,7 @@ class ResidualBiLSTM(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Model each row as a sequence; the shape stays."""
+        """Model each row as a sequence, keeping the shape."""
         states, _ = self.lstm(self.norm(rows))
         residual: Tensor = self.dropout(self.linear(states))
         return rows + residual
@@ -40,7 +40,7 @@ class ResidualMLP(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Model each row by itself; the shape stays."""
+        """Model each row by itself, keeping the shape."""
         residual: Tensor = self.dropout(self.linear(functional.gelu(self.widen(self.norm(rows)))))
         return rows + residual
 
@@ -48,21 +48,21 @@ class ResidualMLP(nn.Module):
 class ResidualAttention(nn.Module):
     """Self-attention of the bands of each frame, and an MLP; the identity before training.
 
-    Attention alone does not know one band from another: each has an embedding in every layer.
-    Queries, keys and values have matrices of their own, for optimizers that look at whole ones.
+    Attention alone cannot tell bands apart, so each has an embedding in every layer. Queries, keys
+    and values have separate matrices, for optimizers that treat a matrix as a whole.
 
     Parameters
     ----------
     features
         D, a multiple of the heads.
     hidden
-        Units of the MLP, per direction of the BiLSTM that it stands for: it has twice as many.
+        Half the MLP's units: as many as each direction of the BiLSTM that it replaces.
     bands
-        K of them.
+        K, their number.
     heads
         Of the attention.
     dropout
-        Share of the features that both residual branches lose in training.
+        Share of the features dropped from both residual branches in training.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ResidualAttention(nn.Module):
         self.band_embedding = nn.Parameter(torch.empty(bands, features))
         nn.init.normal_(self.band_embedding, std=0.5)  # beside features of about 1
         self.query = nn.Linear(features, features)
-        # A bias would add the same to all logits of a query, and so nothing to its weights.
+        # A bias would add the same to all logits of a query, and so not change its weights.
         self.key = nn.Linear(features, features, bias=False)
         self.value = nn.Linear(features, features)
         self.linear = zeros(nn.Linear(features, features))
@@ -82,7 +82,7 @@ class ResidualAttention(nn.Module):
         self.mlp = ResidualMLP(features, 2 * hidden, dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Model the bands of each row ``(rows, K, D)``; the shape stays."""
+        """Model the bands of each row ``(rows, K, D)``, keeping the shape."""
         known = self.norm(rows) + self.band_embedding
         query, key, value = (
             layer(known).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (rows, heads, K, D')
@@ -97,7 +97,7 @@ class ResidualAttention(nn.Module):
 class ResidualMixer(nn.Module):
     """An MLP across the bands of each feature, then one across the features of each band.
 
-    The identity before training.
+    It is the identity before training.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ class ResidualMixer(nn.Module):
     hidden
         Units across bands; across features there are twice as many.
     bands
-        K of them.
+        K, their number.
     dropout
-        Share of the features that both residual branches lose in training.
+        Share of the features dropped from both residual branches in training.
 
     References
     ----------
@@ -125,7 +125,7 @@ class ResidualMixer(nn.Module):
         self.mlp = ResidualMLP(features, 2 * hidden, dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Model the bands of each row ``(rows, K, D)``; the shape stays."""
+        """Model the bands of each row ``(rows, K, D)``, keeping the shape."""
         across = self.norm(rows).transpose(1, 2)  # (rows, D, K)
         residual = self.dropout(self.linear(functional.gelu(self.widen(across))))
         modelled: Tensor = self.mlp(rows + residual.transpose(1, 2))
@@ -133,10 +133,10 @@ class ResidualMixer(nn.Module):
 
 
 class HalfRate(nn.Module):
-    """Run a layer on pairs of frames, and add what it changes to both frames of each pair.
+    """Run a layer on pairs of frames, and add its change to both frames of each pair.
 
-    A pair is the mean of its frames and, once learned, a map of their difference. The frames
-    themselves go past the layer, so what it cannot resolve is not lost.
+    A pair is the mean of its frames plus a learned map of their difference. The frames themselves
+    bypass the layer, so detail that it cannot resolve is not lost.
     """
 
     def __init__(self, features: int) -> None:
@@ -144,9 +144,9 @@ class HalfRate(nn.Module):
         self.difference = zeros(nn.Linear(features, features, bias=False))
 
     def forward(self, frames: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
-        """Model frames ``(B, K, T, D)`` by a layer that keeps shapes; the shape stays."""
+        """Model frames ``(B, K, T, D)`` with a layer that keeps shapes, keeping the shape."""
         batch, bands, count, features = frames.shape
-        # An odd last frame is a pair with itself.
+        # An odd last frame is paired with itself.
         even = torch.cat([frames, frames[:, :, -1:]], dim=2) if count % 2 else frames
         pairs = even.view(batch, bands, -1, 2, features)  # (B, K, T / 2, 2, D)
         first, second = pairs.unbind(3)
@@ -157,9 +157,9 @@ class HalfRate(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend as torch does, ``(rows, heads, K, D')``; processors in float32, or they are slow.
+    """Attend as torch does, ``(rows, heads, K, D')``, but in float32 on a CPU.
 
-    With matrices as small as these, the gradient in bfloat16 takes a processor seven times as long.
+    With matrices this small, the gradient in bfloat16 takes a CPU seven times as long.
     """
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value)
@@ -170,16 +170,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def layer_over_bands(
     kind: str, features: int, hidden: int, *, bands: int, heads: int, dropout: float
 ) -> nn.Module:
-    """Build a layer over the bands of each frame, ``(rows, K, D)`` to the same.
+    """Build a layer over the bands of each frame that keeps the shape ``(rows, K, D)``.
 
     Parameters
     ----------
     kind
         One of :data:`OVER_BANDS`.
     features, hidden, bands, dropout
-        As the layers have them.
+        As for the layers.
     heads
-        Of attention; other layers have none.
+        Of attention; other layers ignore it.
     """
     if kind == "attention":
         return ResidualAttention(features, hidden, bands=bands, heads=heads, dropout=dropout)
@@ -190,7 +190,7 @@ def layer_over_bands(
 
 
 def zeros(layer: nn.Linear) -> nn.Linear:
-    """Let a layer give zero before training."""
+    """Make a layer output zero before training."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

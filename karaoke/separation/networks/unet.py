@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from karaoke.separation.networks.masking import MaskingNetwork
 from karaoke.separation.spectral import Stft
 
-#: A transposed convolution of 4 x 4 at stride 2 doubles exactly, and every output has as many
-#: inputs as its neighbours: no checkerboard.
+#: A transposed 4 x 4 convolution of stride 2 doubles exactly, and every output has as many inputs
+#: as its neighbours, so there is no checkerboard.
 HALVING: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}
 
 
@@ -26,7 +26,7 @@ class Encoder(nn.ModuleList):
     widths
         Channels after each level.
     batch_norm
-        Whether to normalise between the first level and the last.
+        Whether to normalise all levels but the first and the last.
     """
 
     def __init__(self, inputs: int, widths: Sequence[int], *, batch_norm: bool) -> None:
@@ -50,7 +50,7 @@ class Encoder(nn.ModuleList):
 
 
 class Decoder(nn.ModuleList):
-    """Transposed convolutions that each double, joined by what the encoder had at that size.
+    """Transposed convolutions that each double, joined by the encoder's image of that size.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Decoder(nn.ModuleList):
     batch_norm
         Whether to normalise all but the result.
     dropout
-        Share of the features that the three deepest levels lose in training.
+        Share of the features dropped from the three deepest levels in training.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Decoder(nn.ModuleList):
             self.append(nn.Sequential(*layers))
 
     def forward(self, encoded: Sequence[Tensor]) -> Tensor:
-        """Decode what the encoder gave."""
+        """Decode the encoder's results."""
         image: Tensor = self[0](encoded[-1])
         skips = encoded[-2::-1]
         for level, skip in zip(list(self)[1:], skips, strict=True):
@@ -92,16 +92,16 @@ class Decoder(nn.ModuleList):
 
 
 class MaskingUNet(MaskingNetwork):
-    """Masks by a U-Net, of all channels together.
+    """Estimate masks with a U-Net over all channels together.
 
     Parameters
     ----------
     stft, channels, stems, magnitude_exponent, bins
-        As of :class:`MaskingNetwork`.
+        As for :class:`MaskingNetwork`.
     widths
         Channels of the encoder's levels.
     batch_norm, dropout
-        As of :class:`Encoder` and :class:`Decoder`.
+        As for :class:`Encoder` and :class:`Decoder`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The U-Net with batch norm and a ratio mask, on patches of 256 bands x 256 frames."""
+"""A U-Net with batch norm and a ratio mask, on patches of 256 bands x 256 frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from karaoke.separation.spectral import Stft
 class UNetRatioMaskConfig:
     """Shape of a :class:`UNetRatioMask`.
 
-    The default width is the full one, of about 42 million weights.
+    The default width is the full one, with about 42 million weights.
 
     Parameters
     ----------
@@ -28,11 +28,11 @@ class UNetRatioMaskConfig:
     width
         Channels of the first level; the levels after it have 2, 4, 8, 8, 8 ... times as many.
     levels
-        Times that a patch is halved.
+        How often a patch is halved.
     magnitude_exponent
-        Magnitudes are raised to it before the first layer.
+        Power that magnitudes are raised to before the first layer.
     dropout
-        Share of the features that the three deepest levels of the decoder lose in training.
+        Share of the features dropped from the decoder's three deepest levels in training.
     """
 
     n_fft: FftLength = 2048
@@ -45,17 +45,17 @@ class UNetRatioMaskConfig:
 
 
 class UNetRatioMask(MaskingUNet):
-    """Estimate ratio masks by a deep U-Net, whose encoder can be that of another task.
+    """Estimate ratio masks with a deep U-Net, whose encoder can come from another task.
 
-    The encoder halves a patch seven times, to two by two. A patch of 256 rows would, a bin each,
-    end at 5.5 kHz; its rows are bands instead, single bins up to 2 kHz and growing from there to
-    half the sample rate, and a mask holds for all bins of a band. 256 frames are 2.96 s at
+    The encoder halves a patch seven times, to two by two. With one bin per row, 256 rows would end
+    at 5.5 kHz; rows are bands instead, single bins up to 2 kHz and wider and wider from there to
+    half the sample rate, and a mask applies to all bins of a band. 256 frames are 2.96 s at
     44.1 kHz; other lengths are padded.
 
     Parameters
     ----------
     config
-        Its shape.
+        Shape of the network.
     sample_rate
         In Hz, of the waveforms.
     channels
@@ -103,7 +103,7 @@ class UNetRatioMask(MaskingUNet):
         self.register_buffer("band_of_bin", bands, persistent=False)
 
     def power(self, spectrogram: Tensor) -> Tensor:
-        """Give the mean power of each band of a spectrogram ``(B, C, F, T)``: ``(B, C, K, T)``."""
+        """Return the mean power per band of a spectrogram ``(B, C, F, T)``: ``(B, C, K, T)``."""
         power = super().power(spectrogram)
         index = self.band_of_bin[:, None].expand_as(power)
         bands = power.new_zeros(*power.shape[:2], self.input_mean.shape[1], power.shape[3])

@@ -1,4 +1,4 @@
-"""The U-Net with a soft mask, of the stereo magnitude spectrogram at full resolution."""
+"""A U-Net with a soft mask, on the stereo magnitude spectrogram at full resolution."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class UNetSoftMaskConfig:
     width
         Channels of the first level; each level doubles them.
     levels
-        Times that the spectrogram is halved.
+        How often the spectrogram is halved.
     magnitude_exponent
-        Magnitudes are raised to it before the first layer.
+        Power that magnitudes are raised to before the first layer.
     dropout
-        Share of the features that the three deepest levels of the decoder lose in training.
+        Share of the features dropped from the decoder's three deepest levels in training.
     """
 
     n_fft: FftLength = 2048
@@ -38,15 +38,15 @@ class UNetSoftMaskConfig:
 
 
 class UNetSoftMask(MaskingUNet):
-    """Estimate soft masks by an encoder and a decoder with skip connections.
+    """Estimate soft masks with an encoder and a decoder joined by skip connections.
 
-    What it approximates is ``target / (max(target, mixture) + 1e-9)``, of magnitudes
-    (:func:`karaoke.training.masks.ideal_ratio_mask`). Weights begin as Glorot and Bengio's.
+    They approximate ``target / (max(target, mixture) + 1e-9)``, of magnitudes
+    (:func:`karaoke.training.masks.ideal_ratio_mask`). Weights start as Glorot and Bengio's.
 
     Parameters
     ----------
     config
-        Its shape.
+        Shape of the network.
     sample_rate
         In Hz, of the waveforms.
     channels

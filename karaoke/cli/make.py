@@ -131,28 +131,31 @@ def make(
         raise UsageError("-o -: karaoke make writes files only", hint="Name a folder.")
     console = make_console(quiet=quiet)
     chosen = output_format(format_, parse_bit_depth(bit_depth), bitrate)
-    wishes = read_wishes(guide, key, tempo, loudness, excerpt)
+    wishes = read_wishes(guide, key, tempo, loudness, excerpt, stems_from)
     found = gather(songs or [], from_file, recursive)
-    if stems_from is not None:
-        if len(found) != 1:
-            raise UsageError(f"--from: for one song, not {len(found)}", hint="Name one song.")
-        wishes["stems_from"] = str(stems_from.absolute())
+    if stems_from is not None and len(found) != 1:
+        raise UsageError(f"--from: for one song, not {len(found)}", hint="Name one song.")
     offer_to_pull(model)
     load, used_device = model_loader(model, device, overlap, quality, console)
     facts = {"command": "make", "model": model, "device": used_device}
     reporter = reporter_for(context, console, facts, ("making", "made"))
-    settings = settings_for(model, chosen, overlap, quality, stream)
+    common = settings_for(model, chosen, overlap, quality, stream).as_dict()
+    settings = MakeSettings(**common, **wishes)
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
         planned = plan(ready, out, ["karaoke"], chosen.extension, template=name, model=model)
-        made = MakeSettings(**settings.as_dict(), **wishes)
-        tasks = [MakeTask(job, made, chosen, overwrite, strict) for job in planned]
+        tasks = [MakeTask(job, settings, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)
 
 
 def read_wishes(
-    guide: str, key: float, tempo: str, loudness: str, excerpt: str | None
+    guide: str,
+    key: float,
+    tempo: str,
+    loudness: str,
+    excerpt: str | None,
+    stems_from: Path | None,
 ) -> dict[str, Any]:
     """Read what the singer wants, as fields of :class:`karaoke.making.task.MakeSettings`.
 
@@ -167,6 +170,7 @@ def read_wishes(
         "tempo": parse_tempo(tempo),
         "loudness_lufs": parse_level("--loudness", loudness, (-40.0, -5.0)),
         "excerpt": None if excerpt is None else parse_excerpt(excerpt),
+        "stems_from": "" if stems_from is None else str(stems_from.absolute()),
     }
 
 

@@ -141,12 +141,11 @@ def make(
     reporter = reporter_for(context, console, facts, ("making", "made"))
     common = settings_for(model, chosen, overlap, quality, stream).as_dict()
     settings = MakeSettings(**common, **wishes)
-    options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
         planned = plan(ready, out, ["karaoke"], chosen.extension, template=name, model=model)
         tasks = [MakeTask(job, settings, chosen, overwrite, strict) for job in planned]
-        run(tasks, load, options, reporter)
+        run(tasks, load, BatchOptions(skip_existing, dry_run, fail_fast, jobs), reporter)
 
 
 def read_wishes(

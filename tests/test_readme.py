@@ -57,9 +57,20 @@ WRITTEN = [
 ]
 
 
+#: The same for making songs to sing to.
+MADE = [
+    ["made/song/song (karaoke).m4a"],
+    ["made/song/song (karaoke).m4a"],
+    ["made/song/song (karaoke).mp3"],
+    ["party/a/a (karaoke).m4a", "party/live/b/b (karaoke).m4a"],
+    ["made/song/song (karaoke).m4a", *WRITTEN[0]],
+]
+
+
 def uses() -> list[str]:
-    """List the commands of the section about using it, a line each."""
-    return code_blocks("sh")[2].strip().splitlines()
+    """List the commands of the sections about using it, a line each."""
+    splitting, making = code_blocks("sh")[2:4]
+    return [*splitting.strip().splitlines(), *making.strip().splitlines()]
 
 
 @pytest.fixture
@@ -86,17 +97,19 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
     return {**os.environ, "PATH": path, "KARAOKE_MODEL": str(tiny_model)}
 
 
-@pytest.mark.parametrize("number", range(len(WRITTEN)))
+@pytest.mark.parametrize("number", range(len(WRITTEN) + len(MADE)))
 def test_uses(number: int, desk: dict[str, str], tmp_path: Path) -> None:
-    assert len(uses()) == len(WRITTEN) == 10
+    written = [*WRITTEN, *MADE]
+    assert len(uses()) == len(written) == 15
     before = set(tmp_path.rglob("*"))
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", uses()[number]],
+        # The song of this test takes a second.
+        ["bash", "-o", "pipefail", "-c", uses()[number].replace("0:40-1:10", "0:00-0:01")],
         cwd=tmp_path, env=desk, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     new = {p for p in tmp_path.rglob("*") if p.is_file() and not p.name.startswith(".")} - before
-    assert sorted(str(p.relative_to(tmp_path)) for p in new) == sorted(WRITTEN[number])
+    assert sorted(str(p.relative_to(tmp_path)) for p in new) == sorted(written[number])
     assert all(path.stat().st_size > 100 for path in new)
 
 

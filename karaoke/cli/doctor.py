@@ -21,6 +21,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
 #: Space below which songs of some length will not fit.
 LITTLE_SPACE = 2e9
+#: Filters of ffmpeg that `karaoke make` has a use for.
+FILTERS = {"rubberband": "--key and --tempo", "ebur128": "--loudness"}
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,15 @@ def look_at_ffmpeg() -> Iterator[Finding]:
         yield Finding("encoders", "warning", f"missing: {', '.join(missing)}", INSTALL)
     else:
         yield Finding("encoders", "ok", ", ".join(sorted(wanted)))
+    without = [
+        f"{use} ({name})"
+        for name, use in FILTERS.items()
+        if name not in built_with(path, "filters")
+    ]
+    if without:
+        yield Finding("filters", "warning", f"not possible: {', '.join(without)}", INSTALL)
+    else:
+        yield Finding("filters", "ok", ", ".join(FILTERS))
 
 
 def look_at_models() -> Iterator[Finding]:

@@ -8,6 +8,7 @@
     +-- NotAudioError         65  not-audio          (nothing can be decoded from it)
     +-- CorpusError           65  corpus             (recordings to train on, or their manifest)
     +-- DivergedError         65  diverged           (a loss that is no number)
+    +-- LyricsError           65  lyrics             (nothing to sing in it, or without times)
     +-- NoInputError          66  no-input
     +-- ToolMissingError      69  ffmpeg
     +-- ModelError            69  model              (unknown model, or one that is not here)
@@ -107,6 +108,13 @@ class DivergedError(KaraokeError):
     """A training run came to a loss or a gradient that is no number."""
 
     code = "diverged"
+    exit_code = ExitCode.BAD_DATA
+
+
+class LyricsError(KaraokeError):
+    """A file holds no lyrics that can be read, or they lack the times that are needed."""
+
+    code = "lyrics"
     exit_code = ExitCode.BAD_DATA
 
 

@@ -1,0 +1,118 @@
+r"""Karaoke as MIDI, ``.kar``: words as text events, and as lyric events with the notes.
+
+Players of ``.kar`` want the words as text of a track of their own, where ``\`` begins a screen
+and ``/`` a line; others want lyric events beside the notes. A tick is a millisecond.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from karaoke.lyrics.languages import language_name
+from karaoke.lyrics.model import Lyrics
+from karaoke.lyrics.placing import place, without_holds
+from karaoke.lyrics.reading import one_line
+from karaoke.lyrics.timeline import Timeline
+
+TICKS_PER_BEAT = 500
+BEAT_MICROSECONDS = 500_000
+TEXT, NAME, LYRIC, TEMPO, END = 0x01, 0x03, 0x05, 0x51, 0x2F
+#: What begins a line, a screen or a fact where an event begins with it.
+LEADING = ("/", "\\", "@")
+VELOCITY = 100
+#: At the same time a note ends before the next begins, behind the word's text.
+FIRST, MIDDLE, LAST = range(3)
+Event = tuple[int, int, bytes]
+
+
+def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
+    """Write a MIDI file of format 1 with the words and, where they are known, the notes.
+
+    Text is Latin-1, as old players have it, or else UTF-8.
+
+    Parameters
+    ----------
+    lyrics
+        With times; those of words and syllables that are unknown are spread over their line.
+    timeline
+        Of the sound that they are to run with.
+
+    Raises
+    ------
+    LyricsError
+        The lyrics have no times.
+    """
+    lines = place(lyrics, timeline, syllables=True)
+    facts = ["@KMIDI KARAOKE FILE", "@V0100"]
+    about = [f"@L{language_name(lyrics.language)[:4].upper()}"] if lyrics.language else []
+    about += [f"@T{one_line(value)}" for value in (lyrics.title, lyrics.artist) if value]
+    words: list[tuple[int, str]] = []
+    sung: list[tuple[int, str]] = []
+    notes: list[Event] = []
+    for number, line in enumerate(lines):
+        mark = "\\" if number == 0 or line.starts_stanza else "/"
+        for word in line.words:
+            space = " " if word is not line.words[0] else ""
+            for index, syllable in enumerate(without_holds(word)):
+                start = ticks(syllable.start_seconds)
+                text = space + syllable.text if index == 0 else syllable.text
+                if not mark and text.startswith(LEADING):
+                    # Not an event of its own, lest the character be taken for a mark.
+                    words[-1] = words[-1][0], words[-1][1] + text
+                else:
+                    words.append((start, mark + text))
+                sung.append((start, ("\r" if mark and number else "") + text))
+                mark = ""
+        for syllable in line.syllables:
+            if syllable.pitch is not None:
+                begin, end = ticks(syllable.start_seconds), ticks(syllable.end_seconds)
+                notes.append((begin, LAST, bytes((0x90, syllable.pitch, VELOCITY))))
+                notes.append((max(end, begin + 1), FIRST, bytes((0x80, syllable.pitch, 0))))
+    every = "".join(text for _, text in words) + "".join(about)
+    encoding = "latin-1" if every.isascii() or _fits(every) else "utf-8"
+
+    def meta(kind: int, events: list[tuple[int, str]]) -> list[Event]:
+        return [(time, MIDDLE, meta_event(kind, text.encode(encoding))) for time, text in events]
+
+    tempo = meta_event(TEMPO, BEAT_MICROSECONDS.to_bytes(3, "big"))
+    tracks = [
+        track([(0, MIDDLE, tempo)]),
+        track(meta(NAME, [(0, "Soft karaoke")]) + meta(TEXT, [(0, text) for text in facts])),
+        track(meta(NAME, [(0, "Words")]) + meta(TEXT, [(0, text) for text in about] + words)),
+        track(meta(NAME, [(0, "Melody")]) + meta(LYRIC, sung) + notes),
+    ]
+    return b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), TICKS_PER_BEAT) + b"".join(tracks)
+
+
+def _fits(text: str) -> bool:
+    """Tell whether text can be written as Latin-1."""
+    return all(ord(character) < 0x100 for character in text)
+
+
+def ticks(seconds: float | None) -> int:
+    """Round to the resolution of the file."""
+    return round(1000 * (seconds or 0.0))
+
+
+def meta_event(kind: int, data: bytes) -> bytes:
+    """Write an event that is no sound."""
+    return bytes((0xFF, kind)) + variable(len(data)) + data
+
+
+def variable(number: int) -> bytes:
+    """Write a number in bytes of 7 bits, of which all but the last have the eighth set."""
+    written = [number & 0x7F]
+    while number := number >> 7:
+        written.append(number & 0x7F | 0x80)
+    return bytes(reversed(written))
+
+
+def track(events: list[Event]) -> bytes:
+    """Write a track: each event with the ticks since the one before."""
+    body, now = b"", 0
+    parts = []
+    for time, _, data in sorted(events, key=lambda event: event[:2]):
+        parts.append(variable(time - now) + data)
+        now = time
+    body = b"".join(parts) + variable(0) + meta_event(END, b"")
+    return b"MTrk" + struct.pack(">I", len(body)) + body

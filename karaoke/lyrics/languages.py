@@ -1,0 +1,57 @@
+"""Names of languages, which each format writes in its own way."""
+
+from __future__ import annotations
+
+#: ISO 639-1 to the name in English and the three letters of ISO 639-2 (both, where they differ).
+LANGUAGES = {
+    "ar": ("Arabic", "ara"),
+    "bg": ("Bulgarian", "bul"),
+    "ca": ("Catalan", "cat"),
+    "cs": ("Czech", "ces cze"),
+    "da": ("Danish", "dan"),
+    "de": ("German", "deu ger"),
+    "el": ("Greek", "ell gre"),
+    "en": ("English", "eng"),
+    "es": ("Spanish", "spa"),
+    "fi": ("Finnish", "fin"),
+    "fr": ("French", "fra fre"),
+    "he": ("Hebrew", "heb"),
+    "hr": ("Croatian", "hrv"),
+    "hu": ("Hungarian", "hun"),
+    "is": ("Icelandic", "isl ice"),
+    "it": ("Italian", "ita"),
+    "ja": ("Japanese", "jpn"),
+    "ko": ("Korean", "kor"),
+    "la": ("Latin", "lat"),
+    "nl": ("Dutch", "nld dut"),
+    "no": ("Norwegian", "nor"),
+    "pl": ("Polish", "pol"),
+    "pt": ("Portuguese", "por"),
+    "ro": ("Romanian", "ron rum"),
+    "ru": ("Russian", "rus"),
+    "sv": ("Swedish", "swe"),
+    "tr": ("Turkish", "tur"),
+    "uk": ("Ukrainian", "ukr"),
+    "vi": ("Vietnamese", "vie"),
+    "zh": ("Chinese", "zho chi"),
+}
+CODES = {
+    spelling: code
+    for code, (name, letters) in LANGUAGES.items()
+    for spelling in (code, name.lower(), *letters.split())
+}
+
+
+def language_code(written: str) -> str:
+    """Give the two letters of a language: ``English``, ``eng`` and ``en-GB`` are ``en``.
+
+    What is unknown comes back as it is, without spaces around it.
+    """
+    written = written.strip()
+    main = written.lower().replace("_", "-").partition("-")[0]
+    return CODES.get(written.lower(), CODES.get(main, written))
+
+
+def language_name(code: str) -> str:
+    """Give the name of a language in English; what is unknown comes back as it is."""
+    return LANGUAGES[code][0] if code in LANGUAGES else code

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from karaoke.cli import parameters
-from karaoke.cli.piping import STANDARD
-from karaoke.cli.split import (
-    gather,
-    model_loader,
-    parse_bit_depth,
-    run,
-    settings_for,
-    song_from_standard_input,
-)
-from karaoke.errors import UsageError
 from karaoke.store.catalogue import DEFAULT_MODEL
 
-#: Of what is made.
+#: Names of what is made.
 TEMPLATE = "{parent}/{title}/{title} ({stem}).{ext}"
-MOST_SEMITONES = 12.0
-SLOWEST, FASTEST = 0.5, 2.0
 SINGER = "For the singer"
 
 Guide = Annotated[
@@ -82,6 +68,62 @@ StemsFrom = Annotated[
 ]
 
 
+FILM = "Film"
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="A,B",
+        help="audio, mp4, or both.",
+        show_default="audio, and mp4 where there are lyrics with times",
+        rich_help_panel=FILM,
+    ),
+]
+LyricsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--lyrics",
+        metavar="FILE",
+        help="LRC, UltraStar, SRT, WebVTT or ASS.",
+        show_default="what lies beside the song, or in its tags",
+        rich_help_panel=FILM,
+    ),
+]
+NoLyrics = Annotated[
+    bool, typer.Option("--no-lyrics", help="Look for no lyrics.", rich_help_panel=FILM)
+]
+Offset = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", help="Move all words; + is later.", rich_help_panel=FILM),
+]
+Background = Annotated[
+    str,
+    typer.Option(
+        metavar="B",
+        help="A colour as #102030, a picture, or auto: the song's cover, else night blue.",
+        rich_help_panel=FILM,
+    ),
+]
+Size = Annotated[
+    str,
+    typer.Option(metavar="SIZE", help="480p, 720p, 1080p, 4k, or WxH.", rich_help_panel=FILM),
+]
+Fps = Annotated[float, typer.Option(help="Pictures a second.", rich_help_panel=FILM)]
+StyleName = Annotated[
+    str, typer.Option("--style", metavar="NAME", help="plain, big, or light.", rich_help_panel=FILM)
+]
+FontFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--font",
+        metavar="FILE",
+        help="A font for scripts that the bundled one lacks.",
+        show_default="DejaVu Sans Bold",
+        rich_help_panel=FILM,
+    ),
+]
+
+
 def make(
     context: typer.Context,
     songs: parameters.Songs = None,
@@ -95,6 +137,15 @@ def make(
     tempo: Tempo = "1",
     loudness: LoudnessTarget = "off",
     excerpt: Excerpt = None,
+    to: To = None,
+    lyrics: LyricsFile = None,
+    no_lyrics: NoLyrics = False,
+    offset: Offset = 0.0,
+    background: Background = "auto",
+    size: Size = "720p",
+    fps: Fps = 25.0,
+    style: StyleName = "plain",
+    font: FontFile = None,
     out: parameters.Out = Path("made"),
     name: parameters.Name = TEMPLATE,
     format_: parameters.Format = "m4a",
@@ -115,146 +166,11 @@ def make(
     verbose: parameters.Verbose = False,
     debug: parameters.Debug = False,
 ) -> None:
-    """Make songs to sing to: the band in your key and tempo, with a guide voice if you want one.
+    """Make songs to sing to: the band in your key and tempo, and a film of the words.
 
-    Paths of the files go to standard output, one a line; all else to standard error.
+    Words come from a file beside the song with its name, such as song.lrc, from its tags, or from
+    --lyrics. Paths of the files go to standard output, one a line; all else to standard error.
     """
-    from karaoke.audio import output_format
-    from karaoke.cli.models import offer_to_pull
-    from karaoke.cli.output import make_console
-    from karaoke.cli.reporting import reporter_for
-    from karaoke.jobs.batch import BatchOptions
-    from karaoke.jobs.planning import plan
-    from karaoke.making.task import MakeSettings, MakeTask
+    from karaoke.cli.making import make_all
 
-    if out == STANDARD:
-        raise UsageError("-o -: karaoke make writes files only", hint="Name a folder.")
-    console = make_console(quiet=quiet)
-    chosen = output_format(format_, parse_bit_depth(bit_depth), bitrate)
-    wishes = read_wishes(guide, key, tempo, loudness, excerpt, stems_from)
-    found = gather(songs or [], from_file, recursive)
-    if stems_from is not None and len(found) != 1:
-        raise UsageError(f"--from: for one song, not {len(found)}", hint="Name one song.")
-    offer_to_pull(model)
-    load, used_device = model_loader(model, device, overlap, quality, console)
-    facts = {"command": "make", "model": model, "device": used_device}
-    reporter = reporter_for(context, console, facts, ("making", "made"))
-    common = settings_for(model, chosen, overlap, quality, stream).as_dict()
-    settings = MakeSettings(**common, **wishes)
-    with ExitStack() as saved:
-        ready = [song_from_standard_input(song, saved) for song in found]
-        planned = plan(ready, out, ["karaoke"], chosen.extension, template=name, model=model)
-        tasks = [MakeTask(job, settings, chosen, overwrite, strict) for job in planned]
-        run(tasks, load, BatchOptions(skip_existing, dry_run, fail_fast, jobs), reporter)
-
-
-def read_wishes(
-    guide: str,
-    key: float,
-    tempo: str,
-    loudness: str,
-    excerpt: str | None,
-    stems_from: Path | None,
-) -> dict[str, Any]:
-    """Read what the singer wants, as fields of :class:`karaoke.making.task.MakeSettings`.
-
-    Raises
-    ------
-    UsageError
-        Some of it cannot be.
-    """
-    return {
-        "guide_db": parse_level("--guide", guide, (-60.0, 12.0)),
-        "semitones": parse_key(key),
-        "tempo": parse_tempo(tempo),
-        "loudness_lufs": parse_level("--loudness", loudness, (-40.0, -5.0)),
-        "excerpt": None if excerpt is None else parse_excerpt(excerpt),
-        "stems_from": "" if stems_from is None else str(stems_from.absolute()),
-    }
-
-
-def parse_level(option: str, text: str, limits: tuple[float, float]) -> float | None:
-    """Read a level in decibels within limits, or ``off``.
-
-    Raises
-    ------
-    UsageError
-        It is neither.
-    """
-    if text.strip().lower() == "off":
-        return None
-    try:
-        level = float(re.sub(r"\s*(db|lufs)$", "", text.strip().lower()))
-    except ValueError as error:
-        raise UsageError(
-            f"{option} {text}: not a level", hint="Give decibels, such as -12, or off."
-        ) from error
-    low, high = limits
-    if not low <= level <= high:
-        raise UsageError(f"{option} {text}: not from {low:g} to {high:g}", hint="Or say off.")
-    return level
-
-
-def parse_key(semitones: float) -> float:
-    """Check a number of semitones.
-
-    Raises
-    ------
-    UsageError
-        It is more than an octave.
-    """
-    if not abs(semitones) <= MOST_SEMITONES:
-        raise UsageError(f"--key {semitones:g}: not from -12 to 12", hint="Give semitones.")
-    return semitones
-
-
-def parse_tempo(text: str) -> float:
-    """Read a speed: a factor or a percentage.
-
-    Raises
-    ------
-    UsageError
-        It is neither, or out of range.
-    """
-    word = text.strip()
-    try:
-        tempo = float(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
-    except ValueError as error:
-        raise UsageError(
-            f"--tempo {text}: not a speed", hint="Give a factor, such as 0.9, or 90%."
-        ) from error
-    if not SLOWEST <= tempo <= FASTEST:
-        raise UsageError(f"--tempo {text}: not from {SLOWEST:g} to {FASTEST:g}")
-    return tempo
-
-
-def parse_excerpt(text: str) -> tuple[float, float | None]:
-    """Read the times between which a part of a song lies; without the second, to its end.
-
-    Raises
-    ------
-    UsageError
-        They are no times, or the second is not after the first.
-    """
-    begin, dash, end = text.partition("-")
-    hint = "Give two times, such as 0:40-1:10 or 40-70."
-    if not dash:
-        raise UsageError(f"--excerpt {text}: not a part of a song", hint=hint)
-    try:
-        first = parse_time(begin) if begin.strip() else 0.0
-        last = parse_time(end) if end.strip() else None
-    except ValueError as error:
-        raise UsageError(f"--excerpt {text}: not a part of a song", hint=hint) from error
-    if last is not None and last <= first:
-        raise UsageError(f"--excerpt {text}: ends before it begins", hint=hint)
-    return first, last
-
-
-def parse_time(text: str) -> float:
-    """Read seconds, minutes and seconds, or hours, minutes and seconds; or raise ValueError."""
-    if not re.fullmatch(r"\s*(\d+:){0,2}\d+(\.\d*)?\s*", text):
-        raise ValueError(text)
-    seconds = 0.0
-    for part in text.split(":"):
-        seconds = 60 * seconds + float(part)
-    return seconds
+    make_all(context)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,11 +246,13 @@ def plan(
     *,
     template: str = DEFAULT_TEMPLATE,
     model: str = "",
+    more: Callable[[Song], Mapping[str, str]] = lambda song: {},
 ) -> list[Job]:
     """Lay out all outputs before any work.
 
     A song whose files would be another's as well, on some file system or other, gets a job with an
-    error, and so does the other.
+    error, and so does the other. What a song becomes besides, by the extension of a file that is
+    called as its first stem is, is what ``more`` tells: a name for each extension.
 
     Raises
     ------
@@ -262,7 +264,9 @@ def plan(
     laid_out: list[list[Path]] = []
     owners: dict[str, set[int]] = {}
     for number, song in enumerate(songs):
-        paths = [name_output(template, song, stem, extension, name) for stem in stems]
+        wanted = [(stem, extension) for stem in stems]
+        wanted += [(stems[0], other) for other in more(song).values()]
+        paths = [name_output(template, song, stem, kind, name) for stem, kind in wanted]
         paths.append(name_manifest(template, song, extension, name))
         laid_out.append([folder / path for path in paths])
         for path in laid_out[-1]:
@@ -273,7 +277,7 @@ def plan(
         others = [songs[n] for n in sorted(_rivals(files, owners) - {number})]
         error = _refusal(song, files, others, sources)
         *outputs, manifest = files
-        by_stem = dict(zip(stems, outputs, strict=True))
+        by_stem = dict(zip((*stems, *more(song)), outputs, strict=True))
         jobs.append(Job(song.path, by_stem, manifest, song.named, error))
     return jobs
 

@@ -145,6 +145,18 @@ class SplitTask:
         warn(f"all stems were lowered by {20 * np.log10(peak):.2f} dB to avoid clipping")
         return 1 / peak
 
+    def add(
+        self,
+        parts: dict[str, PartFile],
+        spools: dict[str, Spool],
+        gain: float,
+        reader: AudioReader,
+        tools: Tools,
+        files: ExitStack,
+        warn: Warn,
+    ) -> None:
+        """Write the outputs that are more than sound: none."""
+
     def warnings(self, reader: AudioReader) -> list[str]:
         """Tell what a listener might otherwise wonder about."""
         found = [said for said in (reader.damage, *reader.remarks) if said]
@@ -167,8 +179,11 @@ class SplitTask:
             raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
         gain = self.gain(spools, reader.sample_rate, troubles.append)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
-        lost = write_stems(parts, spools, gain, reader, chosen, tools.check)
-        checksums, residual = verify(parts, spools, gain, chosen)
+        sounds = {name: parts[name] for name in spools if name in parts}
+        lost = write_stems(sounds, spools, gain, reader, chosen, tools.check)
+        self.add(parts, spools, gain, reader, tools, files, troubles.append)
+        checksums, residual = verify(sounds, spools, gain, chosen)
+        checksums |= {name: checksum(parts[name].path) for name in parts if name not in sounds}
         all_stems = self.needs_model and set(spools) == set(tools.separator().stems)
         facts = publish_stems(job, self.settings, parts, checksums, song.identity)
         return Result(
@@ -246,7 +261,7 @@ def verify(
     WriteError
         They are not what was written.
     """
-    if chosen.encoder is not None:
+    if chosen.encoder is not None or not parts:
         return {stem: checksum(part.path) for stem, part in parts.items()}, None
     peak = 0.0
     with ExitStack() as files:
@@ -320,9 +335,10 @@ def write_stems(
             check()
             yield np.float32(gain) * block
 
-    for stem, spool in spools.items():
+    for stem, part in parts.items():
+        spool = spools[stem]
         encode(
-            parts[stem],
+            part,
             lowered(spool),
             sample_rate=reader.sample_rate,
             channels=reader.channels,

@@ -5,19 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from karaoke.audio import AudioReader, Block, Spool, in_blocks
+from karaoke.audio import (
+    AudioReader,
+    Block,
+    Spool,
+    encode,
+    in_blocks,
+    output_format,
+    read_tags,
+)
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import NoInputError, UsageError
+from karaoke.files import PartFile
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.splitting import SplitTask, fill_spools
 from karaoke.jobs.task import Result, Tools
+from karaoke.lyrics.model import Lyrics
+from karaoke.lyrics.timeline import Timeline
+from karaoke.making.font import Font
+from karaoke.making.screens import Style, draw
+from karaoke.making.video import Picture, render
 
 #: What the model hears of the song before and after an excerpt, so that its ends sound as they do
 #: in the whole song.
@@ -43,6 +58,10 @@ class MakeSettings(SplitSettings):
         Seconds of the song at which it begins and ends; None for its own.
     stems_from
         Folder of stems that exist; empty to separate the song.
+    words_sha256
+        Of what is drawn; empty where there is no film.
+    picture
+        What is behind the words.
     """
 
     command: str = "make"
@@ -52,6 +71,32 @@ class MakeSettings(SplitSettings):
     loudness_lufs: float | None = None
     excerpt: tuple[float, float | None] | None = None
     stems_from: str = ""
+    words_sha256: str = ""
+    picture: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a film is made of besides its sound.
+
+    Parameters
+    ----------
+    lyrics
+        With times.
+    style, font, picture
+        Of the words, and behind them.
+    offset_seconds
+        How much later the words come than the lyrics say.
+    cover
+        Whether the song's cover is the background, if it has one.
+    """
+
+    lyrics: Lyrics
+    style: Style
+    font_path: Path
+    picture: Picture
+    offset_seconds: float = 0.0
+    cover: bool = True
 
 
 @dataclass
@@ -64,6 +109,7 @@ class MakeTask(SplitTask):
     """
 
     settings: MakeSettings
+    film: Film | None = None
 
     @property
     def needs_model(self) -> bool:
@@ -124,7 +170,7 @@ class MakeTask(SplitTask):
         mix = spool()
         for blocks in zip(*(part for part, _ in parts), strict=True):
             mix.append(sum_of([g * block for block, (_, g) in zip(blocks, parts, strict=True)]))
-        return dict.fromkeys(self.job.outputs, mix)
+        return {"karaoke": mix}
 
     def section(self, reader: AudioReader) -> tuple[int, int]:
         """Tell the first sample that is wanted, and the first that is not any more."""
@@ -150,6 +196,73 @@ class MakeTask(SplitTask):
             reached = found.integrated_lufs + gain_db
             warn(f"its peaks allow {reached:.1f} LUFS, not {wanted:g}; nothing was compressed")
         return float(10 ** (gain_db / 20))
+
+    def add(
+        self,
+        parts: dict[str, PartFile],
+        spools: dict[str, Spool],
+        gain: float,
+        reader: AudioReader,
+        tools: Tools,
+        files: ExitStack,
+        warn: Warn,
+    ) -> None:
+        """Write the film, if there is to be one."""
+        if self.film is None:
+            return
+        film, mix = self.film, spools["karaoke"]
+        seconds = mix.frames / reader.sample_rate
+        start, end = self.settings.excerpt or (0.0, None)
+        timeline = Timeline(start, self.settings.tempo, 0.0, film.offset_seconds, end)
+        font = Font(film.font_path)
+        words = draw(
+            film.lyrics,
+            timeline,
+            size=film.picture.size,
+            font=font,
+            style=film.style,
+            title=film.lyrics.title,
+            artist=film.lyrics.artist,
+        )
+        for warning in film.lyrics.warnings:
+            warn(warning)
+        late = [s.start_seconds for s in film.lyrics.syllables() if s.start_seconds is not None]
+        if late and timeline.to_output(max(late)) > seconds + 1 and self.settings.excerpt is None:
+            warn("its lyrics go on after its end; are they those of this song?")
+        if "karaoke" in parts and self.chosen.extension == "m4a":
+            sound = parts["karaoke"].path
+        else:
+            part = files.enter_context(PartFile(parts["video"].target.with_suffix(".m4a")))
+            encode(
+                part,
+                (np.float32(gain) * block for block in part_of(mix, 0, mix.frames, tools)),
+                sample_rate=reader.sample_rate,
+                channels=reader.channels,
+                frames=mix.frames,
+                chosen=output_format("m4a"),
+                layout=reader.layout,
+            )
+            sound = part.path
+        render(
+            parts["video"].path,
+            words=words,
+            font=font,
+            sound=sound,
+            seconds=seconds,
+            picture=self.behind(film, reader, files),
+            progress=lambda done: tools.progress(done, seconds),
+            check=tools.check,
+        )
+
+    def behind(self, film: Film, reader: AudioReader, files: ExitStack) -> Picture:
+        """Choose the background: the song's cover, where it has one and nobody chose another."""
+        pictures = read_tags(reader.path, reader.stream).pictures if film.cover else ()
+        if not pictures:
+            return film.picture
+        folder = Path(files.enter_context(TemporaryDirectory(prefix="karaoke-")))
+        cover = folder / "cover"
+        cover.write_bytes(pictures[0].data)
+        return replace(film.picture, image=cover, blurred=True)
 
     def warnings(self, reader: AudioReader) -> list[str]:
         """Tell what a listener might wonder about; not of what was left out on purpose."""

@@ -1,4 +1,4 @@
-"""Splitting one song, from file to files: a separator between audio in and audio out."""
+"""Split one song, from file to files."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ from karaoke.jobs.planning import Job
 from karaoke.jobs.task import Result, Space, Tools, check_outputs
 from karaoke.separation.separator import Separator
 
-#: Bytes a second of a lossy file of the highest rate; more than any bit rate that is offered.
+#: Bytes per second of a lossy file, more than at any bit rate on offer.
 LOSSY_BYTES_PER_SECOND = 64_000
 
 
 @dataclass
 class SplitTask:
-    """Separate a song and write its stems, all or none, in memory that its length does not affect.
+    """Separate a song and write its stems, all or none; memory does not grow with its length.
 
     Parameters
     ----------
     job
-        From :func:`karaoke.jobs.planning.plan`; the model must have its stems.
+        The plan, from :func:`karaoke.jobs.planning.plan`; the model must have its stems.
     settings
-        Which audio stream to take, and what the manifest is to say about how stems were made.
+        Which audio stream to take, and the settings that go into the manifest.
     chosen
-        From :func:`karaoke.audio.output_format`.
+        Output format, from :func:`karaoke.audio.output_format`.
     overwrite
         Whether to replace outputs that exist.
     strict
@@ -74,11 +74,11 @@ class SplitTask:
     _song: OpenSong | None = field(default=None, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what belongs to this process."""
+        """Leave out the open song, which belongs to this process."""
         return {**vars(self), "_song": None}
 
     def open(self, stopped: Event | None) -> OpenSong:
-        """Open the song, and remember which state of the file it is."""
+        """Open the song, and remember the state of its file."""
         path = self.job.source
         identity = identify(path) if os.path.exists(path) else {}
         reader = AudioReader(path, stream=self.settings.stream, cancelled=stopped)
@@ -90,7 +90,7 @@ class SplitTask:
         return OpenSong(reader, identity)
 
     def estimate(self, stopped: Event, *, keep_open: bool) -> Space:
-        """Open the song and tell what space its stems take; see :class:`karaoke.jobs.task.Task`."""
+        """Open the song and estimate its stems' size; see :class:`karaoke.jobs.task.Task`."""
         self._song = self.open(stopped)
         reader = self._song.reader
         seconds, stems = reader.declared_seconds or 0.0, len(self.job.outputs)
@@ -103,7 +103,7 @@ class SplitTask:
         return Space(working_bytes=4 * samples * stems, kept_bytes=each * stems)
 
     def close(self) -> None:
-        """Let go of the song."""
+        """Close the song."""
         if self._song is not None:
             self._song.reader.close()
             self._song = None
@@ -120,7 +120,7 @@ class SplitTask:
             self.close()
 
     def _split(self, song: OpenSong, tools: Tools, files: ExitStack, started: float) -> Result:
-        """Separate, encode, verify, publish_stems."""
+        """Separate, encode, verify and publish the stems."""
         job, chosen, reader = self.job, self.chosen, song.reader
         separator = tools.separator()
         troubles = list(filter(None, [prepare(job, files)]))
@@ -128,7 +128,7 @@ class SplitTask:
         fill_spools(spools, reader, separator, tools, troubles.append)
         tools.check()
         if self.strict and (damage := reader.damage):
-            raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
+            raise NotAudioError(f'"{job.source}": {damage}', hint="Leave out --strict to go on.")
         gain = safe_gain(spools, chosen)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
         lost = write_stems(parts, spools, gain, reader, chosen, tools.check)
@@ -152,7 +152,7 @@ class SplitTask:
 
 @dataclass(frozen=True)
 class OpenSong:
-    """A song that is being read, and what names this state of its file."""
+    """A song that is being read, and the identity of its file at that time."""
 
     reader: AudioReader
     identity: dict[str, Any]
@@ -160,7 +160,7 @@ class OpenSong:
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[None]:
-    """Make a writable folder; if the work in it fails, remove what was made and is empty."""
+    """Create a writable folder; if the work in it fails, remove created folders that are empty."""
     missing = [p for p in (path, *path.parents) if not p.exists()]
     with writing_to(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -181,14 +181,14 @@ def publish_stems(
     checksums: dict[str, str],
     identity: dict[str, Any],
 ) -> dict[str, Any]:
-    """Give finished stems their names, and their manifest last; return what it says."""
+    """Give finished stems their names, then write their manifest and return its content."""
     sizes = {stem: part.path.stat().st_size for stem, part in parts.items()}
     facts = make_manifest(job, settings, sizes, checksums, identity)
     with PartFile(job.manifest) as note:
         with writing_to(job.manifest):
             whole = with_earlier(facts, job.manifest)
             note.path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-            # A set that is half old and half new must not have the old one's manifest.
+            # The old manifest must not describe a set that is half old and half new.
             job.manifest.unlink(missing_ok=True)
         publish_all([*parts.values(), note])
     return facts
@@ -202,13 +202,13 @@ def verify(
     Returns
     -------
     tuple
-        The SHA-256 of each, and the peak in dBFS of what their sum lacks of that of the spools;
-        None for lossy formats, which keep no samples.
+        The SHA-256 of each, and the peak difference in dBFS between their sum and that of the
+        spools; None for lossy formats, which do not preserve samples.
 
     Raises
     ------
     WriteError
-        They are not what was written.
+        They do not contain what was written.
     """
     if chosen.encoder is not None:
         return {stem: checksum(part.path) for stem, part in parts.items()}, None
@@ -229,12 +229,12 @@ def verify(
 
 
 def prepare(job: Job, files: ExitStack) -> str:
-    """Lock the outputs, make their folders, and sweep what a killed process left there.
+    """Lock the outputs, create their folders, and sweep what a killed process left there.
 
     Returns
     -------
     str
-        Why they could not be locked, or nothing.
+        Why they could not be locked; empty if they were.
     """
     trouble = files.enter_context(locked(job.outputs.values()))
     for path in {path.parent for path in (*job.outputs.values(), job.manifest)}:
@@ -252,8 +252,8 @@ def fill_spools(
 ) -> None:
     """Run the song through the model and keep the wanted stems on the disk.
 
-    They wait there because the one gain that keeps all of them from clipping is known only at the
-    end of the song.
+    They wait there because the common gain that keeps them from clipping is only known at the end
+    of the song.
     """
     stream = separator.stream(
         reader.blocks(),
@@ -276,7 +276,7 @@ def write_stems(
     chosen: OutputFormat,
     check: Callable[[], None],
 ) -> list[str]:
-    """Encode every spool to its part file, with the song's tags; tell which of them are lost."""
+    """Encode every spool to its part file with the song's tags; return warnings about lost tags."""
     tags, lost = fit_tags(read_tags(reader.path, reader.stream), chosen.extension)
 
     def lowered(spool: Spool) -> Iterator[Block]:
@@ -299,7 +299,7 @@ def write_stems(
 
 
 def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
-    """Find one factor for all stems with which none clips; never louder than they are."""
+    """Find one gain for all stems, at most 1, with which none clips."""
     peak = max(spool.peak for spool in spools.values())
     return 1 / peak if chosen.clips and peak > 1 else 1.0
 
@@ -307,7 +307,7 @@ def safe_gain(spools: dict[str, Spool], chosen: OutputFormat) -> float:
 def warnings_about(
     reader: AudioReader, gain: float, chosen: OutputFormat, troubles: list[str]
 ) -> list[str]:
-    """Tell what a listener might otherwise wonder about."""
+    """Collect what a listener might otherwise wonder about."""
     found = [said for said in (reader.damage, *reader.remarks, *troubles) if said]
     rate = chosen.rate_for(reader.sample_rate)
     if rate != reader.sample_rate:

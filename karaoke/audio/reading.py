@@ -382,7 +382,7 @@ def load_audio(path: str | os.PathLike[str]) -> tuple[Block, int]:
     Raises
     ------
     NoInputError, PermissionDeniedError, NotAudioError
-        As :class:`AudioReader`.
+        As in :class:`AudioReader`.
     """
     with AudioReader(path) as reader:
         return np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate

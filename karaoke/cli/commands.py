@@ -90,7 +90,7 @@ class Told:
     """Mixin of a command that has its errors reported as the user wants."""
 
     def parse_args(self: Any, ctx: Context, args: list[str]) -> list[str]:
-        """Parse, and note how to report errors, even if parsing only gets so far."""
+        """Parse, and note how to report errors, even if parsing fails partway."""
         try:
             rest: list[str] = super().parse_args(ctx, list(args))  # type: ignore[misc]
         except Exception as error:

@@ -29,7 +29,7 @@ from karaoke.separation.separator import Separator
 #: Number of songs checked in parallel before the work begins.
 LOOKS = 4
 
-#: Called for each song; its context is called with the song's progress.
+#: Called for each song; returns a context manager that yields a function to call with progress.
 Display = Callable[[Job], AbstractContextManager[SongProgress]]
 
 

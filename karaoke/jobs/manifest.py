@@ -10,8 +10,8 @@ from typing import Any
 
 from karaoke.jobs.planning import Job
 
-#: Also increased when the same settings begin to give other stems. Format 1 had neither a checksum
-#: of the weights nor ``earlier``.
+#: Also increased when the same settings begin to give different stems. Format 1 had neither a
+#: checksum of the weights nor ``earlier``.
 FORMAT = 2
 
 

@@ -139,7 +139,7 @@ def _split_list(data: bytes) -> list[str]:
 def _unmarked_utf16(data: bytes) -> str:
     """Return the encoding of a UTF-16 list without a byte order mark; empty for other lists.
 
-    There, every other byte of ASCII text is NUL; in lists separated by NUL, none are so close.
+    There, every other byte of ASCII text is NUL; NULs that separate names are never so close.
     """
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         zeros, others = data[first::2].count(0), data[1 - first :: 2].count(0)

@@ -142,7 +142,7 @@ def check_outputs(job: Job, overwrite: bool, *, others: bool = False) -> None:
     overwrite
         Whether to replace files.
     others
-        Whether any file in the way must be other than what this command would write.
+        Whether outputs that match what this command would write were already skipped.
 
     Raises
     ------

@@ -88,7 +88,7 @@ def read_weights(path: Path) -> Weights:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not content:
-        raise ForeignModelError(f'"{path}": holds no tensors by name', hint=SAFE)
+        raise ForeignModelError(f'"{path}": contains no named tensors', hint=SAFE)
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ForeignModelError(f'"{path}": {str(name)[:80]!r} is not a tensor', hint=SAFE)

@@ -84,7 +84,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ForeignModelError(f'"{path}": not read ({reason})', hint=SAFE) from error
     if not isinstance(content, dict) or not content:
-        raise ForeignModelError(f'"{path}": holds no dict of arrays', hint=SAFE)
+        raise ForeignModelError(f'"{path}": not a dict of arrays', hint=SAFE)
     for name, array in content.items():
         if not isinstance(name, str) or not isinstance(array, np.ndarray):
             raise ForeignModelError(f'"{path}": {name!r:.50} is not an array', hint=SAFE)

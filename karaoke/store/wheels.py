@@ -124,7 +124,7 @@ def download(wheel: Wheel, folder: Path, progress: BytesDone | None) -> Path:
     Raises
     ------
     KaraokeError
-        As :func:`fetch_files`.
+        As in :func:`fetch_files`.
     """
     if is_offline():
         raise UnavailableError(

@@ -58,7 +58,7 @@ AsMp3 = Annotated[
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Fraction of a segment that overlaps the next.", show_default="the model's"),
+    typer.Option(help="Overlap of successive segments.", show_default="the model's"),
 ]
 Memory = Annotated[
     bool,

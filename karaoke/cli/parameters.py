@@ -156,7 +156,7 @@ Model = Annotated[
         "-n",
         "--model",
         metavar="NAME|PATH",
-        help="A model listed by `karaoke models`, or a checkpoint file.",
+        help="A name from `karaoke models`, or a checkpoint file.",
         rich_help_panel=MODEL,
         envvar="KARAOKE_MODEL",
         show_envvar=False,
@@ -178,7 +178,7 @@ Overlap = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="Fraction of each segment that overlaps the next, from 0 to below 1.",
+        help="Overlap of successive segments, from 0 to below 1.",
         show_default="the model's",
         rich_help_panel=MODEL,
         envvar="KARAOKE_OVERLAP",

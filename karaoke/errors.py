@@ -1,25 +1,25 @@
-"""Everything that can go wrong, as one tree, each leaf with the code that the process ends with.
+"""Everything that can go wrong, as one tree; the numbers are the exit codes of the process.
 
 ::
 
     KaraokeError              70  internal
     +-- UsageError             2  usage
-    +-- BatchError             3  batch              (some songs of several failed)
+    +-- BatchError             3  batch              (some of several songs failed)
     +-- NotAudioError         65  not-audio          (nothing can be decoded from it)
     +-- CorpusError           65  corpus             (recordings to train on, or their manifest)
-    +-- DivergedError         65  diverged           (a loss that is no number)
+    +-- DivergedError         65  diverged           (a loss that is NaN or infinite)
     +-- LyricsError           65  lyrics             (nothing to sing in it, or without times)
     +-- NoInputError          66  no-input
     +-- ToolMissingError      69  ffmpeg
-    +-- ModelError            69  model              (unknown model, or one that is not here)
-    |   +-- DamagedModelError 65  damaged-model      (no checkpoint, or not as its header says)
-    |   +-- ForeignModelError 65  foreign-model      (weights that cannot be taken over)
-    +-- UnavailableError      69  unavailable        (offline, or not at its address)
+    +-- ModelError            69  model              (unknown model, or not downloaded yet)
+    |   +-- DamagedModelError 65  damaged-model      (not a checkpoint, or contradicts its header)
+    |   +-- ForeignModelError 65  foreign-model      (weights that cannot be imported)
+    +-- UnavailableError      69  unavailable        (offline, or not at its URL)
     +-- DeviceMemoryError     71  memory
     +-- OutputExistsError     73  exists
     +-- WriteError            74  write              (also a full disk)
-    +-- LockedError           75  locked             (another process writes the same)
-    +-- NetworkError          75  network            (no connection, or a broken one)
+    +-- LockedError           75  locked             (another process is writing the same files)
+    +-- NetworkError          75  network            (no connection, or it broke)
     +-- ChecksumError         76  checksum           (not the file that was published)
     +-- PermissionDeniedError 77  permission
 """
@@ -70,9 +70,9 @@ class KaraokeError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """Join message, remedy and code into the one line that a user sees."""
+        """Join message, hint and code into the one line that a user sees."""
         remedy = f" {self.hint}" if self.hint else ""
-        # Names of files may hold line breaks; an error is one line all the same.
+        # File names may contain line breaks; an error is one line all the same.
         return f"{self.message}.{remedy} [{self.code}]".replace("\n", "\\n").replace("\r", "\\r")
 
 
@@ -91,21 +91,21 @@ class BatchError(KaraokeError):
 
 
 class NotAudioError(KaraokeError):
-    """A file holds nothing that can be decoded as audio."""
+    """A file contains nothing that can be decoded as audio."""
 
     code = "not-audio"
     exit_code = ExitCode.BAD_DATA
 
 
 class CorpusError(KaraokeError):
-    """Recordings to train on, or what a manifest says of them, are not as they must be."""
+    """Recordings to train on, or what a manifest says about them, are unusable."""
 
     code = "corpus"
     exit_code = ExitCode.BAD_DATA
 
 
 class DivergedError(KaraokeError):
-    """A training run came to a loss or a gradient that is no number."""
+    """A training run arrived at a loss or a gradient that is NaN or infinite."""
 
     code = "diverged"
     exit_code = ExitCode.BAD_DATA
@@ -126,7 +126,7 @@ class NoInputError(KaraokeError):
 
 
 class ToolMissingError(KaraokeError):
-    """ffmpeg, or something that it must be able to do, is not there."""
+    """ffmpeg, or a feature that it needs to have, is missing."""
 
     code = "ffmpeg"
     exit_code = ExitCode.UNAVAILABLE
@@ -140,35 +140,35 @@ class ModelError(KaraokeError):
 
 
 class DamagedModelError(ModelError):
-    """A file is no checkpoint, or its weights are not those that its header describes."""
+    """A file is not a checkpoint, or its weights are not those that its header describes."""
 
     code = "damaged-model"
     exit_code = ExitCode.BAD_DATA
 
 
 class ForeignModelError(ModelError):
-    """A file with weights is damaged, of another kind, or would have to run code to be read."""
+    """A weights file is damaged, of another kind, or cannot be read without running code."""
 
     code = "foreign-model"
     exit_code = ExitCode.BAD_DATA
 
 
 class UnavailableError(KaraokeError):
-    """A file is not to be had: it is not at its address, or no network is wanted."""
+    """A file cannot be fetched: it is not at its URL, or the user wants no network access."""
 
     code = "unavailable"
     exit_code = ExitCode.UNAVAILABLE
 
 
 class DeviceMemoryError(KaraokeError):
-    """The memory of the machine or of its GPU is used up."""
+    """The machine or its GPU ran out of memory."""
 
     code = "memory"
     exit_code = ExitCode.MEMORY
 
 
 class OutputExistsError(KaraokeError):
-    """An output is there already, or two songs would write the same file."""
+    """An output already exists, or two songs would write the same file."""
 
     code = "exists"
     exit_code = ExitCode.EXISTS
@@ -189,7 +189,7 @@ class LockedError(KaraokeError):
 
 
 class NetworkError(KaraokeError):
-    """A server cannot be reached, stalls, or breaks off."""
+    """A server cannot be reached, stalls or drops the connection."""
 
     code = "network"
     exit_code = ExitCode.TRY_AGAIN
@@ -203,7 +203,7 @@ class ChecksumError(KaraokeError):
 
 
 class PermissionDeniedError(KaraokeError):
-    """A file may not be read or a folder may not be written."""
+    """A file may not be read, or a folder may not be written to."""
 
     code = "permission"
     exit_code = ExitCode.PERMISSION

@@ -1,4 +1,4 @@
-"""Files on the disk, written with care: whole or not at all, and by one process at a time."""
+"""Careful file writing: whole or not at all, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ except ImportError:  # pragma: no cover (Windows)
 ELSEWHERE = "Choose another folder with --out."
 SPACE = "Check the folder, and that the disk is not full."
 PART_PREFIX = ".karaoke-"
-#: What file systems answer to calls that they do not have.
+#: Errors that file systems return for calls that they lack.
 LACKING = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
-#: What systems answer when somebody else holds a lock.
+#: Errors that systems return when somebody else holds a lock.
 BUSY = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
-#: Between two attempts where the system cannot wait for a lock.
+#: Pause between attempts where the system cannot wait for a lock.
 RETRY_SECONDS = 0.2
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     with HashedFile(path) as file:
         return file.sha256()
 
 
 class _HashingFile(io.FileIO):
-    """A file that hashes what is read of it for the first time, if that comes in order."""
+    """A file that hashes its bytes as they are first read, provided they are read in order."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -48,7 +48,7 @@ class _HashingFile(io.FileIO):
         self.hashed = 0
 
     def readinto(self, buffer: Any) -> int:
-        """Read some bytes, and hash those that are the next to be hashed."""
+        """Read some bytes, and hash those that are next in line."""
         start, size = self.tell(), super().readinto(buffer) or 0
         if start <= self.hashed < start + size:
             self.digest.update(memoryview(buffer).cast("B")[self.hashed - start : size])
@@ -57,7 +57,7 @@ class _HashingFile(io.FileIO):
 
 
 class HashedFile(io.BufferedReader):
-    """A file that can be read in any order, and its SHA-256, without being read a second time."""
+    """A file that can be read in any order and gives its SHA-256 without a second pass."""
 
     raw: _HashingFile
 
@@ -65,7 +65,7 @@ class HashedFile(io.BufferedReader):
         super().__init__(_HashingFile(path), 1 << 20)
 
     def sha256(self) -> str:
-        """Read what is left, and give the digest as hexadecimal digits."""
+        """Read the rest and return the digest as hexadecimal digits."""
         self.raw.seek(self.raw.hashed)
         buffer = bytearray(1 << 20)
         while self.raw.readinto(buffer):
@@ -77,21 +77,21 @@ class HashedFile(io.BufferedReader):
 def writing_to(
     path: Path, errors: tuple[type[Exception], ...] = (OSError,), hint: str = ELSEWHERE
 ) -> Iterator[None]:
-    """Turn errors about writing a file into ours: the system's, or those of a library as well.
+    """Turn errors from writing a file, the system's or also a library's, into ours.
 
     Parameters
     ----------
     path
-        Of the file or folder.
+        The file or folder.
     errors
-        That are about writing.
+        Exceptions that mean that writing failed.
     hint
-        What to do where it may not be written.
+        What to do if it cannot be written.
 
     Raises
     ------
     PermissionDeniedError, OutputExistsError, WriteError
-        One of the errors was raised inside.
+        One of ``errors`` was raised inside the block.
     """
     try:
         yield
@@ -105,21 +105,21 @@ def writing_to(
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder that is not there or may not be written.
+    """Refuse a folder that is missing or not writable.
 
     Raises
     ------
     WriteError, PermissionDeniedError
-        So it is.
+        There is no such folder, or it may not be written to.
     """
     if not folder.is_dir():
-        raise WriteError(f'"{folder}": no such folder', hint="Make it first.")
+        raise WriteError(f'"{folder}": no such folder', hint="Create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionDeniedError(f'"{folder}": may not be written', hint=ELSEWHERE)
 
 
 def publish_all(parts: Sequence[PartFile]) -> None:
-    """Publish files that belong together, all or none: first the slow part, then the names."""
+    """Publish files that belong together, all or none: flush them all, then rename them."""
     for part in parts:
         part.flush()
     waiting = list(parts)
@@ -128,7 +128,7 @@ def publish_all(parts: Sequence[PartFile]) -> None:
             waiting[0].publish()
             waiting.pop(0)
     except BaseException:
-        # A signal between two renames: finish, rather than leave half a set.
+        # A signal between two renames: finish rather than leave half a set.
         for part in waiting:
             if part.path.exists():
                 part.publish()
@@ -138,19 +138,19 @@ def publish_all(parts: Sequence[PartFile]) -> None:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file is on the disk and not only in its cache."""
-    # Opened for writing, since Windows flushes nothing else.
+    """Wait until a file is on the disk, not just in its cache."""
+    # Opened for writing, since Windows does not flush anything else.
     with path.open("r+b") as file:
         try:
             os.fsync(file.fileno())
         except OSError as error:
-            if error.errno not in LACKING:  # a file system that has no such call lost nothing
+            if error.errno not in LACKING:  # without such a call, nothing can be lost
                 raise
 
 
 def flush_folder(path: Path) -> None:
-    """Bring a folder's names to the disk, where its file system does that; the files are there."""
-    # CIFS, FUSE and Windows have no such call, and a folder may be writable but not readable.
+    """Flush a folder's entries to the disk where its file system can; not the files themselves."""
+    # CIFS, FUSE and Windows cannot, and a folder may be writable but not readable.
     with suppress(OSError):
         folder = os.open(path, os.O_RDONLY)
         try:
@@ -160,9 +160,9 @@ def flush_folder(path: Path) -> None:
 
 
 def rename_over(source: Path, target: Path) -> None:
-    """Rename a file to a name that may be taken, also where a file system does not replace files.
+    """Rename a file to a name that may be taken, even where the file system cannot replace files.
 
-    There the old file is kept under another name until the new one has its own.
+    In that case the old file is kept under another name until the new one is in place.
     """
     try:
         os.replace(source, target)
@@ -180,19 +180,19 @@ def rename_over(source: Path, target: Path) -> None:
 
 
 class PartFile:
-    """A hidden file beside its target that takes the target's name when it is complete.
+    """A hidden file beside its target that takes the target's name once it is complete.
 
-    A context manager; left without :meth:`publish`, it removes the hidden file.
+    A context manager that removes the hidden file on exit unless :meth:`publish` was called.
 
     Parameters
     ----------
     target
-        Its final path; the folder must exist and be writable, or entering raises an error.
+        Its final path. Entering raises an error unless the folder exists and is writable.
 
     Attributes
     ----------
     path
-        Of the hidden file.
+        The hidden file.
     """
 
     def __init__(self, target: Path) -> None:
@@ -201,20 +201,20 @@ class PartFile:
         self._lock = -1
 
     def flush(self) -> None:
-        """Wait until the file is on the disk, which takes time."""
+        """Wait until the file is on the disk; this is the slow part."""
         with writing_to(self.target):
             flush(self.path)
 
     def publish(self) -> None:
-        """Give the file its name, replacing what has it, which takes none."""
+        """Give the file its name, replacing any file of that name; this is instant."""
         with writing_to(self.target):
             rename_over(self.path, self.target)
 
     def __enter__(self) -> PartFile:
-        """Check the folder, make the hidden file, and give the part file itself."""
+        """Check the folder, create the hidden file and return the part file itself."""
         check_writable(self.target.parent)
         with writing_to(self.target):
-            # Held while we live: what nobody holds was left behind by a process that was killed.
+            # Held while we live: one that nobody holds was left behind by a killed process.
             self._lock = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         if fcntl is None:
             self._unlock()  # an open file cannot be renamed on Windows
@@ -224,7 +224,7 @@ class PartFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove what was not published."""
+        """Remove the hidden file unless it was published."""
         self._unlock()
         self.path.unlink(missing_ok=True)
 
@@ -239,9 +239,9 @@ class PartFile:
 def written_whole(
     path: Path, errors: tuple[type[Exception], ...] = (OSError,), hint: str = ELSEWHERE
 ) -> Iterator[Path]:
-    """Give a hidden path beside a file, and what is written there the file's name at the end.
+    """Yield a hidden path beside a file; what is written there replaces the file at the end.
 
-    If anything fails, the file is what it was before. Parameters and errors are those of
+    If anything fails, the file is left as it was. Parameters and errors are those of
     :func:`writing_to`.
     """
     with PartFile(path) as part:
@@ -298,19 +298,19 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
     Parameters
     ----------
     path
-        Of the lock file, in a folder that exists.
+        The lock file, in a folder that exists.
     wait
         Whether to wait for another process that holds it.
 
     Yields
     ------
     bool
-        Whether it is held: False where the file system has no locks, or no room for one.
+        Whether it is held; False where the file system has no locks or no room for one.
 
     Raises
     ------
     BusyError
-        Another process holds it, and nobody wanted to wait.
+        Another process holds it, and ``wait`` is False.
     """
     file = -1
     held = False
@@ -323,7 +323,7 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
                 if file >= 0 and error.errno in BUSY:
                     raise BusyError(path) from error
                 break
-            # Whoever held it before may have removed it meanwhile: then nobody else sees ours.
+            # Its previous holder may have removed it meanwhile: then nobody else sees ours.
             with suppress(OSError):
                 held = os.path.samestat(os.fstat(file), os.stat(path))
             if not held:
@@ -332,7 +332,7 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
         yield held
     finally:
         if held:
-            with suppress(OSError):  # Windows keeps a file that is open
+            with suppress(OSError):  # Windows cannot delete an open file
                 path.unlink()
         if file >= 0:
             os.close(file)
@@ -345,19 +345,19 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
 def locked(paths: Iterable[Path]) -> Iterator[str]:
     """Keep other processes of this user from writing the same files.
 
-    The locks lie in the system's temporary folder, not beside the songs.
+    The locks are in the system's temporary folder, not beside the songs.
 
     Yields
     ------
     str
-        Why there is no lock, as a sentence without a full stop, or nothing.
+        Why there is no lock, as a sentence without a full stop, or an empty string.
 
     Raises
     ------
     LockedError
         Another process is writing them.
     PermissionDeniedError
-        The folder of the locks belongs to somebody else.
+        The lock folder belongs to somebody else.
     """
     owner = os.getuid() if hasattr(os, "getuid") else None
     trouble = ""
@@ -367,7 +367,7 @@ def locked(paths: Iterable[Path]) -> Iterator[str]:
             folder.mkdir(mode=0o700, exist_ok=True)
             foreign = owner is not None and folder.lstat().st_uid != owner
         except OSError as error:
-            yield f"no lock could be made ({error.strerror}); do not start it twice at a time"
+            yield f"no lock could be made ({error.strerror}); do not run it twice at once"
             return
         if foreign:
             raise PermissionDeniedError(
@@ -377,9 +377,9 @@ def locked(paths: Iterable[Path]) -> Iterator[str]:
             name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
             try:
                 if not held.enter_context(lock(folder / f"{name}.lock")):
-                    trouble = f'"{folder}" has no locks; do not start it twice at a time'
+                    trouble = f'"{folder}" has no locks; do not run it twice at once'
             except BusyError as error:
                 raise LockedError(
-                    f'"{path}": another karaoke is writing it', hint="Try again when it is done."
+                    f'"{path}": another karaoke is writing it', hint="Try again once it is done."
                 ) from error
         yield trouble

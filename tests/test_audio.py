@@ -146,7 +146,7 @@ def test_missing_folder_and_forbidden(tmp_path: Path) -> None:
     with pytest.raises(NoInputError, match="no such file"):
         load_audio("a" * 300)
     os.mkfifo(tmp_path / "fifo.wav")
-    with pytest.raises(NoInputError, match="is no regular file"):
+    with pytest.raises(NoInputError, match="is not a regular file"):
         load_audio(tmp_path / "fifo.wav")
 
 

@@ -239,7 +239,7 @@ def test_songs_with_the_same_name_are_refused_before_any_work(
         (["--format", "mp3", "--bitrate", "fast"], 2, "from 8k to 510k"),
         (["--bitrate", "192k"], 2, "wav has no bit rate"),
         (["--stems", "drums"], 2, "Stems: vocals, instrumental"),
-        (["--name", "{title}.{ext}"], 2, "unknown {title}"),
+        (["--name", "{artist}.{ext}"], 2, "unknown {artist}"),
         (["--device", "toaster"], 2, "unknown device"),
         (["--overlap", "1"], 2, "overlap 1.0 is not in"),
         (["--overlap", "nan", "--dry-run"], 2, "is not in"),

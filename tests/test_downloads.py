@@ -199,7 +199,7 @@ def test_nobody_answers(file: Download, target: Path) -> None:
         with pytest.raises(NetworkError, match="no connection"):
             fetch(replace(file, urls=(address,)), target)
     for address in ("gopher://127.0.0.1/w.pth", "no address", "http://"):
-        with pytest.raises(UnavailableError, match="Correct the address"):
+        with pytest.raises(UnavailableError, match="Correct the URL"):
             fetch(replace(file, urls=(address,)), target)
 
 

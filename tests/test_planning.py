@@ -314,7 +314,7 @@ def test_addresses_are_told_as_they_were_written() -> None:
         (song,) = find_songs([Path(text)])
         (job,) = plan([song], Path("out"), STEMS, "wav")
         assert song.named == job.label == text
-        assert f'"{text}": addresses are not read' in str(job.error)
+        assert f'"{text}": URLs are not supported' in str(job.error)
     assert find_songs([Path("c:x"), Path("a/b:/c")]) == [Song(Path("c:x")), Song(Path("a/b:/c"))]
 
 

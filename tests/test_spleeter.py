@@ -91,7 +91,7 @@ def test_weights_from_elsewhere(tmp_path: Path, rivals: bool) -> None:
 def test_weights_that_are_no_spleeter(tmp_path: Path) -> None:
     path, target = tmp_path / "weights", tmp_path / "x.safetensors"
     path.write_bytes(pickle.dumps({"fc1.weight": np.ones((3, 3), np.float32)}))
-    with pytest.raises(ForeignModelError, match="no weight of Spleeter's U-Net"):
+    with pytest.raises(ForeignModelError, match="not a weight of Spleeter's U-Net"):
         convert({"vocals": path}, "spleeter_unet", target)
     path.write_bytes(pickle.dumps({"down1_conv.1.weight": np.ones((3, 3), np.float32)}))
     with pytest.raises(ForeignModelError, match="do not fit"):

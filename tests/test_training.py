@@ -746,7 +746,7 @@ def test_interrupted_command_goes_on_to_the_same_losses(corpus: Path, tmp_path: 
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "Traceback" not in said and "the same command goes on" in said
+    assert "Traceback" not in said and "the same command resumes" in said
     stopped_at = torch.load(run / "last.pt", weights_only=True)["state"]["step"]
     assert 2 <= stopped_at < 40
     again = subprocess.run(command(run), capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
-"""Sound files in and out; the only room that runs ffmpeg.
+"""Reading and writing sound files; the only package that runs ffmpeg.
 
-Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is some samples of it.
+Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is a run of its samples.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Streams of blocks, float32 ``(channels, samples)``: their damage, their rate, and a delay."""
+"""Streams of float32 blocks ``(channels, samples)``: repair, resampling and delay."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import soxr
 from numpy.typing import NDArray
 
 Block = NDArray[np.float32]
-#: Told what went otherwise than planned, in a sentence without a full stop.
+#: Called with what did not go as planned, in a sentence without a full stop.
 Warn = Callable[[str], object]
 #: Samples per channel that go through the disk at a time: two megabytes in stereo.
 BLOCK_LENGTH = 1 << 18
-#: Beyond this a sample is damage, not sound: squares of it would leave the range of float32.
+#: Samples beyond this are damage, not sound: squared, they would exceed the range of float32.
 LOUDEST = 1e6
 
 
@@ -27,12 +27,12 @@ def silence_damage(block: Block) -> tuple[Block, int]:
 
 
 def silenced(count: int) -> str:
-    """Tell of samples that :func:`silence_damage` silenced, without a full stop."""
+    """Describe samples that :func:`silence_damage` silenced, without a full stop."""
     return f"{count} samples were NaN, infinite or out of range; they were silenced"
 
 
 def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
-    """Convert the sample rate of a stream of ``(channels, samples)`` blocks, by soxr."""
+    """Convert the sample rate of a stream of ``(channels, samples)`` blocks with soxr."""
     if source_rate == target_rate:
         yield from blocks
         return
@@ -46,7 +46,7 @@ def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Ite
 
 
 def sound_only(blocks: Iterable[Block], warn: Warn) -> Iterator[Block]:
-    """Silence what is damage in blocks, and tell of it at the end."""
+    """Silence damage in blocks, and warn of it at the end."""
     damaged = 0
     for block in blocks:
         sound, count = silence_damage(block)
@@ -63,13 +63,13 @@ class Delay:
         self._blocks: deque[Block] = deque()
 
     def fill(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """Pass blocks on and keep them."""
+        """Pass on blocks and keep them."""
         for block in blocks:
             self._blocks.append(block)
             yield block
 
     def take(self, length: int | None = None) -> Block | None:
-        """Give the oldest ``length`` samples or as many as there are; None if there are none."""
+        """Return the oldest ``length`` samples or as many as there are; None if there are none."""
         taken: list[Block] = []
         while self._blocks and (length is None or length > 0):
             block = self._blocks.popleft()

@@ -1,4 +1,4 @@
-"""What may be opened as a song, and what a file that is none seems to be."""
+"""Check what may be opened as a song, and guess what other files are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from karaoke.audio.tagging.id3 import synchsafe
 from karaoke.errors import NoInputError, PermissionDeniedError
 
-#: First bytes of what people hand over by mistake.
+#: First bytes of files that people pass by mistake.
 SIGNATURES = (
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -21,7 +21,7 @@ SIGNATURES = (
 
 
 def seeming(path: Path) -> str:
-    """Say what a file that is no audio seems to be, in parentheses, or nothing."""
+    """Return what a file that is not audio seems to be, in parentheses; empty if unclear."""
     with path.open("rb") as file:
         start = file.read(512)
     if not start:
@@ -36,7 +36,7 @@ def seeming(path: Path) -> str:
 
 
 def is_free_format(start: bytes) -> bool:
-    """Tell an MP3 whose frames name no bit rate, which ffmpeg does not decode."""
+    """Return whether this is an MP3 whose frames state no bit rate, which ffmpeg cannot decode."""
     at = 0
     if start.startswith(b"ID3") and len(start) >= 10:
         at = 10 + synchsafe(start[6:10])
@@ -47,12 +47,12 @@ def is_free_format(start: bytes) -> bool:
 
 
 def check_readable(path: Path) -> None:
-    """Refuse what is no regular file or may not be read.
+    """Refuse what is not a regular file or may not be read.
 
     Raises
     ------
     NoInputError, PermissionDeniedError
-        So it is.
+        There is no such regular file, or it may not be read.
     """
     forbidden = PermissionDeniedError(f'"{path}": may not be read', hint="Check its permissions.")
     try:
@@ -64,6 +64,6 @@ def check_readable(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise NoInputError(f'"{path}": is a folder', hint="Name the songs in it.")
     if not stat.S_ISREG(mode):
-        raise NoInputError(f'"{path}": is no regular file', hint="Save it to a file first.")
+        raise NoInputError(f'"{path}": is not a regular file', hint="Save it to a file first.")
     if not os.access(path, os.R_OK):
         raise forbidden

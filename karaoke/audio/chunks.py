@@ -6,19 +6,19 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
-#: A file of zeros has chunks of no length without end.
+#: A limit for files of zeros, which consist of endless empty chunks.
 MOST_CHUNKS = 1000
 
 
 def chunks(file: IO[bytes], order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the names, declared sizes and positions of a file's chunks after its head.
+    """Yield the names, declared sizes and positions of the chunks after a file's header.
 
     Parameters
     ----------
     file
-        That can be sought in; left anywhere.
+        A seekable file; its position afterwards is undefined.
     order
-        Of bytes: ``<`` in WAV and its kin, ``>`` in AIFF.
+        Byte order: ``<`` in WAV and related formats, ``>`` in AIFF.
     """
     long_size = None
     end = file.seek(0, 2)

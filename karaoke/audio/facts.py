@@ -1,4 +1,4 @@
-"""What ffmpeg says about a file when it opens it: its duration, its streams, what went wrong."""
+"""What ffmpeg says about a file that it opens: its duration, its streams, what went wrong."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ STREAM = re.compile(
 )
 START = re.compile(r", start (-?\d+\.\d+)")
 LAYOUT = re.compile(r" Hz, ([^,]+), ")
-#: Where a file names no layout, ffmpeg says one by the number of channels alone.
+#: Where a file names no layout, ffmpeg guesses one from the number of channels alone.
 GUESSED_LAYOUT = re.compile(r"#0[:.](\d+).*Guessed Channel Layout|Guessed .* #0[:.](\d+)")
 PROBLEM = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
-#: The rate or the channels of a stream change while it is decoded.
+#: The rate or channels of a stream changed during decoding.
 CHANGED = re.compile(r"audio parameters changed to (\d+ Hz, [^,]+)")
-#: Problems after which ffmpeg leaves the rest of a file out and yet ends with code 0.
+#: Problems after which ffmpeg skips the rest of a file and still exits with 0.
 GAVE_UP = ("Error during demuxing", "Error retrieving a packet from demuxer")
-#: A duration that ffmpeg has from the size of the file and the first bit rate means little.
+#: A duration that ffmpeg estimates from the file size and the first bit rate means little.
 GUESSED = "Estimating duration from bitrate"
 
 
 @dataclass(frozen=True)
 class StreamFacts:
-    """What a file says of one of its streams.
+    """What a file says about one of its streams.
 
     Parameters
     ----------
     index
-        Among all streams of the file, from 0.
+        Index among all streams of the file, from 0.
     kind
         ``Audio`` or ``Video``.
     language
-        Its code, or nothing.
+        Language code; empty if unknown.
     is_default
         Whether players should choose it.
     is_picture
         Whether it is a cover, not a film.
     layout
-        Of the channels, in ffmpeg's words, as ``5.1(side)``; empty for pictures.
+        Channel layout in ffmpeg's words, such as ``5.1(side)``; empty for pictures.
     start_seconds
-        When it begins, counted as the file's own start is; None where ffmpeg does not say.
+        Start time, on the same clock as the file's; None where ffmpeg does not say.
     """
 
     index: int
@@ -58,30 +58,30 @@ class StreamFacts:
 
     @property
     def is_film(self) -> bool:
-        """Whether it is moving pictures."""
+        """Whether it is a moving picture."""
         return self.kind == "Video" and not self.is_picture
 
 
 @dataclass
 class SourceFacts:
-    """What ffmpeg has told so far; :meth:`hear` takes its lines, from a thread of their own.
+    """What ffmpeg has said so far; a separate thread passes its lines to :meth:`hear`.
 
     Attributes
     ----------
     duration_seconds
-        That the container declares, or None.
+        Duration that the container declares, or None.
     duration_is_guess
         Whether ffmpeg guessed it from the size of the file.
     start_seconds
         Time of the file's first sample or picture.
     streams
-        Of sound and pictures, in the order of the file.
+        Streams of sound and pictures, in the order of the file.
     problems
         The last errors.
     changes
-        What the format of the stream that is decoded changed to, in ffmpeg's words.
+        What the format of the decoded stream changed to, in ffmpeg's words.
     gave_up
-        Why ffmpeg left the rest of the file out, or nothing.
+        Why ffmpeg skipped the rest of the file; empty if it did not.
     described
         Set when the file's description is complete.
     """
@@ -97,7 +97,7 @@ class SourceFacts:
     _nameless: set[int] = field(default_factory=set)
 
     def hear(self, line: str) -> None:
-        """Take a line of ffmpeg's, as it prints them with ``-v level+info``."""
+        """Take a line of ffmpeg's output, as printed with ``-v level+info``."""
         if not self.described.is_set() and self._hear_description(line):
             return
         if found := PROBLEM.search(line):
@@ -108,7 +108,7 @@ class SourceFacts:
             self.changes.append(found[1])
 
     def _hear_description(self, line: str) -> bool:
-        """Take a line about the input; tell whether it was one."""
+        """Take a line and return whether it was about the input."""
         if GUESSED in line:
             self.duration_is_guess = True
         elif found := GUESSED_LAYOUT.search(line):
@@ -140,15 +140,15 @@ class SourceFacts:
         return True
 
     def _layout(self, index: int, layout: str) -> str:
-        """Give the layout of a stream, if the file itself has named it."""
+        """Return the layout of a stream if the file itself names it, else nothing."""
         return "" if index in self._nameless else layout
 
     @property
     def sounds(self) -> list[StreamFacts]:
-        """The streams of sound."""
+        """The audio streams."""
         return [stream for stream in self.streams if stream.kind == "Audio"]
 
     @property
     def is_film(self) -> bool:
-        """Whether there are moving pictures."""
+        """Whether the file has moving pictures."""
         return any(stream.is_film for stream in self.streams)

@@ -1,4 +1,4 @@
-"""Which ffmpeg to run, and the safe way to run it."""
+"""Find ffmpeg and run it safely."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ import imageio_ffmpeg
 from karaoke.audio.facts import SourceFacts
 from karaoke.errors import ToolMissingError
 
-#: An older one on the PATH is passed over for the one that the imageio-ffmpeg wheel brings.
+#: An older ffmpeg on the PATH is passed over for the one in the imageio-ffmpeg wheel.
 OLDEST_VERSION = 5
-INSTALL = "Install ffmpeg 5 or newer, or reinstall karaoke so that imageio-ffmpeg brings it."
-#: Containers that hold sound in themselves. Playlists, which name other files, are not among them.
+INSTALL = "Install ffmpeg 5 or newer, or reinstall karaoke so that imageio-ffmpeg provides it."
+#: Containers that contain sound themselves; playlists, which name other files, do not.
 DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,ast,au,avi,bonk,caf,dsf,dts,dtshd,eac3,flac,flv,iff,ircam,"
     "matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,oma,ogg,osq,qoa,rm,sox,tak,truehd,tta,voc,"
     "w64,wav,wsd,wtv,wv,xwma"
 )
-#: Stands for a file's path while arguments are composed: ffmpeg-python takes only valid UTF-8.
+#: Placeholder for a file's path, since ffmpeg-python only takes valid UTF-8.
 PATH = "file:PATH"
 
 
 def version_of(executable: str) -> int | None:
-    """Tell the major version of an ffmpeg; 0 for a development build, None if it does not run."""
+    """Return an ffmpeg's major version; 0 for a development build, None if it does not run."""
     try:
         answer = subprocess.run(
             [executable, "-nostdin", "-version"],
@@ -49,7 +49,7 @@ def version_of(executable: str) -> int | None:
 
 @lru_cache(maxsize=8)
 def _find(path: str, override: str) -> str:
-    """Choose an ffmpeg for a PATH; the path is an argument so that a changed one is seen."""
+    """Choose an ffmpeg for a PATH, which is an argument so that changes to it are noticed."""
     if override:
         if version_of(override) is None:
             raise ToolMissingError(f'KARAOKE_FFMPEG "{override}" does not run', hint=INSTALL)
@@ -64,7 +64,7 @@ def _find(path: str, override: str) -> str:
 
 
 def find_ffmpeg() -> str:
-    """Find ffmpeg: ``$KARAOKE_FFMPEG``, else a new enough one on the PATH, else the wheel's.
+    """Find ffmpeg: ``$KARAOKE_FFMPEG``, else one on the PATH if new enough, else the wheel's.
 
     Raises
     ------
@@ -103,18 +103,18 @@ def built_with(executable: str, kind: str) -> frozenset[str]:
 
 
 def arguments_with(path: str, stream: Any) -> list[str]:
-    """Give a stream's arguments with the path in its place, whatever bytes the path has.
+    """Return a stream's arguments with the path filled in, whatever bytes it contains.
 
-    The protocol is spelt out so that no name is taken for a URL, an option or a pattern.
+    The protocol is spelt out so that no name is mistaken for a URL, an option or a pattern.
     """
     return [f"file:{path}" if part == PATH else part for part in ffmpeg.get_args(stream)]
 
 
 def decode_arguments(path: str | None, number: int = 1) -> list[str]:
-    """Compose the arguments that decode an audio stream, from 1, to AU on standard output.
+    """Compose the arguments that decode an audio stream, counted from 1, to AU on standard output.
 
-    AU, because its 24-byte header states rate and channels of the very samples that follow, and
-    its length field may stay open. Without a path the song comes from standard input.
+    AU because its 24-byte header states the rate and channels of the very samples that follow, and
+    may leave their length open. Without a path, the song comes from standard input.
     """
     stream = ffmpeg.input(
         "pipe:0" if path is None else PATH,
@@ -143,7 +143,7 @@ def encode_arguments(
 ) -> list[str]:
     """Compose the arguments that encode raw float32 on standard input to a file.
 
-    Without a path, to standard output, as soon as it is there.
+    Without a path, the output goes to standard output as soon as it is available.
     """
     stream = ffmpeg.input(
         "pipe:0",
@@ -161,14 +161,14 @@ def encode_arguments(
 
 
 def end_arguments(path: str) -> list[str]:
-    """Compose the arguments that find out how far the sounds and pictures of a file reach.
+    """Compose the arguments that find out where the sound and pictures of a file end.
 
     Nothing is decoded; the times come as ``key=value`` lines on standard output.
     """
     stream = ffmpeg.input(
         PATH, nostdin=None, v="level+info", protocol_whitelist="file", format_whitelist=DEMUXERS
     )
-    # The film itself, without covers, and all sounds, as far as there are any.
+    # The film itself, without covers, and all sound, as far as there is any.
     out = ffmpeg.output(stream, "-", **{"c": "copy"}, format="null", progress="pipe:1")
     arguments = arguments_with(path, out)
     place = arguments.index("-f")
@@ -176,10 +176,10 @@ def end_arguments(path: str) -> list[str]:
 
 
 class FfmpegProcess:
-    """A running ffmpeg in a session of its own, whose messages are read as they come.
+    """A running ffmpeg in a session of its own, whose messages are read as they arrive.
 
-    A terminal's Ctrl-C then reaches only us, who end it in order. What is not read would fill the
-    pipe and stop ffmpeg for good; hence the thread.
+    This way Ctrl-C in a terminal reaches only us, and we shut ffmpeg down in order. A thread reads
+    the messages, since unread ones would fill the pipe and block ffmpeg for good.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class FfmpegProcess:
     stdin
         Whether to open a pipe to it.
     stdout
-        Whether to open a pipe from it; or an open file that it writes to.
+        Whether to open a pipe from it, or an open file for it to write to.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class FfmpegProcess:
                 stdout=to,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                # Windows knows no sessions; there a group of its own keeps Ctrl-C away.
+                # Windows has no sessions; there, a process group of its own keeps Ctrl-C away.
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
@@ -227,30 +227,30 @@ class FfmpegProcess:
         return self._process.stdout
 
     def _listen(self) -> None:
-        """Keep what matters of its messages; let the rest go."""
+        """Keep the messages that matter; drop the rest."""
         assert self._process.stderr is not None
         for raw in self._process.stderr:
             self.facts.hear(raw.decode(errors="replace").rstrip())
-        self.facts.described.set()  # there is no more to come
+        self.facts.described.set()  # nothing more will come
 
     @property
     def problems(self) -> deque[str]:
-        """The last errors that it told of."""
+        """The last errors that it reported."""
         return self.facts.problems
 
     def wait(self) -> int:
-        """Wait for the end and give the return code."""
+        """Wait for the process to end and return its exit code."""
         code = self._process.wait()
         self._listener.join()
         return code
 
     def end(self) -> None:
-        """End it now, if it is still there; whoever reads from it comes to the end."""
+        """Kill the process if it is still running; its reader sees the end of the stream."""
         if self._process.poll() is None:
             self._process.kill()
 
     def kill(self) -> None:
-        """End it now, if it is still there, and free the pipes."""
+        """Kill the process if it is still running, and close the pipes."""
         self.end()
         self.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -262,7 +262,7 @@ class FfmpegProcess:
 
 
 def end_seconds(path: str) -> float:
-    """Tell how far the sounds and pictures of a file reach, in seconds, without decoding them."""
+    """Return where the sound and pictures of a file end, in seconds, without decoding them."""
     process = FfmpegProcess(end_arguments(path), stdout=True)
     try:
         answer = process.stdout.read()

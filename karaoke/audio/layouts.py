@@ -1,4 +1,4 @@
-"""Which speakers the channels of a song are for: ffmpeg's names and Microsoft's masks."""
+"""Speaker layouts of a song's channels: ffmpeg's names and Microsoft's masks."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ LAYOUTS = {
 }
 
 
-#: Speakers that play left and right of one another; what they play belongs together.
+#: Left and right speakers whose channels belong together.
 PAIRS = ("FL FR", "BL BR", "FLC FRC", "SL SR", "TFL TFR", "TBL TBR")
 
 
 def speaker_names(layout: str, channels: int) -> list[str]:
-    """Name the speaker of each channel; nothing if the layout does not say all of them."""
+    """Name the speaker of each channel; empty if the layout does not name them all."""
     named = re.fullmatch(r"\d+ channels \((.*)\)", layout)
     speakers = (named[1] if named else LAYOUTS.get(layout, layout)).replace("+", " ").split()
     return speakers if len(speakers) == channels and set(speakers) <= set(SPEAKERS) else []
 
 
 def channel_groups(layout: str, channels: int) -> tuple[tuple[int, ...], ...] | None:
-    """Group channels as left and right, where both are there, and alone.
+    """Group left and right channels in pairs where both exist, and the others alone.
 
     Returns
     -------
     tuple or None
-        Indices of channels, each once; None if the layout is not known.
+        Channel indices, each once; None if the layout is unknown.
     """
     speakers = speaker_names(layout, channels)
     if not speakers or len(set(speakers)) < channels:
@@ -75,27 +75,27 @@ def channel_groups(layout: str, channels: int) -> tuple[tuple[int, ...], ...] | 
 
 
 def channel_mask(layout: str, channels: int) -> int:
-    """Give the mask of a layout; 0 if it is not stated, or is none that a mask can say.
+    """Return the mask of a layout; 0 if it is unknown or no mask can express it.
 
     Parameters
     ----------
     layout
-        As ffmpeg says it: ``5.1(side)``, ``3 channels (FL+FR+LFE)``, or nothing.
+        In ffmpeg's words: ``5.1(side)``, ``3 channels (FL+FR+LFE)``, or empty.
     channels
         The number of channels.
     """
     speakers = speaker_names(layout, channels)
     places = [SPEAKERS.index(speaker) for speaker in speakers]
-    # The channels of a file stand in the order of the bits.
+    # A file's channels are in the order of the bits.
     return sum(1 << place for place in places) if places == sorted(set(places)) else 0
 
 
 def speakers_of(mask: int) -> str:
-    """Write a mask as ffmpeg's filters take it: ``FL+FR+LFE``."""
+    """Format a mask for ffmpeg's filters: ``FL+FR+LFE``."""
     return "+".join(speaker for bit, speaker in enumerate(SPEAKERS) if mask >> bit & 1)
 
 
 def unspoken(layout: str, channels: int) -> str:
-    """Give a layout of more than two channels that is known but that no mask can say."""
+    """Return a layout if it has more than two channels and no mask can express it, else ''."""
     nameless = re.fullmatch(r"\d+ channels|", layout)
     return "" if channels <= 2 or nameless or channel_mask(layout, channels) else layout

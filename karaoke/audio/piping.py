@@ -1,4 +1,4 @@
-"""Encode blocks to standard output as they come."""
+"""Encode blocks to standard output as they arrive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from karaoke.audio.layouts import channel_mask, speakers_of
 from karaoke.audio.writing import FORMATS
 from karaoke.errors import UsageError, WriteError
 
-#: How formats are written to something that cannot be rewound. Float, so that nothing clips.
+#: ffmpeg options for output that cannot be rewound; float, so that nothing clips.
 PIPE_FORMATS: dict[str, dict[str, Any]] = {
     "wav": {"f": "wav", "acodec": "pcm_f32le"},
     "raw": {"f": "f32le", "acodec": "pcm_f32le"},
@@ -26,34 +26,34 @@ PIPE_FORMATS: dict[str, dict[str, Any]] = {
 
 
 def naming(mask: int) -> list[str]:
-    """Give the options of an input that name its channels, whose samples stay as they are.
+    """Return input options that name the channels and leave the samples as they are.
 
-    Without a mask they stay nameless, where ffmpeg would guess.
+    Without a mask the channels stay unnamed, where ffmpeg would guess.
     """
     named = ["-channel_layout", speakers_of(mask)] if mask else []
     return ["-guess_layout_max", "0", *named]
 
 
 class PipeWriter:
-    """Writes blocks to an open file in any format, without looking back; a context manager.
+    """Writes blocks to an open file in any format, without seeking; a context manager.
 
     Parameters
     ----------
     target
-        An open file with a descriptor.
+        An open file with a file descriptor.
     name
         A key of ``PIPE_FORMATS``; ``raw`` is 32-bit float, little-endian, channels interleaved.
     sample_rate
         In Hz.
     channels
-        Per block.
+        Number of channels in each block.
     layout
-        Which speakers they are for, as ffmpeg says it; nothing if that is not known.
+        Which speakers they are for, in ffmpeg's words; empty if unknown.
 
     Raises
     ------
     UsageError
-        The format is unknown or does not hold so many channels.
+        The format is unknown or cannot hold that many channels.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class PipeWriter:
         Raises
         ------
         WriteError
-            Nobody reads any more.
+            The reader closed the pipe.
         """
         try:
             self._process.stdin.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
@@ -97,13 +97,13 @@ class PipeWriter:
             raise self._broken() from error
 
     def _broken(self) -> WriteError:
-        """Make the error for a pipe that nobody reads."""
+        """Make the error for a pipe that its reader closed."""
         self._process.wait()
         problems = " ".join(self._process.problems) or "closed by its reader"
         return WriteError(f"standard output: {problems}", hint="Nothing more was written.")
 
     def __enter__(self) -> PipeWriter:
-        """Give the writer itself."""
+        """Return the writer itself."""
         return self
 
     def __exit__(
@@ -112,7 +112,7 @@ class PipeWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Finish the stream, or end it where it is after an error."""
+        """Finish the stream, or cut it off after an error."""
         try:
             if kind is None:
                 try:

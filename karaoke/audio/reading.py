@@ -24,36 +24,36 @@ from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments, end_seconds
 from karaoke.audio.sizes import Sizes, read_sizes
 from karaoke.errors import NotAudioError
 
-#: What ffmpeg makes of random bytes before it gives up is shorter than this.
+#: Longest sound that ffmpeg makes of random bytes before it gives up.
 GARBAGE_SECONDS = 1.0
 #: Files whose decoded length falls short of the declared one by more than this are reported.
 TRUNCATION_SECONDS = 1.0
-#: Sound that begins later than this after its picture is reported; less is not seen.
+#: Sound that begins later than this after its picture is reported; nobody notices less.
 LATE_SECONDS = 0.1
-#: A file must give its first samples within this time; a damaged one may hold ffmpeg for hours.
+#: Time limit for a file's first samples; a damaged file may keep ffmpeg busy for hours.
 OPENING_SECONDS = 30.0
-#: How often it is looked whether somebody still wants the samples.
+#: How often to check whether the samples are still wanted.
 WATCH_SECONDS = 0.25
-#: Bytes after the samples that are never worth a word.
+#: So few bytes after the samples are never reported.
 SMALL_REST = 1 << 16
-#: Samples per channel in a block: a third of a megabyte in stereo, and not long to wait for.
+#: Samples per channel in a block: a third of a megabyte in stereo, and quick to arrive.
 READ_LENGTH = 1 << 15
 AU_HEADER = struct.Struct(">4s5I")
 
 
 def can_be_piped(start: bytes) -> bool:
-    """Tell from a song's first bytes whether it can be decoded as it comes.
+    """Return whether a song can be decoded as it arrives, judging by its first bytes.
 
-    Not MP4 and its kin, which may keep their index at the end.
+    MP4 and related formats cannot, since their index may be at the end.
     """
     return start[4:8] not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 def feed(start: bytes, source: RawIOBase, target: IO[bytes]) -> None:
-    """Copy a stream to a process, after some first bytes, until one of them has enough.
+    """Copy some first bytes and then a stream to a process, until either of them ends.
 
-    The source has no buffer, whose lock a thread that waits here for ever would hold: Python aborts
-    when it cannot flush and close standard input at its end.
+    The source is unbuffered: a thread waiting here for ever would hold a buffer's lock, and Python
+    aborts if it cannot close standard input on exit.
     """
     with suppress(OSError, ValueError):
         data: bytes | None = start
@@ -66,47 +66,47 @@ def feed(start: bytes, source: RawIOBase, target: IO[bytes]) -> None:
 
 
 class AudioReader:
-    """Stream an audio stream of a file, the default one by default; a context manager.
+    """Decode an audio stream of a file block by block; a context manager.
 
     Parameters
     ----------
     path
-        Of any file with sound that ffmpeg reads; playlists are refused, since they would make it
+        Any file with sound that ffmpeg reads; playlists are refused, since they would make it
         read other files.
     stream
-        Which audio stream of the file, from 1: films may have several. None takes the one that
-        the file marks as its default, or else the first.
+        Audio stream of the file, counted from 1, as films may have several. None takes the one
+        that the file marks as its default, or else the first.
     source
-        What to read instead of the file, as it comes, without a buffer; the path is its name then.
-        Formats that keep their index at the end cannot be read so; see :func:`can_be_piped`.
+        An unbuffered stream to read instead of the file; ``path`` then only names it. Formats
+        whose index is at the end cannot be read this way; see :func:`can_be_piped`.
     source_start
-        What was read of the source before.
+        Bytes already read from the source.
     cancelled
-        Ends ffmpeg, also before the first sample, once it is set.
+        Ends ffmpeg once it is set, even before the first sample.
 
     Attributes
     ----------
     sample_rate, channels
-        Of the source, known before the first block.
+        Sample rate in Hz and number of channels of the source, known before the first block.
     stream
-        The audio stream that was taken, from 1.
+        The audio stream that was taken, counted from 1.
     layout
-        Of the channels, in ffmpeg's words, as ``stereo`` or ``5.1(side)``; empty if unknown.
+        Channel layout in ffmpeg's words, such as ``stereo`` or ``5.1(side)``; empty if unknown.
     declared_seconds
-        What the container says its duration is, or None; files are often wrong about it.
+        Duration that the container declares, or None; files are often wrong about it.
     samples_read
-        Per channel, so far.
+        Samples per channel read so far.
     non_finite
-        How many NaN, infinite and absurdly large samples were replaced by zero so far.
+        Number of NaN, infinite and absurdly large samples replaced by zero so far.
 
     Raises
     ------
     NoInputError
-        There is no such file, or it is no regular file.
+        There is no such file, or it is not a regular file.
     PermissionDeniedError
-        It may not be read.
+        The file may not be read.
     NotAudioError
-        Nothing can be decoded; sometimes known only to :meth:`blocks`.
+        Nothing can be decoded; sometimes only :meth:`blocks` finds out.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class AudioReader:
             self._open_file()
 
     def _open_file(self) -> None:
-        """Start to decode the file; one whose sizes lie gets a header that leaves them open."""
+        """Start decoding the file; if its sizes are wrong, with a header that leaves them open."""
         if self._sizes is not None and self._sizes.open_header:
             self._source = self.path.open("rb", buffering=0)
             self._source.seek(self._sizes.start)
@@ -150,14 +150,14 @@ class AudioReader:
         self._begin(FfmpegProcess(arguments, stdout=True), OPENING_SECONDS)
 
     def _open_pipe(self, start: bytes, source: RawIOBase) -> None:
-        """Start to decode what comes, however long its sender takes."""
+        """Start decoding a stream, however long its sender takes."""
         process = FfmpegProcess(decode_arguments(None, self.stream), stdin=True, stdout=True)
         feeder = threading.Thread(target=feed, args=(start, source, process.stdin), daemon=True)
         feeder.start()
         self._begin(process, math.inf)
 
     def _begin(self, process: FfmpegProcess, patience_seconds: float) -> None:
-        """Wait for the first samples, but not for ever, and read their rate and channels."""
+        """Wait, but not for ever, for the first samples, and read their rate and channels."""
         self._process, self._closed = process, threading.Event()
         opened = threading.Event()
         watch = partial(self._watch, process, self._closed, opened, patience_seconds)
@@ -165,7 +165,7 @@ class AudioReader:
         try:
             self.sample_rate, self.channels = self._read_header(patience_seconds)
             opened.set()
-            # Its description came before the samples, but perhaps was not read yet.
+            # The description came before the samples but may not have been read yet.
             self._facts.described.wait(OPENING_SECONDS)
         except BaseException:
             self.close()
@@ -174,7 +174,7 @@ class AudioReader:
     def _watch(
         self, process: FfmpegProcess, closed: Event, opened: Event, patience_seconds: float
     ) -> None:
-        """End ffmpeg when it takes too long to open the file, or nobody wants it any more."""
+        """End ffmpeg if it takes too long to open the file, or is no longer wanted."""
         began = time.monotonic()
         while not closed.wait(WATCH_SECONDS):
             late = not opened.is_set() and time.monotonic() - began > patience_seconds
@@ -190,7 +190,7 @@ class AudioReader:
             if time.monotonic() - began > patience_seconds:
                 raise NotAudioError(
                     f'"{self.path}": no sound was found in it within {patience_seconds:g} s',
-                    hint="Check that the disk is well and that it is a sound or video file.",
+                    hint="Check the disk, and that this is a sound or video file.",
                 )
             self._process.wait()
             raise self._not_audio()
@@ -199,7 +199,7 @@ class AudioReader:
         return sample_rate, channels
 
     def _not_audio(self) -> NotAudioError:
-        """Make the error for a file that ffmpeg does not decode."""
+        """Make the error for a file that ffmpeg cannot decode."""
         if any("matches no streams" in problem for problem in self._facts.problems):
             count = len(self._facts.sounds)
             if count == 0:
@@ -218,7 +218,7 @@ class AudioReader:
 
     @property
     def _facts(self) -> SourceFacts:
-        """What ffmpeg says of the file."""
+        """What ffmpeg says about the file."""
         return self._process.facts
 
     @property
@@ -235,16 +235,16 @@ class AudioReader:
 
     @property
     def seconds_read(self) -> float:
-        """Duration of what was decoded so far."""
+        """Duration decoded so far."""
         return self.samples_read / self.sample_rate
 
     def blocks(self) -> Iterator[Block]:
-        """Yield what is left, in blocks ``(channels, samples)``, finite, in order.
+        """Yield the remaining blocks ``(channels, samples)`` in order; all samples are finite.
 
         Raises
         ------
         NotAudioError
-            Not one sample came, or ffmpeg gave up at once: the file is garbage.
+            There was no sample at all, or ffmpeg gave up at once: the file is garbage.
         """
         size = 4 * self.channels
         left, pipe = self._true_samples(), self._process.stdout
@@ -259,10 +259,10 @@ class AudioReader:
             self.samples_read += block.shape[1]
             left -= block.shape[1]
             yield block
-            if left == 0:  # what follows are no samples
+            if left == 0:  # what follows is not samples
                 self._process.end()
                 return
-        # A truncated file ends with code 0; an error means that hardly anything valid came last.
+        # ffmpeg exits with 0 for a truncated file; an error means that its last part was garbage.
         failed = self._process.wait() != 0
         if self.samples_read == 0 or (failed and self.seconds_read < GARBAGE_SECONDS):
             raise self._not_audio()
@@ -271,7 +271,7 @@ class AudioReader:
         self._failure = self._failure or self._facts.gave_up
 
     def _true_samples(self) -> float:
-        """Count the samples of a file whose header has wrapped; else there is no limit."""
+        """Count the samples of a file whose sizes have wrapped; infinite for other files."""
         sizes = self._sizes
         if sizes is None or sizes.true is None or not sizes.bytes_per_second:
             return math.inf
@@ -279,14 +279,14 @@ class AudioReader:
 
     @property
     def missing_bytes(self) -> int:
-        """Bytes that the file lacks of the samples that its header declares."""
+        """Bytes of samples that the header declares and the file lacks."""
         return 0 if self._sizes is None else self._sizes.missing
 
     @property
     def damage(self) -> str:
-        """What is wrong with the file, once all blocks were read: a sentence without a full stop.
+        """What is wrong with the file, once all blocks are read: a sentence without a full stop.
 
-        Empty if all that the file declares was read, and nothing else lies in it.
+        Empty if everything that the file declares was read, and it contains nothing else.
         """
         facts, sizes = self._facts, self._sizes
         if self._failure:
@@ -294,7 +294,7 @@ class AudioReader:
         if facts.changes:
             return (
                 f"its format changes within the song, to {facts.changes[-1]};"
-                f" all was converted to {self.sample_rate} Hz and {self.channels} channels"
+                f" it was all converted to {self.sample_rate} Hz and {self.channels} channels"
             )
         if self._ends_early():
             return (
@@ -311,7 +311,7 @@ class AudioReader:
         return ""
 
     def _ends_early(self) -> bool:
-        """Tell whether the sound falls short of the declared duration, and all else does, too."""
+        """Return whether the sound, and all else in the file, ends before the declared duration."""
         declared, facts = self.declared_seconds, self._facts
         if declared is None or facts.duration_is_guess:
             return False
@@ -319,12 +319,12 @@ class AudioReader:
             return False
         if not (facts.is_film or len(facts.sounds) > 1) or not self.path.is_file():
             return True
-        # The duration may be that of the pictures: see how far they reach.
+        # The duration may be that of the pictures: see where they end.
         return declared - end_seconds(os.fspath(self.path)) > TRUNCATION_SECONDS
 
     @property
     def _late_seconds(self) -> float:
-        """How long after the start of the file the sound begins, as far as ffmpeg says."""
+        """How long after the start of the file the sound begins, if ffmpeg says so."""
         sounds = self._facts.sounds
         if len(sounds) < self.stream:
             return 0.0
@@ -333,13 +333,13 @@ class AudioReader:
 
     @property
     def remarks(self) -> list[str]:
-        """What a listener should know of a file that is not damaged: sentences, no full stops."""
+        """What a listener should know about an undamaged file: sentences without full stops."""
         found = []
         count = len(self._facts.sounds)
         if count > 1 and not self._stream_was_named:
             found.append(
-                f"it has {count} audio streams; number {self.stream} was taken,"
-                " and --stream chooses another"
+                f"it has {count} audio streams; number {self.stream} was taken"
+                " (choose another with --stream)"
             )
         if self._facts.is_film and self._late_seconds > LATE_SECONDS:
             found.append(
@@ -358,11 +358,11 @@ class AudioReader:
             self._source.close()
 
     def __enter__(self) -> AudioReader:
-        """Give the reader itself."""
+        """Return the reader itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close, whatever happened."""
+        """Close the reader, even after an error."""
         self.close()
 
 
@@ -372,7 +372,7 @@ def load_audio(path: str | os.PathLike[str]) -> tuple[Block, int]:
     Parameters
     ----------
     path
-        Of any file with sound.
+        Any file with sound.
 
     Returns
     -------
@@ -382,7 +382,7 @@ def load_audio(path: str | os.PathLike[str]) -> tuple[Block, int]:
     Raises
     ------
     NoInputError, PermissionDeniedError, NotAudioError
-        As :class:`AudioReader`.
+        As in :class:`AudioReader`.
     """
     with AudioReader(path) as reader:
         return np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate

@@ -1,7 +1,7 @@
-"""Sizes that the headers of sound files declare, compared with the files themselves.
+"""Sizes declared in the headers of sound files, compared with the files themselves.
 
-ffmpeg believes them: of a WAV of 5 GiB, whose 32-bit sizes have wrapped, it reads 1 GiB without a
-word, and a file that was cut off is a shorter song to it.
+ffmpeg trusts the headers: of a 5 GiB WAV, whose 32-bit sizes have wrapped, it silently reads 1 GiB,
+and it takes a truncated file for a shorter song.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import IO
 
 from karaoke.audio.chunks import MOST_CHUNKS, chunks
 
-#: How much the sizes of 32 bits lose each time that they overflow.
+#: What a 32-bit size loses each time it overflows.
 WRAP = 1 << 32
-#: Of a header that is kept.
+#: Largest header that is kept.
 MOST_HEADER_BYTES = 1 << 24
-#: Of the RIFF family: an open size, with which ffmpeg reads to the end of the file.
+#: Open size in the RIFF family, with which ffmpeg reads to the end of the file.
 OPEN = b"\xff\xff\xff\xff"
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -25,24 +25,24 @@ W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a header declares of its samples, and what there is.
+    """What a header declares about its samples, and what the file contains.
 
     Parameters
     ----------
     start
-        Where the samples begin, in bytes.
+        Offset of the first sample, in bytes.
     declared
         Bytes of samples that the header declares; None where it leaves that open.
     available
         Bytes from the first sample to the end of the file.
     trailing
-        Bytes after the declared end that are no chunks of the format.
+        Bytes after the declared end that are not chunks of the format.
     true
-        Bytes of samples where the header's number has wrapped, else None.
+        True bytes of samples where the header's number has wrapped, else None.
     open_header
-        For such a file of the RIFF family: its header with open sizes.
+        For such a file of the RIFF family, its header with open sizes.
     bytes_per_second
-        Of the samples, where the header says so, else 0.
+        Bytes of samples per second if the header states it, else 0.
     """
 
     start: int
@@ -55,19 +55,19 @@ class Sizes:
 
     @property
     def missing(self) -> int:
-        """Bytes that the file lacks of what it declares."""
+        """Declared bytes that the file lacks."""
         return 0 if self.declared is None else max(0, self.declared - self.available)
 
     @property
     def seconds(self) -> float | None:
-        """Duration of the samples that ffmpeg cannot know: of those with an open header."""
+        """Duration of the samples with an open header, which ffmpeg cannot know."""
         if not self.open_header or not self.bytes_per_second:
             return None
         return (self.available if self.true is None else self.true) / self.bytes_per_second
 
 
 def read_sizes(path: Path) -> Sizes | None:
-    """Read what a WAV, RF64, BW64, AIFF, AU, CAF or W64 file declares.
+    """Read the sizes that a WAV, RF64, BW64, AIFF, AU, CAF or W64 file declares.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def _read(file: IO[bytes], layout: str) -> tuple[int, ...]:
 
 
 def _riff(file: IO[bytes], size: int) -> Sizes | None:
-    """Walk the chunks of a WAV, or of its 64-bit kin, up to the samples."""
+    """Walk the chunks of a WAV or one of its 64-bit relatives up to the samples."""
     file.seek(0)
     kind, riff_size = struct.unpack("<4sI", file.read(8))
     wide: tuple[int, ...] = (0, 0)
@@ -118,7 +118,7 @@ def _riff(file: IO[bytes], size: int) -> Sizes | None:
     declared: int | None = None if _is_open(length) else length
     total: int | None = None if _is_open(riff_size) else riff_size
     if kind != b"RIFF":
-        # A recorder that was cut off never filled in the sizes of 64 bits.
+        # An interrupted recorder never filled in the 64-bit sizes.
         total, declared = (number or None for number in wide)
     true, header = None, b""
     if kind == b"RIFF" and declared is not None and size > WRAP:
@@ -132,7 +132,7 @@ def _riff(file: IO[bytes], size: int) -> Sizes | None:
 
 
 def _is_open(declared: int) -> bool:
-    """Tell a size that a writer to a pipe could not know: none, or next to a largest number."""
+    """Return whether a writer to a pipe left a size open: 0, or near 2^31 or 2^32."""
     return declared == 0 or any(
         limit - (1 << 16) <= declared <= limit + (1 << 16) for limit in (1 << 31, 1 << 32)
     )
@@ -141,9 +141,9 @@ def _is_open(declared: int) -> bool:
 def _unwrapped(
     file: IO[bytes], size: int, here: int, declared: int, total: int | None
 ) -> int | None:
-    """Give the true number of bytes of samples where 32 bits have lost multiples of 4 GiB."""
+    """Return the true number of bytes of samples where 32 bits lost multiples of 4 GiB."""
     if total is not None and (size - total - 8) % WRAP in (0, 1) and size > total + 9:
-        # What follows the samples follows them in the file, too.
+        # The file has as many bytes after the samples as the header declares.
         true = declared + (size - total - 8) // WRAP * WRAP
         return true if here + true <= size else None
     rounds = (size - here - declared) // WRAP
@@ -155,7 +155,7 @@ def _unwrapped(
 
 
 def _open_header(file: IO[bytes], here: int) -> bytes:
-    """Copy the header of a WAV with open sizes, and without the chunk of 64-bit ones."""
+    """Copy the header of a WAV with open sizes, and without the chunk of 64-bit sizes."""
     file.seek(12)
     chunks = []
     while file.tell() < here - 8:
@@ -167,7 +167,7 @@ def _open_header(file: IO[bytes], here: int) -> bytes:
 
 
 def _trailing(file: IO[bytes], end: int, size: int, layout: str = "<4sI") -> int:
-    """Count the bytes after the samples' declared end that are no chunks, padding aside."""
+    """Count the bytes after the samples' declared end that are neither chunks nor padding."""
     if end >= size - 1:
         return 0
     for position in (end + end % 2, end):
@@ -184,7 +184,7 @@ def _trailing(file: IO[bytes], end: int, size: int, layout: str = "<4sI") -> int
 
 
 def _aiff(file: IO[bytes], size: int) -> Sizes | None:
-    """Walk the chunks of an AIFF; its number of samples tells how many bytes they have."""
+    """Walk the chunks of an AIFF up to the samples."""
     per_second = 0
     for name, chunk_length, here in chunks(file, ">"):
         if name == b"SSND":
@@ -202,14 +202,14 @@ def _aiff(file: IO[bytes], size: int) -> Sizes | None:
 
 
 def _extended(data: bytes) -> int:
-    """Read a float of 80 bits, as a sample rate."""
+    """Read an 80-bit float, which holds a sample rate."""
     exponent, mantissa = struct.unpack(">HQ", data)
     power = (exponent & 0x7FFF) - 16383 - 63
     return mantissa >> -power if -64 < power <= 0 else 0
 
 
 def _au(file: IO[bytes], size: int) -> Sizes | None:
-    """Read the header of an AU; ffmpeg reads to the end of the file, so less is no lie."""
+    """Read the header of an AU; ffmpeg reads to the end of the file, whatever it declares."""
     file.seek(4)
     start, declared = _read(file, ">II")
     known = None if declared == 0xFFFFFFFF or declared == 0 else declared
@@ -217,14 +217,14 @@ def _au(file: IO[bytes], size: int) -> Sizes | None:
 
 
 def _caf(file: IO[bytes], size: int) -> Sizes | None:
-    """Walk the chunks of a CAF, whose sizes have 64 bits; -1 is open."""
+    """Walk the chunks of a CAF, whose sizes have 64 bits; -1 means open."""
     file.seek(8)
     for _ in range(MOST_CHUNKS):
         name = file.read(4)
         (length,) = _read(file, ">q")
         here = file.tell()
         if name == b"data":
-            # A count of edits, of four bytes, stands before the samples.
+            # A four-byte edit count comes before the samples.
             declared = None if length <= 4 else length - 4
             rest = 0 if declared is None else size - here - length
             trailing = 0 if rest < 12 or _is_named(file, here + length) else rest
@@ -236,7 +236,7 @@ def _caf(file: IO[bytes], size: int) -> Sizes | None:
 
 
 def _w64(file: IO[bytes], size: int) -> Sizes | None:
-    """Walk the chunks of a W64, whose sizes have 64 bits and hold their own header of 24 bytes."""
+    """Walk the chunks of a W64, whose 64-bit sizes include their own 24-byte header."""
     file.seek(40)
     bytes_per_second = 0
     for _ in range(MOST_CHUNKS):
@@ -259,7 +259,7 @@ def _w64(file: IO[bytes], size: int) -> Sizes | None:
 
 
 def _is_named(file: IO[bytes], position: int) -> bool:
-    """Tell whether a chunk seems to begin at a position: with a name of four letters."""
+    """Return whether a chunk seems to begin at a position, with a name of four letters."""
     file.seek(position)
     name = file.read(4)
     return len(name) == 4 and all(32 <= byte < 127 for byte in name)

@@ -1,4 +1,4 @@
-"""Samples that wait on the disk, where a song does not fit into memory."""
+"""Samples kept on the disk, for songs that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from karaoke.files import writing_to
 
 
 class Spool:
-    """Samples on the disk in a file without a name, so that nothing can be left behind."""
+    """Samples on the disk in an unnamed file, so that nothing can be left behind."""
 
     def __init__(self, folder: Path, channels: int, files: ExitStack) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Tags and pictures: read from any song, made to fit a format, written into a file."""
+"""Tags and pictures: read from any song, fitted to a format, written into a file."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from karaoke.audio.tagging.vorbis import NAME
 
 __all__ = ["Found", "Picture", "Tags", "fit_tags", "read_tags", "tag_chunks", "write_tags"]
 
-#: What a reader raises at bytes that are not what they should be.
+#: What readers raise on malformed data.
 MALFORMED = (OSError, ValueError, struct.error, IndexError, OverflowError, zlib.error)
-#: Writers that copy a file, and that change one in place.
+#: Tag writers that copy the file.
 COPIERS: dict[str, Callable[[IO[bytes], IO[bytes], Tags], None]] = {
     "flac": tag_flac,
     "mp3": tag_mp3,
     "ogg": tag_ogg,
     "opus": tag_ogg,
 }
-#: Formats in which pictures of other kinds than JPEG and PNG have no place.
+#: Formats that hold only JPEG and PNG pictures.
 PLAIN_PICTURES = ("m4a",)
 DECODERS = {"image/webp": "webp_pipe", "image/gif": "gif_pipe", "image/bmp": "bmp_pipe"}
 DECODERS["image/tiff"] = "tiff_pipe"
@@ -54,29 +54,29 @@ LISTED = 8
 
 
 def read_tags(path: str | os.PathLike[str], stream: int = 1) -> Tags:
-    """Read what a song says about itself; damage never raises an error.
+    """Read a song's tags; damage never raises an error.
 
     Parameters
     ----------
     path
-        Of the song.
+        The song.
     stream
-        Which audio stream is meant, from 1: Ogg has tags for each.
+        Audio stream, counted from 1: Ogg has tags for each.
     """
     source, found = Path(path), Found()
     try:
         with source.open("rb") as file:
             read_natively(file, found, stream)
     except MALFORMED:
-        pass  # what was found before counts
+        pass  # what was found so far counts
     if not found.fields and not found.pictures:
         read_by_ffmpeg(source, found)
     return found.tags()
 
 
 def read_natively(file: IO[bytes], found: Found, stream: int) -> None:
-    """Read the tags of a container that is known here."""
-    # An ID3 tag may stand before FLAC and AAC too; some files have more than one.
+    """Read the tags of a container that is supported natively."""
+    # FLAC and AAC may start with an ID3 tag too; some files have more than one.
     start = 0
     while length := read_id3(file, found):
         start += length
@@ -99,25 +99,25 @@ def read_natively(file: IO[bytes], found: Found, stream: int) -> None:
         file.seek(int.from_bytes(file.read(8), "little"))
         read_id3(file, found)
     else:
-        # MP3, AAC, Monkey's Audio, WavPack and others may have a tag at their end.
+        # MP3, AAC, Monkey's Audio, WavPack and others may have a tag at the end.
         read_ape(file, found)
         read_id3v1(file, found)
 
 
 def fit_tags(tags: Tags, extension: str) -> tuple[Tags, list[str]]:
-    """Leave out and cut what a format cannot hold.
+    """Cut or leave out what a format cannot hold.
 
     Parameters
     ----------
     tags
         From :func:`read_tags`.
     extension
-        Of the format.
+        The format.
 
     Returns
     -------
     tuple
-        Tags that can be written, and warnings that name what is lost.
+        Tags that can be written, and warnings that name what was lost.
     """
     said: list[str] = []
     lost = list(tags.left_out)
@@ -140,7 +140,7 @@ def fit_tags(tags: Tags, extension: str) -> tuple[Tags, list[str]]:
 
 
 def listed(names: list[str]) -> str:
-    """Name some of many, each once and not at length."""
+    """List the first few of many names, shortened and without duplicates."""
     names = list(dict.fromkeys(name if len(name) <= 40 else f"{name[:40]}..." for name in names))
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
@@ -149,12 +149,12 @@ def listed(names: list[str]) -> str:
 def fit_text(
     fields: dict[str, tuple[str, ...]],
 ) -> tuple[dict[str, tuple[str, ...]], list[str], list[str]]:
-    """Cut values that are too long, and leave out those that are too many.
+    """Cut values that are too long, and leave out values that are too many.
 
     Returns
     -------
     tuple
-        The fields, and the names of those that were cut and those that were left out.
+        The fields, the names of those that were cut, and the names of those that were left out.
     """
     cut: list[str] = []
     left: list[str] = []
@@ -167,7 +167,7 @@ def fit_text(
             if len(data) > LONGEST_VALUE:
                 cut.append(name)
                 data = data[:LONGEST_VALUE]
-            # Every value has a name and a head; in ID3 these are counted again.
+            # Every value has a name and a header, which ID3 repeats.
             room -= len(data) + len(name.encode("utf-8", "replace")) + 64
             if room < 0:
                 left.append(name)
@@ -181,7 +181,7 @@ def fit_text(
 def fit_pictures(
     pictures: tuple[Picture, ...], extension: str
 ) -> tuple[tuple[Picture, ...], list[str]]:
-    """Convert pictures that a format does not take, and leave out those that are too large."""
+    """Convert pictures that a format does not support, and leave out those that are too large."""
     said: list[str] = []
     kept: list[Picture] = []
     room = LARGEST_PICTURES
@@ -189,14 +189,14 @@ def fit_pictures(
         kind = "the cover" if picture.kind == 3 else "a picture"
         what = f"{kind} ({picture.mime.removeprefix('image/')})"
         if len(picture.data) > room:
-            said.append(f"{what} was left out: {len(picture.data) / 1e6:.1f} MB are too large")
+            said.append(f"{what} was left out: {len(picture.data) / 1e6:.1f} MB is too large")
             continue
         if extension in PLAIN_PICTURES and picture.mime not in ("image/jpeg", "image/png"):
             data = converted(picture)
             if not data or len(data) > room:
-                said.append(f"{what} was left out, which {extension} cannot hold")
+                said.append(f"{what} was left out, as {extension} cannot hold it")
                 continue
-            said.append(f"{what} was converted, as {extension} cannot hold its kind")
+            said.append(f"{what} was converted, as {extension} cannot hold this kind")
             picture = replace(picture, data=data)
         room -= len(picture.data)
         kept.append(picture)
@@ -204,7 +204,7 @@ def fit_pictures(
 
 
 def converted(picture: Picture) -> bytes:
-    """Convert a picture to PNG or, from WebP, JPEG; nothing if that cannot be."""
+    """Convert a picture to PNG or, from WebP, to JPEG; return nothing if that fails."""
     if picture.mime not in DECODERS:
         return b""
     encoder = ["mjpeg", "-q:v", "2"] if picture.mime == "image/webp" else ["png"]
@@ -221,14 +221,14 @@ def converted(picture: Picture) -> bytes:
 
 
 def write_tags(path: Path, extension: str, tags: Tags) -> None:
-    """Put tags into a file that was just encoded, whose sound stays as it is, byte for byte.
+    """Write tags into a file that was just encoded, without changing a byte of its sound.
 
     Parameters
     ----------
     path
-        Of the file.
+        The file.
     extension
-        Its format.
+        The file's format.
     tags
         From :func:`fit_tags`.
     """
@@ -239,7 +239,7 @@ def write_tags(path: Path, extension: str, tags: Tags) -> None:
         with path.open("r+b") as file:
             tag_mp4(file, tags)
     else:
-        # Without a name, so that nothing is left behind, and back into the file that is locked.
+        # The copy has no name, so nothing is left behind, and goes back into the locked file.
         with path.open("r+b") as file, tempfile.TemporaryFile(dir=path.parent) as tagged:
             COPIERS[extension](file, tagged, tags)
             for each in (file, tagged):

@@ -20,10 +20,10 @@ from karaoke.audio.tags import Tags, tag_chunks, write_tags
 from karaoke.errors import ToolMissingError, UsageError, WriteError
 from karaoke.files import SPACE, HashedFile, PartFile, publish_all, writing_to
 
-#: Bytes of samples from which a WAV, whose lengths are 32-bit numbers, becomes an RF64.
+#: Bytes of samples above which a WAV, whose sizes have 32 bits, becomes an RF64.
 RIFF_LIMIT = 2**32 - 2**16
 NO_TAGS = Tags()
-#: Comment of a FLAC that says which speakers its channels are for.
+#: FLAC comment that says which speakers the channels are for.
 MASK_COMMENT = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 
@@ -35,19 +35,19 @@ class OutputFormat:
     Parameters
     ----------
     extension
-        Without the dot; also its name.
+        File extension without the dot; also the format's name.
     bit_depths
-        That it can hold, the default first; 32 means float. Empty for lossy formats.
+        Supported bit depths, the default first; 32 means float. Empty for lossy formats.
     encoder, options
-        For ffmpeg; None for those that libsndfile writes.
+        For ffmpeg; the encoder is None for formats that libsndfile writes.
     max_channels
-        That it can hold.
+        Most channels that it can hold.
     rates
-        In Hz that it can hold, ascending; empty for any. Others are converted to the next.
+        Supported rates in Hz, ascending; empty for any. Others are converted to the next higher.
     bit_depth
-        The one chosen; 0 for lossy formats.
+        The chosen bit depth; 0 for lossy formats.
     bitrate
-        The one chosen of a lossy format, as ``192k``; empty for its default.
+        The chosen bit rate of a lossy format, such as ``192k``; empty for its default.
     """
 
     extension: str
@@ -65,13 +65,13 @@ class OutputFormat:
         return self.bit_depth != 32
 
     def rate_for(self, sample_rate: int) -> int:
-        """Tell the rate in Hz at which a song of a rate is written."""
+        """Return the rate in Hz at which a song of the given rate is written."""
         if not self.rates:
             return sample_rate
         return next((rate for rate in self.rates if rate >= sample_rate), self.rates[-1])
 
     def check_channels(self, channels: int) -> None:
-        """Refuse what the format cannot hold, before any work is done.
+        """Refuse more channels than the format can hold, before any work is done.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class OutputFormat:
         if channels > self.max_channels:
             raise UsageError(
                 f"{self.extension} holds at most {self.max_channels} channels, not {channels}",
-                hint="Choose the format flac or wav.",
+                hint="Choose flac or wav.",
             )
 
 
@@ -108,7 +108,7 @@ FORMATS = {
 def output_format(
     name: str, bit_depth: int | None = None, bitrate: str | None = None
 ) -> OutputFormat:
-    """Look a format up and fix its bit depth or bit rate.
+    """Look up a format and set its bit depth or bit rate.
 
     Parameters
     ----------
@@ -117,12 +117,12 @@ def output_format(
     bit_depth
         16, 24, or 32 for float; None for the format's default.
     bitrate
-        Bits a second of a lossy format, as ``192k``, from 8k to 510k; None for its default.
+        Bits per second of a lossy format, such as ``192k``, 8k to 510k; None for its default.
 
     Raises
     ------
     UsageError
-        There is no such format, or it has no such bit depth or bit rate.
+        There is no such format, or it does not have this bit depth or bit rate.
     ToolMissingError
         ffmpeg was built without its encoder.
     """
@@ -143,18 +143,18 @@ def output_format(
 
 
 def with_bitrate(chosen: OutputFormat, bitrate: str) -> OutputFormat:
-    """Choose a lossy format's bit rate instead of its default.
+    """Set a lossy format's bit rate instead of its default.
 
     Raises
     ------
     UsageError
-        It is no such number, or the format is not lossy.
+        It is not a valid bit rate, or the format is not lossy.
     """
     if chosen.encoder is None:
         raise UsageError(f"{chosen.extension} has no bit rate", hint="Choose --bit-depth instead.")
     number = bitrate.removesuffix("k")
     if not number.isdecimal() or not 8 <= int(number) <= 510:
-        raise UsageError(f"bit rate {bitrate!r}", hint="Choose one as 192k, from 8k to 510k.")
+        raise UsageError(f"bit rate {bitrate!r}", hint="Choose one from 8k to 510k, such as 192k.")
     options = {key: value for key, value in chosen.options.items() if key != "aq"}
     options["audio_bitrate"] = f"{number}k"
     return replace(chosen, options=options, bitrate=f"{number}k")
@@ -163,7 +163,7 @@ def with_bitrate(chosen: OutputFormat, bitrate: str) -> OutputFormat:
 def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
     """Round samples to 16 or 24 bits, the latter in the upper bytes of 32, clipping at full scale.
 
-    A power-of-two scale, unlike libsndfile's 32767, gives integers of a source back unchanged.
+    A power-of-two scale, unlike libsndfile's 32767, returns a source's integers unchanged.
     """
     scale = 2.0 ** (bit_depth - 1)
     levels = np.clip(np.rint(block.astype(np.float64) * scale), -scale, scale - 1)
@@ -171,7 +171,7 @@ def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def soundfile_name(path: Path) -> bytes | str:
-    """Name a file to soundfile, which refuses names as text that are no UTF-8."""
+    """Return a path as soundfile takes it, which refuses text that is not valid UTF-8."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
@@ -190,10 +190,10 @@ def _encode_soundfile(
     tags: Tags,
     mask: int,
 ) -> None:
-    """Write WAV, RF64 or FLAC and check that it reads back at its length."""
+    """Write WAV, RF64 or FLAC and check that it reads back at full length."""
     depth, container = chosen.bit_depth, chosen.extension.upper()
     if container == "WAV":
-        # Mono and stereo need no mask, and some programs know only the plain kind.
+        # Mono and stereo need no mask, and some programs only know plain WAV.
         container = "WAV" if channels <= 2 else "WAVEX"
         if frames * channels * depth // 8 + len(tag_chunks(tags)) > RIFF_LIMIT:
             container = "RF64"
@@ -204,7 +204,7 @@ def _encode_soundfile(
             file.write((block if depth == 32 else to_integers(block, depth)).T)
     if channels > 2:
         if container == "FLAC":
-            # Without one, readers assume a layout; a mask of zero says that there is none.
+            # Without a mask, readers assume a layout; a mask of zero says that there is none.
             tags = replace(tags, fields={**tags.fields, MASK_COMMENT: (f"0x{mask:04X}",)})
         else:
             with part.path.open("r+b") as written:
@@ -224,7 +224,7 @@ def _encode_ffmpeg(
     chosen: OutputFormat,
     tags: Tags,
 ) -> None:
-    """Pipe the blocks through an encoder of ffmpeg."""
+    """Pipe the blocks through an ffmpeg encoder."""
     options = {**chosen.options, "ar": chosen.rate_for(sample_rate)}
     arguments = encode_arguments(
         os.fspath(part.path), sample_rate=sample_rate, channels=channels, options=options
@@ -234,7 +234,7 @@ def _encode_ffmpeg(
 
 
 def _tag(part: PartFile, chosen: OutputFormat, tags: Tags) -> None:
-    """Put the tags, if there are any, into a file that was encoded."""
+    """Write the tags, if any, into an encoded file."""
     try:
         if tags:
             write_tags(part.path, chosen.extension, tags)
@@ -246,7 +246,7 @@ def _tag(part: PartFile, chosen: OutputFormat, tags: Tags) -> None:
 
 
 def _pipe(part: PartFile, blocks: Iterable[Block], arguments: list[str]) -> None:
-    """Feed the blocks to ffmpeg and check that it was content."""
+    """Feed the blocks to ffmpeg and check that it succeeded."""
     process = FfmpegProcess(arguments, stdin=True)
     try:
         try:
@@ -278,26 +278,26 @@ def encode(
     Parameters
     ----------
     part
-        Entered, and to be published by the caller.
+        Already entered; the caller publishes it.
     blocks
         float32 ``(channels, samples)``, ``frames`` samples in all.
     sample_rate
         In Hz.
     channels, frames
-        Channels, and samples per channel.
+        Number of channels, and of samples per channel.
     chosen
         From :func:`output_format`.
     tags
-        What the file is to say about its song, from :func:`karaoke.audio.fit_tags`.
+        The song's tags, from :func:`karaoke.audio.fit_tags`.
     layout
-        Which speakers the channels are for, as ffmpeg says it; nothing if that is not known.
+        Which speakers the channels are for, in ffmpeg's words; empty if unknown.
 
     Raises
     ------
     UsageError
-        The format does not hold so many channels.
+        The format cannot hold that many channels.
     PermissionDeniedError, WriteError
-        The file cannot be written, or did not come out complete.
+        The file cannot be written, or is incomplete.
     """
     chosen.check_channels(channels)
     with writing_to(part.target, (OSError, soundfile.SoundFileError)):
@@ -309,7 +309,7 @@ def encode(
 
 
 def in_blocks(read: Callable[[int, int], Block], frames: int) -> Iterator[Block]:
-    """Cut something that is read by start and length into blocks."""
+    """Yield blocks from something that is read by start and length."""
     for start in range(0, frames, BLOCK_LENGTH):
         yield read(start, min(BLOCK_LENGTH, frames - start))
 
@@ -322,10 +322,10 @@ def save_audio(
     Parameters
     ----------
     path
-        Ends in ``.wav``, ``.flac``, ``.mp3``, ``.m4a``, ``.ogg`` or ``.opus``; replaced when it
-        exists.
+        Ends in ``.wav``, ``.flac``, ``.mp3``, ``.m4a``, ``.ogg`` or ``.opus``. An existing file is
+        replaced.
     audio
-        ``(channels, samples)``; beyond full scale only 32-bit float WAV keeps it.
+        ``(channels, samples)``; only 32-bit float WAV keeps samples beyond full scale.
     sample_rate
         In Hz.
     bit_depth
@@ -334,7 +334,7 @@ def save_audio(
     Raises
     ------
     UsageError
-        The extension is none of these, or the format cannot hold the audio.
+        The extension is not one of these, or the format cannot hold the audio.
     PermissionDeniedError, WriteError
         The file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints and exits; no signal processing, no torch at the top."""
+"""The command line: parses, calls, prints and exits; no signal processing, no torch on import."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def options(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Defaults of options, in TOML; also KARAOKE_CONFIG.",
+            help="TOML file with defaults for options; also KARAOKE_CONFIG.",
             envvar="KARAOKE_CONFIG",
-            show_default="config.toml in the system's folder for such",
+            show_default="config.toml in the user's settings folder",
         ),
     ] = None,
 ) -> None:
     """Split songs into vocals and instrumental, offline.
 
-    To begin: karaoke split song.mp3. What an option means is told by COMMAND --help.
+    To begin: karaoke split song.mp3. For the options of a command: karaoke COMMAND --help.
     """
     context.default_map = read_config(config, COMMANDS)
     if isinstance(context.obj, Telling):
@@ -83,7 +83,7 @@ app.add_typer(workshop, name="workshop", hidden=True)
 
 
 def fail(error: KaraokeError, telling: Telling) -> NoReturn:
-    """Tell of an error and end the process with its code."""
+    """Report an error and end the process with its exit code."""
     if telling.debug:
         traceback.print_exc()
     telling.explain(error)
@@ -95,7 +95,7 @@ def fail(error: KaraokeError, telling: Telling) -> NoReturn:
 
 
 def as_karaoke_error(error: Exception) -> KaraokeError:
-    """Make one of ours of an error that came from elsewhere."""
+    """Turn an error from elsewhere into one of ours."""
     if isinstance(error, KaraokeError):
         return error
     if isinstance(error, MemoryError):
@@ -110,12 +110,12 @@ def as_karaoke_error(error: Exception) -> KaraokeError:
 
 
 def check_current_folder() -> None:
-    """Refuse to start in a folder that was deleted: torch's libraries end the process there.
+    """Refuse to start in a deleted folder, where torch's libraries would abort the process.
 
     Raises
     ------
     NoInputError
-        It was.
+        The current folder was deleted.
     """
     try:
         os.getcwd()
@@ -128,7 +128,7 @@ def check_current_folder() -> None:
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
     SignalHandler()
-    # Closed by the caller: what is meant for one must not end up in the other, or in a file.
+    # If the caller closed a stream, its output must not end up in the other one, or in a file.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     telling = Telling()

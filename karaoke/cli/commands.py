@@ -1,8 +1,8 @@
-"""What all commands have in common: how their errors are told, and how their help looks.
+"""What all commands share: how their errors are reported, and how their help looks.
 
-Whether errors are JSON, and whether they come with a traceback, is an option of the command like
-any other, so it may be set by the config file, and an option of the same name may mean something
-else. It is taken from what was parsed and, where parsing failed, from as much as can be parsed.
+Whether errors are printed as JSON or with a traceback is an option of a command like any other: a
+config file may set it, and in another command an option of the same name may mean something else.
+It is taken from what was parsed or, if parsing failed, from as much as can be parsed.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from typer.core import TyperCommand, TyperGroup
 from karaoke.errors import KaraokeError, UsageError
 from karaoke.jobs.planning import EXTENSIONS
 
-#: Of the Click that Typer uses, which is within it or beside it, depending on its version.
+#: From the Click that Typer uses, bundled or separate depending on Typer's version.
 Context: TypeAlias = Any
 Parameter: TypeAlias = Any
-#: Names of options that are wider stand on a line of their own in the help.
+#: Option names wider than this get a line of their own in the help.
 WIDEST_NAME = 27
 
 
 @dataclass
 class Telling:
-    """How errors are told, as far as the command line has been understood.
+    """How to report errors, as far as the command line has been parsed.
 
     Attributes
     ----------
     json
-        As an object on standard output.
+        Whether to print them as JSON objects on standard output.
     debug
-        With a traceback.
+        Whether to print a traceback.
     context
-        Of the command that was parsed last.
+        Context of the command that was parsed last.
     config
         The file that defaults were read from.
     """
@@ -52,21 +52,21 @@ class Telling:
     config: Path | None = None
 
     def note(self, context: Context) -> None:
-        """Take what a command's parameters say."""
-        # Of `karaoke evaluate`, --json names a file.
+        """Read a command's parameters."""
+        # In `karaoke evaluate`, --json names a file.
         self.json |= context.params.get("json_") is True
         self.debug |= context.params.get("debug") is True
         self.context = context
 
     def explain(self, error: KaraokeError) -> KaraokeError:
-        """Add to an error where the options that it speaks of were set, if not on the line."""
+        """Add to an error where the options that it mentions were set, if not on the line."""
         said = " ".join(self._origins(f"{error.message}. {error.hint}"))
         if said and not error.hint.endswith(said):
             error.hint = f"{error.hint} {said}".strip()
         return error
 
     def _origins(self, text: str) -> Iterator[str]:
-        """Name the defaults that a text speaks of."""
+        """Yield sentences about the defaults that a text mentions."""
         if self.context is None:
             return
         for parameter in self.context.command.params:
@@ -78,7 +78,7 @@ class Telling:
 
 
 def speaks_of(text: str, parameter: Parameter, context: Context) -> bool:
-    """Tell whether a text has an option's name in it, or its value."""
+    """Return whether a text contains an option's name or value."""
     words = [*parameter.opts]
     value = context.params.get(parameter.name)
     if isinstance(value, (str, Path, float)) and len(str(value)) > 2:
@@ -87,14 +87,14 @@ def speaks_of(text: str, parameter: Parameter, context: Context) -> bool:
 
 
 class Told:
-    """A command that sees to it that its errors are told as its user wants; a mixin."""
+    """Mixin of a command that has its errors reported as the user wants."""
 
     def parse_args(self: Any, ctx: Context, args: list[str]) -> list[str]:
-        """Parse, and note how errors are to be told; if that fails, as far as it goes."""
+        """Parse, and note how to report errors, even if parsing fails partway."""
         try:
             rest: list[str] = super().parse_args(ctx, list(args))  # type: ignore[misc]
         except Exception as error:
-            # Others end the command without an error, as --help does.
+            # Other exceptions end the command without an error, as --help does.
             if isinstance(error, KaraokeError) or hasattr(error, "format_message"):
                 with suppress(Exception):
                     self.parse_partly(ctx, args)
@@ -103,19 +103,19 @@ class Told:
         return rest
 
     def parse_partly(self: Any, ctx: Context, args: list[str]) -> None:
-        """Parse what can be parsed of a command line that is wrong."""
+        """Parse as much as possible of an invalid command line."""
         ctx.resilient_parsing = ctx.ignore_unknown_options = ctx.allow_extra_args = True
         flags = {
             parameter.name for parameter in self.params if getattr(parameter, "is_flag", False)
         }
         if "json_" in flags:
-            # Also where it was taken for the value of the option before it.
+            # --json counts even if it was taken for the value of the option before it.
             note_words(ctx, args)
         super().parse_args(ctx, list(args))  # type: ignore[misc]
         note(ctx)
 
     def format_help(self: Any, ctx: Context, formatter: Any) -> None:
-        """Write the help: usage, description, arguments, options by panel, commands."""
+        """Write the help: usage, description, arguments, options by panel and commands."""
         formatter.write_usage(ctx.command_path, " ".join(usage(self, ctx)))
         formatter.write_paragraph()
         with formatter.indentation():
@@ -127,7 +127,7 @@ class Told:
                 panel = getattr(parameter, "rich_help_panel", None)
                 heading = "Arguments" if argument else panel or "Options"
                 panels[heading].append(help_row(parameter))
-        # --help, which has no panel, comes last; it needs no heading of its own.
+        # --help, which has no panel, comes last without a heading of its own.
         rest = panels.pop("Options", [])
         options = [heading for heading in panels if heading != "Arguments"]
         panels[options[-1] if len(rest) == 1 and options else "Options"] += rest
@@ -144,19 +144,19 @@ class Told:
 
 
 def waiting(context: Context) -> list[str]:
-    """List the words that a group leaves to the command below it."""
+    """List the words that a group leaves to its subcommand."""
     first = getattr(context, "_protected_args", None) or getattr(context, "protected_args", [])
     return [*first, *context.args]
 
 
 def note(context: Context) -> None:
-    """Let the command line know what was parsed, if it is what parses."""
+    """Note what was parsed, if our command line is what parses."""
     if isinstance(context.obj, Telling):
         context.obj.note(context)
 
 
 def note_words(context: Context, words: Sequence[str]) -> None:
-    """Take options at their word where no command says what they mean."""
+    """Note --json and --debug among words that no command has parsed."""
     if isinstance(context.obj, Telling):
         context.obj.json |= "--json" in words
         context.obj.debug |= "--debug" in words
@@ -167,16 +167,16 @@ class Command(Told, TyperCommand):
 
 
 class Group(Told, TyperGroup):
-    """A command with commands below it."""
+    """A command with subcommands."""
 
     def parse_partly(self, ctx: Context, args: list[str]) -> None:
-        """Parse what can be parsed, of the command below too."""
+        """Parse as much as possible, including the subcommand."""
         super().parse_partly(ctx, args)
         _, rest, _ = self.make_parser(ctx).parse_args(list(args))
         self.look_ahead(ctx, rest)
 
     def look_ahead(self, ctx: Context, words: Sequence[str]) -> None:
-        """Find out how errors are to be told from words that begin with a command, or should."""
+        """Find out how to report errors from words that should begin with a command."""
         for number, word in enumerate(words):
             command = self.get_command(ctx, word)
             if command is not None:
@@ -191,7 +191,7 @@ class Group(Told, TyperGroup):
         note_words(ctx, words)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> Any:
-        """Find the command, and how errors are to be told until it is parsed."""
+        """Find the command, and how to report errors until it is parsed."""
         self.look_ahead(ctx, args)
         if self.get_command(ctx, args[0]) is None and looks_like_song(args[0]) and not ctx.parent:
             raise UsageError(
@@ -202,13 +202,13 @@ class Group(Told, TyperGroup):
 
 
 def looks_like_song(word: str) -> bool:
-    """Tell a song, a folder, a list or an address from a misspelt command."""
+    """Return whether a word is a song, a folder, a list or a URL, not a misspelt command."""
     extension = os.path.splitext(word)[1].lower()
     return extension in EXTENSIONS or word.startswith("@") or "/" in word or os.path.exists(word)
 
 
 def usage(command: Any, context: Context) -> list[str]:
-    """List the pieces of the line that shows how a command is used."""
+    """List the pieces of a command's usage line."""
     pieces = ["[OPTIONS]"]
     for parameter in command.get_params(context):
         if parameter.param_type_name == "argument":
@@ -219,7 +219,7 @@ def usage(command: Any, context: Context) -> list[str]:
 
 
 def bare_name(parameter: Parameter) -> str:
-    """Name an argument, without brackets and dots."""
+    """Return an argument's name without brackets and dots."""
     name: str = (parameter.metavar or parameter.name.upper()).removesuffix("...")
     if name.startswith("[") and name.endswith("]"):
         name = name[1:-1]
@@ -227,7 +227,7 @@ def bare_name(parameter: Parameter) -> str:
 
 
 def help_row(parameter: Parameter) -> tuple[str, str]:
-    """Give the two columns of the help for a parameter."""
+    """Return the two help columns of a parameter."""
     if parameter.param_type_name == "argument":
         return bare_name(parameter), getattr(parameter, "help", None) or ""
     # Short names first, as everywhere.
@@ -253,5 +253,5 @@ def help_row(parameter: Parameter) -> tuple[str, str]:
 
 
 def sentence(text: str | None) -> str:
-    """Give the first sentence of a text, on one line."""
+    """Return the first sentence of a text, on one line."""
     return re.split(r"\.\s", " ".join((text or "").split()))[0].rstrip(".")

@@ -19,7 +19,7 @@ from karaoke.store.catalogue import downloaded_models, find_entry, shipped_model
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
-#: Space below which songs of some length will not fit.
+#: Free bytes below which longer songs will not fit.
 LITTLE_SPACE = 2e9
 #: Filters of ffmpeg that `karaoke make` has a use for.
 FILTERS = {"rubberband": "--key and --tempo", "ebur128": "--loudness"}
@@ -27,12 +27,12 @@ FILTERS = {"rubberband": "--key and --tempo", "ebur128": "--loudness"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Parameters
     ----------
     name
-        What.
+        What was checked.
     status
         ``ok``, ``warning`` or ``problem``.
     detail
@@ -66,7 +66,7 @@ def doctor(json_: AsJson = False, debug: Debug = False) -> None:
 
 
 def guarded(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Make a finding of whatever goes wrong while looking."""
+    """Turn any error during a check into a finding."""
     try:
         yield from look()
     except KaraokeError as error:
@@ -77,12 +77,12 @@ def guarded(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 
 
 def look_at_python() -> Iterator[Finding]:
-    """Which Python this is."""
+    """Report which Python this is."""
     yield Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
 
 
 def look_at_torch() -> Iterator[Finding]:
-    """Which torch, and whether its device computes what the CPU computes."""
+    """Report which torch this is, and whether its device computes the same as the CPU."""
     import torch
 
     from karaoke.separation.devices import choose_device, usable_cores
@@ -99,12 +99,12 @@ def look_at_torch() -> Iterator[Finding]:
 
 
 def look_at_ffmpeg() -> Iterator[Finding]:
-    """Which ffmpeg, and what it can write."""
+    """Report which ffmpeg is used, and what it can write."""
     from karaoke.audio import FORMATS
     from karaoke.audio.ffmpeg import INSTALL, built_with, find_ffmpeg, version_of
 
     path = find_ffmpeg()
-    yield Finding("ffmpeg", "ok", f"version {version_of(path) or 'of development'} at {path}")
+    yield Finding("ffmpeg", "ok", f"version {version_of(path) or '(development build)'} at {path}")
     wanted = {entry.encoder for entry in FORMATS.values() if entry.encoder}
     missing = sorted(wanted - built_with(path, "encoders"))
     if missing:
@@ -123,7 +123,7 @@ def look_at_ffmpeg() -> Iterator[Finding]:
 
 
 def look_at_models() -> Iterator[Finding]:
-    """Whether the models are intact."""
+    """Check whether the shipped models are intact."""
     from karaoke.files import checksum
     from karaoke.separation.checkpoints import load_checkpoint
     from karaoke.store.catalogue import DEFAULT_MODEL
@@ -139,7 +139,7 @@ def look_at_models() -> Iterator[Finding]:
 
 
 def look_at_downloads() -> Iterator[Finding]:
-    """Whether the models that were downloaded or imported are as they came."""
+    """Check whether downloaded and imported models are unchanged."""
     for name, path in sorted(downloaded_models().items()):
         try:
             known = verify(name)
@@ -155,7 +155,7 @@ def look_at_downloads() -> Iterator[Finding]:
 
 
 def look_at_disk() -> Iterator[Finding]:
-    """How much space there is for results and for temporary files."""
+    """Report how much space there is for results and for temporary files."""
     for name, folder in (("here", "."), ("temporary files", tempfile.gettempdir())):
         free = shutil.disk_usage(folder).free
         detail = f"{free / 1e9:.1f} GB free in {folder}"

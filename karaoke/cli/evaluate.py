@@ -27,8 +27,8 @@ Models = Annotated[
         "-n",
         "--model",
         metavar="NAME|PATH[@QUALITY]",
-        help="Model to measure, with @fast at this quality; may be repeated.",
-        show_default=f"{DEFAULT_MODEL}, if no baseline is named",
+        help="Model to measure, @fast for that quality; may be repeated.",
+        show_default=f"{DEFAULT_MODEL}, unless a baseline is named",
     ),
 ]
 Baselines = Annotated[
@@ -44,45 +44,45 @@ Subset = Annotated[
     str | None,
     typer.Option(
         help="train, test, validation or all.",
-        show_default="test or validation, where there is one",
+        show_default="test or validation, if there is one",
     ),
 ]
 AsMp3 = Annotated[
     bool | None,
     typer.Option(
         "--mp3/--no-mp3",
-        help="Separate mixtures as MP3.",
+        help="Convert mixtures to MP3 first.",
         show_default="if the songs come without a mixture",
     ),
 ]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Share of a segment in common with the next.", show_default="the model's"),
+    typer.Option(help="Overlap of successive segments.", show_default="the model's"),
 ]
 Memory = Annotated[
     bool,
-    typer.Option("--memory", help="Measure models' peak memory, each in a process of its own."),
+    typer.Option("--memory", help="Measure peak memory, each model in its own process."),
 ]
 Details = Annotated[
-    bool, typer.Option("--details", help="Print stems and octaves of every song, too.")
+    bool, typer.Option("--details", help="Also print stems and octaves of every song.")
 ]
 JsonFile = Annotated[
     Path | None,
     typer.Option(
         "--json",
         metavar="FILE",
-        help="Write every figure; FILE.lines keeps them, to go on after a stop.",
+        help="Write all figures; FILE.lines keeps them so that a stopped run can resume.",
     ),
 ]
 CsvFile = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", help="Write a row per song and stem.")
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write one row per song and stem.")
 ]
 PlotFile = Annotated[
-    Path | None, typer.Option("--plot", metavar="FILE", help="Draw a picture: PNG, PDF or SVG.")
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw a PNG, PDF or SVG figure.")
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume/--no-resume", help="Use what FILE.lines of --json holds.")
+    bool, typer.Option("--resume/--no-resume", help="Use the results in FILE.lines of --json.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
@@ -108,14 +108,14 @@ def evaluate(
 ) -> None:
     """Measure models on songs whose stems are known.
 
-    DATASET is MUSDB18, MUSDB18-HQ, DSD100, MIR-1K, a corpus of karaoke train (its validation
-    songs are taken), or a folder with a folder per SONG that holds vocals.* and accompaniment.* (or
-    instrumental.*, or drums.*, bass.* and other.*), and mixture.*, which else is made of them.
-    Printed are, for each stem, BSSEval v4's ratios, SDR, SI-SDR, SI-SNR and NSDR of the whole song,
-    and what masks and magnitudes are worth; for each octave how much of the voice was kept and how
-    much of the music leaked; over windows of 10 s with singing, SI-SDR above the mixture's, and the
-    level of the vocals where nobody sings, for each song, for the half of the songs to choose a
-    model by and the half to report, and over all; and how far each model is ahead of the first,
+    DATASET is MUSDB18, MUSDB18-HQ, DSD100, MIR-1K, a corpus for karaoke train (its validation songs
+    are used), or a folder with one folder per SONG that contains vocals.* and accompaniment.* (or
+    instrumental.*, or drums.*, bass.* and other.*), and optionally mixture.*, by default their sum.
+    For each stem, the tables show BSSEval v4's ratios, SDR, SI-SDR, SI-SNR and NSDR of the whole
+    song, and the quality of masks and magnitudes; for each octave, how much of the voice was kept
+    and how much of the music leaked; for each song, for the half of the songs to choose a model by,
+    for the half to report, and over all, SI-SDR above the mixture's over 10 s windows with singing,
+    and the level of the vocals where nobody sings; and how far each model is ahead of the first,
     with the interval of a paired bootstrap.
     """
     from rich.console import Console
@@ -158,12 +158,12 @@ def evaluate(
 
 
 def warn(console: Console, problem: str) -> None:
-    """Tell of a song that is left out."""
+    """Warn that a song is left out."""
     console.print(f"warning: {problem}", markup=False, soft_wrap=True)
 
 
 def show(results: Sequence[Figures], methods: Sequence[Method], *, details: bool) -> None:
-    """Print all tables, as wide as the terminal, or as the narrowest usual one where none is."""
+    """Print all tables, as wide as the terminal, or 80 columns wide without one."""
     from rich.console import Console
 
     from karaoke.cli.figures import tables
@@ -183,7 +183,7 @@ def choose_methods(
     *,
     memory: bool = False,
 ) -> list[Method]:
-    """Load what was asked for; if nothing was, the default model."""
+    """Load the models and baselines asked for, by default the default model."""
     from dataclasses import replace
 
     from karaoke.evaluation.memory import peak_memory
@@ -201,14 +201,14 @@ def choose_methods(
 
 
 def check_outputs(json_file: Path | None, csv_file: Path | None, plot_file: Path | None) -> None:
-    """Refuse before hours of work what could not be written after them.
+    """Refuse outputs that could not be written, before hours of work.
 
     Raises
     ------
     UsageError
-        The picture is of no known kind, or matplotlib is missing.
+        The format of the plot is unknown, or matplotlib is missing.
     WriteError, PermissionDeniedError
-        A folder is not there or may not be written.
+        A folder does not exist or may not be written to.
     """
     from karaoke.files import check_writable
 
@@ -223,7 +223,7 @@ def check_outputs(json_file: Path | None, csv_file: Path | None, plot_file: Path
 
 @contextmanager
 def progress_display(console: Console, total: int) -> Iterator[Callable[[str, str], None]]:
-    """Give a function to call with the song and the method that are next: a bar, or lines."""
+    """Yield a function to call with the next song and method, shown as a bar or as lines."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

@@ -1,4 +1,4 @@
-"""Tables of what ``karaoke evaluate`` measured, as wide as the terminal and no wider."""
+"""Tables of what ``karaoke evaluate`` measured, no wider than the terminal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from karaoke.evaluation.methods import Method
     from karaoke.evaluation.scoring import Figures
 
-#: Digits after the point; the others are in dB and have two.
+#: Decimals of figures; all others are in dB and have two.
 DIGITS = {"mask_accuracy": 3, "dice": 3, "real_time_factor": 3}
-#: What a column takes besides its text: a line and a space on each side.
+#: Width of a column beyond its text: a line, and a space on each side.
 MARGIN = 3
-#: Width of names below which a table is rather cut in two.
+#: A table is split rather than leave names less width than this.
 SHORT = 12
-#: Name of a figure, and its heading in tables.
+#: Headings of figures in tables.
 GAIN_HEADINGS = {
     "vocals_gain_db": "vocals gain",
     "instrumental_gain_db": "instr. gain",
@@ -35,13 +35,13 @@ class Sheet:
     Parameters
     ----------
     title, caption
-        Above and below.
+        Text above and below.
     names
         Headings of the columns that say what a row is about.
     columns
         Headings of the figures.
     rows
-        Names, figures, and whether a line is drawn below.
+        Names, figures, and whether to draw a line below.
     """
 
     title: str
@@ -51,19 +51,19 @@ class Sheet:
     rows: list[tuple[tuple[str, ...], Sequence[str], bool]] = field(default_factory=list)
 
     def add(self, names: tuple[str, ...], cells: Sequence[str], *, last: bool = False) -> None:
-        """Add a row; after the last one of a group comes a line."""
+        """Add a row, with a line below if it is the last of a group."""
         self.rows.append((names, cells, last))
 
     def tables(self, width: int) -> Iterator[Table]:
-        """Lay out as many tables beneath each other as it takes for none to be too wide.
+        """Yield as many tables as it takes for none to be too wide.
 
-        Each repeats the names, which wrap where they are long; a figure is never cut.
+        Each repeats the names, which wrap if they are long; figures are never cut.
         """
         sizes = [
             max(len(heading), *(len(cells[index]) for _, cells, _ in self.rows), 0) + MARGIN
             for index, heading in enumerate(self.columns)
         ]
-        # Where all figures fit beside short names, names get what is left; else, half of the width.
+        # If all figures fit beside short names, names get the rest of the width; else half of it.
         most = (width - 1 - sum(sizes)) // len(self.names) - MARGIN
         if most < SHORT:
             most = max(8, (width // 2 - 1) // len(self.names) - MARGIN)
@@ -88,7 +88,7 @@ class Sheet:
         for index in chosen:
             shown.add_column(self.columns[index], no_wrap=True, justify="right")
         for names, cells, last in self.rows:
-            # Not as markup: a song may be called [b].
+            # Not as markup, as a song may be called [b].
             shown.add_row(*map(Text, names), *(cells[i] for i in chosen), end_section=last)
         return shown
 
@@ -96,10 +96,10 @@ class Sheet:
 def tables(
     results: Sequence[Figures], methods: Sequence[Method], width: int = 80, *, details: bool = False
 ) -> Iterator[Table]:
-    """Yield all of them for a terminal of so many columns, the most telling last.
+    """Yield all tables for a terminal of ``width`` columns, the most telling last.
 
-    Figures of stems, and shares per octave, are averages over songs, with ``details`` for each
-    song, too.
+    Figures of stems and shares per octave are averages over songs; with ``details``, they are also
+    given for each song.
     """
     from karaoke.evaluation.summary import by_method, stems_of
 
@@ -131,7 +131,7 @@ def pair(mean: float | None, median: float | None) -> str:
 
 
 def stem_sheet(results: Sequence[Figures], stem: str, *, details: bool) -> Sheet:
-    """Collect the figures of a stem: of each song, if wanted, then medians and means."""
+    """Collect the figures of a stem: for each song if wanted, then medians and means."""
     from karaoke.evaluation.scoring import METRICS
     from karaoke.evaluation.summary import average, by_method
 
@@ -139,7 +139,7 @@ def stem_sheet(results: Sequence[Figures], stem: str, *, details: bool) -> Sheet
         f"{stem}: dB, MSE, shares",
         ("method", "song"),
         list(METRICS.values()),
-        "SDR, ISR, SIR, SAR: BSSEval v4, median over 1 s; mean of NSDR: GNSDR",
+        "SDR, ISR, SIR, SAR: BSSEval v4, median over 1 s windows; mean of NSDR: GNSDR",
     )
     for method, chosen in by_method(results).items():
         for result in chosen if details or len(chosen) == 1 else ():
@@ -160,11 +160,11 @@ def window_sheet(method: str, results: Sequence[Figures]) -> Sheet:
     from karaoke.evaluation.summary import ALL, groups_of, over_songs, window_count
 
     shown = Sheet(
-        f"{method}: dB, mean (median) over windows of 10 s",
+        f"{method}: dB, mean (median) over 10 s windows",
         ("song",),
         ("n", "vocals gain", "instr. gain", "leak"),
-        "n: windows with singing; gain: SI-SDR above the mixture's; leak: vocals' level where"
-        " nobody sings, mean of powers; each song counts once",
+        "n: windows with singing; gain: SI-SDR above the mixture's; leak: level of the vocals where"
+        " nobody sings, as mean power; each song counts once",
     )
 
     def add(name: str, some: Sequence[Figures], *, last: bool = False) -> None:
@@ -186,7 +186,7 @@ def window_sheet(method: str, results: Sequence[Figures]) -> Sheet:
 
 
 def share_sheets(groups: dict[str, list[Figures]], *, details: bool) -> Iterator[Sheet]:
-    """Collect kept and leaked shares per octave, of which songs of a low rate have fewer."""
+    """Collect kept and leaked shares per octave; songs of a low rate have fewer octaves."""
     from karaoke.evaluation.metrics import OCTAVES_HZ
     from karaoke.evaluation.summary import octaves
 
@@ -209,7 +209,7 @@ def share_sheets(groups: dict[str, list[Figures]], *, details: bool) -> Iterator
 
 
 def compare_sheets(results: Sequence[Figures], methods: Sequence[Method]) -> Iterator[Sheet]:
-    """Collect how far methods are ahead of the first one, with intervals."""
+    """Collect how far methods are ahead of the first, with intervals."""
     from karaoke.evaluation.summary import ALL, BOTH, compare
 
     for method in methods[1:]:
@@ -220,8 +220,8 @@ def compare_sheets(results: Sequence[Figures], methods: Sequence[Method]) -> Ite
             f"{method.name} less {methods[0].name}: dB",
             ("songs", "gain"),
             ("difference", "95 % from", "to", "ahead in"),
-            "means over songs; interval: songs, and windows in them, drawn again, wider where songs"
-            " are few; where it holds 0, the difference may be luck",
+            "means over songs; interval: bootstrap over songs and their windows, wider if songs are"
+            " few; if it contains 0, the difference may be chance",
         )
         for group, found in groups.items():
             for name, one in found.items():
@@ -237,7 +237,7 @@ def gain_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
     from karaoke.evaluation.summary import by_method, over_songs
 
     shown = Sheet(
-        "over songs, each once: dB, mean of means (median of medians)",
+        "over songs, each counted once: dB, mean of means (median of medians)",
         ("method",),
         list(GAIN_HEADINGS.values()),
     )
@@ -250,7 +250,7 @@ def gain_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
 
 
 def sdr_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
-    """Collect the SDR of what methods make, side by side."""
+    """Collect the SDR of methods side by side."""
     from karaoke.evaluation.summary import average, by_method, stems_of
 
     stems = stems_of(results)
@@ -274,9 +274,9 @@ def cost_sheet(results: Sequence[Figures], methods: Sequence[Method]) -> Sheet:
     songs, count = timed(results), len({result.song for result in results})
     caption = "x real time: seconds of work per second of song"
     if len(songs) < count:
-        caption += f", of the {len(songs)} of {count} songs that all did in one run"
+        caption += f", of the {len(songs)} of {count} songs that all methods did in one run"
     if measured:
-        caption += "; peak: memory of a process that separates a minute"
+        caption += "; peak: memory of a process that separates one minute"
     shown = Sheet("costs", ("method",), columns, caption)
     groups = by_method(results)
     for method in methods:
@@ -295,5 +295,5 @@ def megabytes(size: int | None, digits: int) -> str:
 
 
 def short(stem: str) -> str:
-    """Give a stem's name for a narrow column."""
+    """Return a stem's name for a narrow column."""
     return "instr." if stem == "instrumental" else stem

@@ -1,4 +1,4 @@
-"""``karaoke models``: what there is, what is here, and how to get more."""
+"""``karaoke models``: list models, and download, import, verify and remove them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from karaoke.store.catalogue import Entry
 
-#: Of the last column of a table, which wraps.
+#: Smallest width of a table's last column, which wraps.
 READABLE_WIDTH = 24
 
 app = typer.Typer(
@@ -31,11 +31,11 @@ app = typer.Typer(
 command = partial(app.command, cls=Command)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of the list.")]
-Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Models of the list.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A listed model.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Listed models.")]
 SomeNames = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NAME", help="Models that are here; all of them by default."),
+    typer.Argument(metavar="NAME", help="Models that are here; by default all."),
 ]
 Accept = Annotated[
     bool,
@@ -44,7 +44,7 @@ Accept = Annotated[
 Offline = Annotated[
     bool, typer.Option("--offline", help="Do not use the network; also KARAOKE_OFFLINE=1.")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors and paths.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and paths.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
 Files = Annotated[
     list[str],
@@ -59,8 +59,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of
 def models(context: typer.Context, json_: AsJson = False) -> None:
     """List, download, check and remove models.
 
-    Downloads go to the folder that KARAOKE_MODELS names; entries in the folder that
-    KARAOKE_CATALOGUE names come before those that ship.
+    Downloads go to the folder named by KARAOKE_MODELS; entries in the folder named by
+    KARAOKE_CATALOGUE override those that ship.
     """
     if context.invoked_subcommand is None:
         list_models(json_)
@@ -70,7 +70,7 @@ def models(context: typer.Context, json_: AsJson = False) -> None:
 
 @command("list")
 def list_models(json_: AsJson = False, debug: Debug = False) -> None:
-    """List the models that come with karaoke, were downloaded, or can be."""
+    """List the models that ship with karaoke, were downloaded, or can be downloaded."""
     names = {**catalogue.catalogue(), **dict.fromkeys(catalogue.available_models())}
     found = [model_facts(name) for name in sorted(names)]
     if json_:
@@ -86,7 +86,7 @@ def list_models(json_: AsJson = False, debug: Debug = False) -> None:
 
 @command()
 def info(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
-    """Show all that is known about a model."""
+    """Show everything that is known about a model."""
     facts = model_facts(name)
     entry = catalogue.find_entry(name)
     facts.update(
@@ -119,9 +119,9 @@ def pull(
     json_: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Download models and convert them, going on where an earlier download broke off.
+    """Download models and convert them, resuming broken downloads.
 
-    What is downloaded is compared with the sizes and SHA-256 that its publisher gives.
+    Files are verified against the sizes and SHA-256 checksums given by their publishers.
     """
     if offline:
         os.environ["KARAOKE_OFFLINE"] = "1"
@@ -142,7 +142,7 @@ def pull(
 
 
 def pull_model(name: str, console: Console) -> tuple[Path, bool]:
-    """Download a model whose license was agreed to, showing the progress."""
+    """Download a model whose license was agreed to, showing progress."""
     from karaoke.cli.progress import download_display
     from karaoke.store.installing import pull as pull_files
 
@@ -151,12 +151,12 @@ def pull_model(name: str, console: Console) -> tuple[Path, bool]:
 
 
 def agree(entry: Entry, accept: bool, console: Console) -> None:
-    """Show the license of a model that is not here, and ask where there is something to agree to.
+    """Show the license of a model that is not here, and ask for consent if it needs any.
 
     Raises
     ------
     UsageError
-        There is, and nobody said yes.
+        It needs consent, and nobody gave it.
     """
     if entry.name in catalogue.available_models():
         return
@@ -168,17 +168,17 @@ def agree(entry: Entry, accept: bool, console: Console) -> None:
     if not at_terminal() or not typer.confirm("Do you agree?", err=True):
         raise UsageError(
             f"{entry.name}: {entry.license} was not agreed to. {entry.notice.rstrip('.')}",
-            hint="Say --accept-license to agree.",
+            hint="Add --accept-license to agree.",
         )
 
 
 def at_terminal() -> bool:
-    """Tell whether there is somebody to ask."""
+    """Return whether there is a user to ask."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def offer_to_pull(name: str) -> None:
-    """Ask at a terminal whether to download a model of the catalogue that is not here."""
+    """On a terminal, offer to download a model of the catalogue that is not here."""
     if name in catalogue.available_models() or os.path.exists(name):
         return
     entry = catalogue.catalogue().get(name)
@@ -193,7 +193,7 @@ def offer_to_pull(name: str) -> None:
 
 @command()
 def verify(names: SomeNames = None, json_: AsJson = False, debug: Debug = False) -> None:
-    """Compare models with their checksums; end with 76 if one is damaged."""
+    """Verify the checksums of models; exit with 76 if any is damaged."""
     results = []
     for name in names or catalogue.available_models():
         try:
@@ -204,7 +204,7 @@ def verify(names: SomeNames = None, json_: AsJson = False, debug: Debug = False)
         path = str(catalogue.find_model(name))
         results.append({"name": name, "status": status, "checksums": checksums, "path": path})
         if not json_:
-            # It is what was downloaded; whether that is what was published is not certain.
+            # It is what was downloaded, but whether that is what was published is uncertain.
             partial = status == "whole" and checksums == "partial"
             typer.echo(f"{name}: {status}{', from a partly verified download' if partial else ''}")
     if json_:
@@ -215,7 +215,7 @@ def verify(names: SomeNames = None, json_: AsJson = False, debug: Debug = False)
 
 @command()
 def remove(names: Names, json_: AsJson = False, debug: Debug = False) -> None:
-    """Delete models that were downloaded or imported, and what broken downloads left."""
+    """Delete downloaded or imported models, and what broken downloads left."""
     from karaoke.store.installing import remove as remove_files
 
     removed = [{"name": name, "path": str(remove_files(name))} for name in names]
@@ -242,10 +242,10 @@ def import_(
     json_: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Convert weights from elsewhere to a model, without running code that they may hold.
+    """Import weights from elsewhere as a model, without running any code in them.
 
-    There is one file for each stem. Which it is stands before the name, as in vocals=a.pth, or the
-    name begins with it.
+    Pass one file per stem. The stem is given as in vocals=a.pth, or else the file's name must begin
+    with it.
     """
     from karaoke.store.installing import take_over
 
@@ -262,7 +262,7 @@ def stems_of(files: list[str]) -> dict[str, Path]:
     Raises
     ------
     UsageError
-        It cannot be told, or two separate the same.
+        A file's stem is unclear, or two files are for the same stem.
     """
     known = ("vocals", "drums", "bass", "other")
     found: dict[str, Path] = {}
@@ -273,14 +273,14 @@ def stems_of(files: list[str]) -> dict[str, Path]:
             stem, rest = (begins or [""])[0], file
         if not stem.isidentifier() or stem in found:
             twice = f'"{file}": a second file for {stem}'
-            unclear = f'"{file}": its name does not tell which stem it separates'
+            unclear = f'"{file}": its name does not say which stem it separates'
             raise UsageError(twice if stem in found else unclear, hint=f"Write vocals={rest}.")
         found[stem] = Path(rest)
     return found
 
 
 def model_facts(name: str) -> dict[str, Any]:
-    """Collect what a list tells of a model.
+    """Collect the facts about a model that a list shows.
 
     Raises
     ------
@@ -312,7 +312,7 @@ def model_facts(name: str) -> dict[str, Any]:
 
 
 def figures(metrics: dict[str, Any]) -> str:
-    """Write figures in a line."""
+    """Format figures on one line."""
     numbers = {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
     line = ", ".join(
         f"{k.removesuffix('_db').replace('_', ' ')} {v} dB" for k, v in numbers.items()
@@ -322,25 +322,25 @@ def figures(metrics: dict[str, Any]) -> str:
 
 
 def checksum_of(digits: str) -> str:
-    """Write as much of a checksum as was published."""
+    """Format as much of a checksum as was published."""
     if len(digits) == WHOLE_SHA256:
         return f"SHA-256 {digits}"
     return f"SHA-256 begins {digits}; the rest was not published"
 
 
 def megabytes(size: int | None) -> str:
-    """Write a size for people."""
+    """Format a size for people."""
     return "size unknown" if size is None else f"{size / 1e6:.1f} MB"
 
 
 def print_table(found: list[dict[str, Any]]) -> None:
-    """Print a model a line, or several where a terminal is narrow; what one types is never cut."""
+    """Print one model per line, or more lines on a narrow terminal; names are never cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False, emoji=False)
-    # In a pipe nobody sees a width, and a script wants whole lines.
+    # A pipe has no width, and scripts want whole lines.
     console.width = console.width if console.is_terminal else 1000
     titles = ("model", "where", "stems", "weights", "size", "licence", "published")
     rows = [
@@ -357,8 +357,8 @@ def print_table(found: list[dict[str, Any]]) -> None:
     ]
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     shown = len(titles)
-    # What was published wraps; below a width that it can be read in it is left to `info`, and
-    # then one column after the other from the right.
+    # The last column wraps; where it would be too narrow to read, it is left to `info`, and then
+    # so is one column after another from the right.
     if console.width < sum(widths[:-1]) + len(widths) + READABLE_WIDTH:
         shown -= 1
         while shown > 1 and console.width < sum(widths[:shown]) + shown - 1:

@@ -1,4 +1,4 @@
-"""Words to people and objects to programs: what all commands print with."""
+"""Printing for all commands: sentences for people, JSON objects for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_console(*, quiet: bool = False) -> Console:
-    """Make what prints sentences on standard error: whole lines, but wrapped on a terminal."""
+    """Make a console on standard error that only wraps lines on a terminal."""
     from rich.console import Console
 
     to_people = sys.stderr.isatty()
@@ -26,19 +26,19 @@ def make_console(*, quiet: bool = False) -> Console:
 
 
 def say_error(error: KaraokeError) -> None:
-    """Print an error in one line on standard error."""
+    """Print an error as one line on standard error."""
     say(make_console(), "karaoke: ", "bold red", str(error))
 
 
 def say(console: Console, label: str, style: str, text: str) -> None:
-    """Print a line whose label has a colour, where there are any."""
+    """Print a line with a label, which is coloured where colours are supported."""
     from rich.text import Text
 
     console.print(Text.assemble((label, style), visible(text)))
 
 
 def print_paragraph(text: str, *, indent: int = 2) -> None:
-    """Print on standard output: a whole line, but wrapped at words on a terminal."""
+    """Print one line on standard output, wrapped at words on a terminal."""
     if sys.stdout.isatty():
         width = max(shutil.get_terminal_size().columns, 20)
         text = textwrap.fill(
@@ -52,13 +52,13 @@ def print_paragraph(text: str, *, indent: int = 2) -> None:
 
 
 def visible(text: str) -> str:
-    """Show control characters, which a name may hold, instead of sending them to a terminal."""
+    """Escape control characters, which a name may contain, to protect the terminal."""
     odd = ("Cc", "Cs")
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in odd else c for c in text)
 
 
 def error_object(error: KaraokeError) -> dict[str, Any]:
-    """Give an error as JSON has it."""
+    """Return an error as a JSON object."""
     return {
         "code": error.code,
         "message": printable(error.message),
@@ -73,21 +73,21 @@ def print_json(entry: dict[str, Any]) -> None:
 
 
 def write_out(data: bytes) -> None:
-    """Write to standard output, whoever may have closed it.
+    """Write to standard output, even if its reader has closed it.
 
     Raises
     ------
     WriteError
-        It cannot be written to.
+        Standard output cannot be written to.
     """
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
-        # What is left in the buffer must not fail once more when Python ends.
+        # What is left in the buffer must not fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            return  # nobody reads the paths any more; the songs are wanted all the same
+            return  # nobody reads the paths any more, but the songs are still wanted
         raise WriteError(
             f"standard output: {error.strerror}", hint="The files are written."
         ) from error

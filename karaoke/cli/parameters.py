@@ -1,4 +1,4 @@
-"""Options of the commands, as types."""
+"""Options of ``karaoke split``, as types."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ import typer
 
 #: Panels of the help.
 INPUT, OUTPUT, MODEL, REPORT = "Songs", "Results", "Model", "Reports"
-# As text: a path of "", a script's unset variable, would be the current folder.
+# As text: "", such as from an unset variable in a script, would become the current folder.
 Songs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="SONG",
-        help="Sound or video files, folders of them, @LIST for a list of names,"
-        " - for standard input.",
+        help="Sound or video files, folders of them, @LIST for a list of names, or - for"
+        " standard input.",
     ),
 ]
 Recursive = Annotated[
     bool,
-    typer.Option(
-        "-r", "--recursive", help="Look into the folders of folders, too.", rich_help_panel=INPUT
-    ),
+    typer.Option("-r", "--recursive", help="Search subfolders too.", rich_help_panel=INPUT),
 ]
 FromFile = Annotated[
     Path | None,
     typer.Option(
         "--from-file",
         metavar="LIST",
-        help="Read names of songs from a file (- is standard input), one a line or NUL-ended.",
+        help="Read song names from a file (- for standard input), one per line or NUL-terminated.",
         rich_help_panel=INPUT,
     ),
 ]
@@ -39,7 +37,7 @@ Stream = Annotated[
         "--stream",
         metavar="N",
         min=1,
-        help="Which audio stream of a film.",
+        help="Which audio stream of a film to use.",
         show_default="the film's default",
         rich_help_panel=INPUT,
     ),
@@ -47,7 +45,7 @@ Stream = Annotated[
 Strict = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Fail songs that are damaged or cut short.", rich_help_panel=INPUT
+        "--strict", help="Treat damaged or truncated songs as failures.", rich_help_panel=INPUT
     ),
 ]
 Out = Annotated[
@@ -67,7 +65,7 @@ Stems = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Which stems to write, of those that the model gives.",
+        help="Which of the model's stems to write.",
         show_default="all",
         rich_help_panel=OUTPUT,
         envvar="KARAOKE_STEMS",
@@ -80,9 +78,9 @@ Name = Annotated[
         "--name",
         "--filename",
         metavar="TEMPLATE",
-        help="Names of the files, below DIR. {title} is the song's name, {stem} and {ext} those of"
-        " the result; {parent} is the song's folder within the folder that you named, {folder} its"
-        " whole folder as you named it, {source_ext} its own extension; {model} is the model.",
+        help="Names of the files within DIR: {title} is the song's name, {stem} and {ext} are the"
+        " result's stem and extension, {parent} is the song's folder within the one you named, "
+        "{folder} its whole folder as you named it, {source_ext} its extension, {model} the model.",
         rich_help_panel=OUTPUT,
         envvar="KARAOKE_NAME",
         show_envvar=False,
@@ -114,7 +112,7 @@ BitDepth = Annotated[
 Bitrate = Annotated[
     str | None,
     typer.Option(
-        metavar="RATE", help="Of lossy formats, such as 192k.", show_default="high",
+        metavar="RATE", help="For lossy formats, such as 192k.", show_default="high",
         rich_help_panel=OUTPUT, envvar="KARAOKE_BITRATE", show_envvar=False,
     ),
 ]  # fmt: skip
@@ -148,7 +146,7 @@ Jobs = Annotated[
         "--jobs",
         metavar="N",
         min=1,
-        help="How many songs to work on side by side.",
+        help="How many songs to work on at a time.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -158,7 +156,7 @@ Model = Annotated[
         "-n",
         "--model",
         metavar="NAME|PATH",
-        help="A model of `karaoke models`, or a checkpoint file.",
+        help="A name from `karaoke models`, or a checkpoint file.",
         rich_help_panel=MODEL,
         envvar="KARAOKE_MODEL",
         show_envvar=False,
@@ -170,7 +168,7 @@ Device = Annotated[
         "-d",
         "--device",
         metavar="NAME",
-        help="auto (the fastest that is there), cpu, cuda or mps.",
+        help="auto (the fastest available), cpu, cuda or mps.",
         rich_help_panel=MODEL,
         envvar="KARAOKE_DEVICE",
         show_envvar=False,
@@ -180,7 +178,7 @@ Overlap = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="Share of a segment in common with the next, from 0 to below 1.",
+        help="Overlap of successive segments, from 0 to below 1.",
         show_default="the model's",
         rich_help_panel=MODEL,
         envvar="KARAOKE_OVERLAP",
@@ -216,9 +214,7 @@ ProgressKind = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    typer.Option(
-        "-q", "--quiet", help="Print nothing but errors and paths.", rich_help_panel=REPORT
-    ),
+    typer.Option("-q", "--quiet", help="Print only errors and paths.", rich_help_panel=REPORT),
 ]
 Verbose = Annotated[
     bool,

@@ -1,4 +1,4 @@
-"""``karaoke split`` with ``-`` for a song or for the results."""
+"""``karaoke split`` with ``-`` as the song or as the output."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 STANDARD = Path("-")
 
 
-#: First bytes that tell whether a song can be decoded as it comes.
+#: Number of first bytes that show whether a song can be decoded as it arrives.
 FIRST_BYTES = 16
 
 
 def unbuffered() -> RawIOBase:
-    """Give standard input without its buffer; see :func:`karaoke.audio.reading.feed`."""
+    """Return standard input without its buffer; see :func:`karaoke.audio.reading.feed`."""
     return cast(RawIOBase, cast(BufferedReader, sys.stdin.buffer).raw)
 
 
 @contextmanager
 def spooled(start: bytes = b"") -> Iterator[Path]:
-    """Save standard input to a temporary file: some formats can be read only with their end.
+    """Save standard input to a temporary file, since some formats need their end to be read.
 
     Parameters
     ----------
     start
-        What was read of it before.
+        Bytes already read from it.
     """
     with tempfile.TemporaryDirectory(prefix="karaoke-") as folder:
         path = Path(folder, "stdin")
@@ -53,7 +53,7 @@ def spooled(start: bytes = b"") -> Iterator[Path]:
 
 
 def read_start(stream: RawIOBase) -> bytes:
-    """Read some bytes of a stream, enough to recognise its format if it has as many."""
+    """Read the start of a stream, enough to recognise its format."""
     start = b""
     while len(start) < FIRST_BYTES and (data := stream.read(1 << 16)):
         start += data
@@ -68,14 +68,14 @@ def pipe_song(
     stream: int | None,
     console: Console,
 ) -> None:
-    """Write one stem of one song to standard output as it comes.
+    """Write one stem of one song to standard output as the song arrives.
 
     Raises
     ------
     UsageError
         There is more than one song or stem, or standard output is a terminal.
     KaraokeError
-        The song cannot be read, or standard output not written.
+        The song cannot be read, or standard output cannot be written to.
     """
     from karaoke.audio import AudioReader, can_be_piped
 
@@ -83,7 +83,7 @@ def pipe_song(
         said = f"-o -: one song and one stem only, not {len(songs)} and {len(stems)}"
         raise UsageError(said, hint="Name one song, and --stems instrumental.")
     if sys.stdout.isatty():
-        raise UsageError("-o -: standard output is a terminal", hint="Send it to a program.")
+        raise UsageError("-o -: standard output is a terminal", hint="Redirect or pipe it.")
     if songs[0].named:
         raise address_error(songs[0])
     path = songs[0].path
@@ -108,7 +108,7 @@ def write_stem(
     name: str,
     console: Console,
 ) -> None:
-    """Separate a song as it comes, to standard output."""
+    """Separate a song to standard output as it arrives."""
     from karaoke.audio import PipeWriter, channel_groups, unspoken
 
     with open_song() as reader:

@@ -1,4 +1,4 @@
-"""How far a song is: a bar with speed and time left on a terminal, plain lines elsewhere."""
+"""Progress displays: bars with speed and time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SpeedColumn(ProgressColumn):
 
 
 def shortened(name: str, width: int) -> str:
-    """Cut the middle out of a name that is wider than some columns, keeping its end."""
+    """Cut the middle out of a name that is wider than ``width`` columns."""
     if cell_len(name) <= width:
         return name
     half = max((width - 1) // 2, 1)
@@ -53,7 +53,7 @@ def shortened(name: str, width: int) -> str:
 
 
 def bar_beside(console: Console, others: int) -> BarColumn:
-    """Make a bar of what columns of this width leave of a line."""
+    """Make a bar as wide as the other columns leave room for."""
     return BarColumn(bar_width=min(max(console.width - others, 5), 40))
 
 
@@ -61,7 +61,7 @@ def bar_beside(console: Console, others: int) -> BarColumn:
 def progress_display(
     console: Console, source: Path, *, bar: bool, doing: str
 ) -> Iterator[SongProgress]:
-    """Give a function to call with the seconds that are done and the duration, if known."""
+    """Yield a function to call with the seconds that are done and the duration, if known."""
     from karaoke.jobs.task import unseen
 
     if console.quiet:
@@ -91,7 +91,7 @@ def progress_display(
 
 @contextmanager
 def json_progress(song: str) -> Iterator[SongProgress]:
-    """Print how far a song is as JSON objects on standard error, twice a second at most."""
+    """Print a song's progress as JSON objects on standard error, at most twice a second."""
     last = -math.inf
 
     def update(done: float, total: float | None) -> None:
@@ -108,13 +108,13 @@ def json_progress(song: str) -> Iterator[SongProgress]:
 class TrainingDisplay:
     """A bar for a training run on a terminal, and a line per validation everywhere.
 
-    It listens to a :class:`karaoke.training.loop.Trainer`.
+    It is a listener of :class:`karaoke.training.loop.Trainer`.
     """
 
     def __init__(self, console: Console) -> None:
         columns = (
             TextColumn("{task.description}", markup=False),
-            # Beside it stand the step, the loss and the speed, the percentage and the time.
+            # Beside it are the step, the loss, the speed, the percentage and the time.
             bar_beside(console, 62),
             TextColumn("{task.percentage:>5.1f} %"),
             TimeRemainingColumn(),
@@ -127,7 +127,7 @@ class TrainingDisplay:
         self.bar.start()
 
     def on_step(self, trainer: Trainer, loss: float) -> None:
-        """Move the bar."""
+        """Update the bar."""
         state = trainer.state
         heard = state.step * trainer.recipe.batch_size * trainer.recipe.mixtures.segment_seconds
         speed = heard / max(state.seconds, 1e-9)
@@ -137,7 +137,7 @@ class TrainingDisplay:
         self.bar.update(self.task, completed=trainer.progress, description=description)
 
     def on_validation(self, trainer: Trainer, figures: SongFigures) -> None:
-        """Print what was measured."""
+        """Print the measured figures."""
         from karaoke.training.validation import to_line
 
         line = f"step {trainer.state.step} ({trainer.state.seconds:.0f} s)"
@@ -146,7 +146,7 @@ class TrainingDisplay:
         self.console.print(line, markup=False)
 
     def on_end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.bar.stop()
 
 
@@ -154,7 +154,7 @@ class TrainingDisplay:
 def download_display(
     console: Console,
 ) -> Iterator[Callable[[Download | Wheel], Callable[..., None]]]:
-    """Give a function that names a download and gives what is told how far it is."""
+    """Yield a function that takes a download and returns one to call with its progress."""
     if not console.is_terminal:
         yield lambda file: say_once(console, file)
         return
@@ -174,7 +174,7 @@ def download_display(
 
             def update(have: int, size: int | None) -> None:
                 nonlocal task
-                # Not before: nothing may be left to download.
+                # Not earlier, as there may be nothing left to download.
                 task = bar.add_task(name, total=size) if task is None else task
                 bar.update(task, completed=have, total=size)
 
@@ -184,7 +184,7 @@ def download_display(
 
 
 def say_once(console: Console, file: Download | Wheel) -> Callable[..., None]:
-    """Name a download when it begins, and say nothing more."""
+    """Print the name of a download when it begins, and nothing more."""
     said = False
 
     def update(have: int, size: int | None) -> None:

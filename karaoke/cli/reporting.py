@@ -1,4 +1,4 @@
-"""What ``karaoke split`` says: paths and sentences for people, or a JSON object a song."""
+"""What ``karaoke split`` reports: paths and sentences, or one JSON object per song."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def reporter_for(
 
 
 class Reporter:
-    """Prints outcomes as they come and counts the failures.
+    """Prints outcomes as they arrive and counts the failures.
 
     Parameters
     ----------
     console
-        For sentences, on standard error.
+        Console for sentences, on standard error.
     as_json
-        Print an object a song on standard output, instead of the paths.
+        Print one object per song on standard output instead of the paths.
     facts
-        That every object has: model and device.
+        Facts that every object contains: model and device.
     progress
         ``auto`` for a bar on a terminal and a line elsewhere, ``lines``, ``json`` for objects on
         standard error, ``none``.
@@ -69,14 +69,14 @@ class Reporter:
     Attributes
     ----------
     explain
-        Adds to an error where the options that it speaks of were set.
+        Adds to an error where the options that it mentions were set.
     counts
-        Of songs, by status.
+        Number of songs by status.
 
     Raises
     ------
     UsageError
-        There is no such kind of progress.
+        The kind of progress is unknown.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Reporter:
         self.counts: dict[str, int] = {}
 
     def progress_display(self, job: Job) -> AbstractContextManager[SongProgress]:
-        """Show how far a song is, as was wished."""
+        """Show a song's progress as the user wished."""
         from karaoke.cli.progress import json_progress, progress_display
         from karaoke.jobs.batch import no_display
 
@@ -112,7 +112,7 @@ class Reporter:
         )
 
     def report(self, outcome: Outcome, alone: bool) -> None:
-        """Print what became of a song; the error of one that is alone is left to the caller."""
+        """Print what became of a song; the error of an only song is left to the caller."""
         self.counts[outcome.status] = self.counts.get(outcome.status, 0) + 1
         if outcome.error is not None:
             self.explain(outcome.error)
@@ -148,11 +148,11 @@ class Reporter:
                 self.console.print(f"  {details(result)}", markup=False)
         if outcome.status in ("done", "planned"):
             paths = outcome.job.outputs.values()
-            # As bytes: the name on the disk, whatever the encoding of the terminal.
+            # As bytes: names as on the disk, whatever the terminal's encoding.
             write_out(b"".join(os.fsencode(path) + b"\n" for path in paths))
 
     def _print_json(self, outcome: Outcome) -> None:
-        """Print one object, on one line."""
+        """Print one object on one line."""
         entry: dict[str, Any] = {
             "song": printable(outcome.job.label),
             "status": outcome.status,
@@ -181,7 +181,7 @@ class Reporter:
 
 
 def details(result: Result) -> str:
-    """Say what only the curious ask about a song."""
+    """Describe a song's result in more detail."""
     facts = result.facts
     residual = facts.get("residual_dbfs")
     sizes = sum(entry["size_bytes"] for entry in result.manifest["outputs"].values())

@@ -1,4 +1,4 @@
-"""Defaults from a config file: a table a command, a key an option."""
+"""Defaults from a config file, with a table per command and a key per option."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ else:
 
 
 def default_path() -> Path:
-    """Give ``~/.config/karaoke/config.toml``, or where the system keeps such files."""
+    """Return ``~/.config/karaoke/config.toml``, or where the system keeps such files."""
     return Path(typer.get_app_dir("karaoke")) / "config.toml"
 
 
 def options_of(command: Callable[..., Any]) -> dict[str, bool]:
-    """Map the parameters of a command that are options to whether they may be repeated."""
+    """Map each option of a command to whether it may be repeated."""
     hints = get_type_hints(command, include_extras=True)
     return {
         name: "list" in str(hint.__origin__)
@@ -35,7 +35,7 @@ def options_of(command: Callable[..., Any]) -> dict[str, bool]:
 
 
 def read_value(value: Any, repeated: bool) -> Any:
-    """Give a value of the file as the command line has it."""
+    """Convert a value from the file to the form of the command line."""
     if isinstance(value, list) and not repeated:
         return ",".join(map(str, value))
     return os.path.expanduser(value) if isinstance(value, str) else value
@@ -49,21 +49,21 @@ def read_config(
     Parameters
     ----------
     path
-        A TOML file; None for the usual place, where it need not be.
+        A TOML file; None for the usual place, where it is optional.
     commands
-        The functions of the commands, by name, whose parameters are the options.
+        The commands' functions by name; their parameters are the options.
 
     Returns
     -------
     dict
-        For each command the defaults of its parameters.
+        Defaults of each command's parameters.
 
     Raises
     ------
     NoInputError
-        The file that was named cannot be read.
+        The file cannot be read.
     UsageError
-        It is no TOML, or names no command or option.
+        It is not TOML, or names an unknown command or option.
     """
     file = path or default_path()
     try:
@@ -72,7 +72,7 @@ def read_config(
         if path is None and isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return {}
         raise NoInputError(
-            f'"{file}": {error.strerror}', hint="It is read for the defaults of options."
+            f'"{file}": {error.strerror}', hint="It should set defaults for options."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(
@@ -82,11 +82,11 @@ def read_config(
     for command, table in tables.items():
         if command not in commands or not isinstance(table, dict):
             known = ", ".join(f"[{name}]" for name in commands)
-            raise UsageError(f'"{file}": unknown {command!r}', hint=f"It may have {known}.")
+            raise UsageError(f'"{file}": unknown {command!r}', hint=f"Use {known}.")
         names = options_of(commands[command])
         values = {}
         for key, value in table.items():
-            # Parameters that would hide a built-in end in an underscore.
+            # Parameters that would shadow a built-in end in an underscore.
             name = key.replace("-", "_")
             name = name if name in names else f"{name}_"
             if name not in names:

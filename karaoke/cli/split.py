@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from karaoke.jobs.task import Task
     from karaoke.separation.separator import Separator
 
-#: What people know the stems as from elsewhere.
+#: Names of the stems in other programs.
 STEM_ALIASES = {"no_vocals": "instrumental", "accompaniment": "instrumental", "vocal": "vocals"}
 
 
@@ -62,7 +62,7 @@ def split(
 ) -> None:
     """Split songs into vocals and instrumental, which add up to the song.
 
-    Paths of the files go to standard output, one a line; all else to standard error.
+    The paths of the files go to standard output, one per line; all else to standard error.
     """
     from karaoke.audio import output_format
     from karaoke.cli.output import make_console
@@ -86,7 +86,7 @@ def split(
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
-        name = name.replace("{track}", "{title}")  # as it was called once
+        name = name.replace("{track}", "{title}")  # its former name
         planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
         tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)
@@ -95,7 +95,7 @@ def split(
 def settings_for(
     model: str, chosen: OutputFormat, overlap: float | None, quality: str, stream: int | None
 ) -> SplitSettings:
-    """Collect what the stems will depend on, the weights themselves among it."""
+    """Collect what the stems will depend on, including the weights themselves."""
     from karaoke.files import checksum
     from karaoke.jobs.manifest import SplitSettings
     from karaoke.store.catalogue import find_model
@@ -115,7 +115,7 @@ def settings_for(
 def model_loader(
     model: str, device: str, overlap: float | None, quality: str, console: Console
 ) -> tuple[Callable[[], Separator], str]:
-    """Make what loads the model when the first song needs it, and says so; name its device."""
+    """Return a function that loads the model on first use and announces it, and its device."""
     from functools import cache
 
     from karaoke.separation.devices import choose_device
@@ -160,14 +160,14 @@ def run(
     alone = len(tasks) == 1
     error: KaraokeError | None = None
     display = reporter.progress_display
-    # Closed at once when interrupted, or the songs that are under way would be waited for.
+    # Closed at once if interrupted, so as not to wait for the songs in progress.
     with closing(run_batch(tasks, load, options, display)) as outcomes:
         for outcome in outcomes:
             reporter.report(outcome, alone)
             error = error or outcome.error
     if error is not None and not alone:
         failed = f"{reporter.counts['failed']} of {len(tasks)} songs failed"
-        # Where no song has files of its own, nothing was tried.
+        # If every song's outputs clash, nothing was tried.
         clash = all(isinstance(task.job.error, OutputExistsError) for task in tasks)
         kind = OutputExistsError if clash else BatchError
         error = kind(failed, hint="See above.")
@@ -176,7 +176,7 @@ def run(
 
 
 class Reported(KaraokeError):
-    """An error that standard output has told of already."""
+    """An error that was already reported on standard output."""
 
     def __init__(self, error: KaraokeError) -> None:
         super().__init__(error.message, hint=error.hint)
@@ -189,7 +189,7 @@ def parse_bit_depth(text: str | None) -> int | None:
     Raises
     ------
     UsageError
-        It is none of these.
+        It is not one of these.
     """
     if text is None:
         return None
@@ -200,7 +200,7 @@ def parse_bit_depth(text: str | None) -> int | None:
 
 
 def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
-    """Read the list of stems that are wanted, from a model that may have to be fetched first.
+    """Read the list of wanted stems; the model may have to be downloaded first.
 
     Raises
     ------
@@ -226,21 +226,21 @@ def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
 
 
 def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[Song]:
-    """Collect the songs from the arguments, their folders and lists.
+    """Collect the songs from the arguments, folders and lists.
 
     Raises
     ------
     UsageError
-        None were named, or one has an empty name.
+        No songs were named, or one has an empty name.
     NoInputError
-        A list cannot be read, or a folder holds none.
+        A list cannot be read, or a folder contains no songs.
     """
     from karaoke.jobs.planning import find_songs, list_entries, printable
 
     inputs: list[str] = []
     for song in songs:
         if not song:
-            raise UsageError('"" names no song', hint="Is a variable empty?")
+            raise UsageError('"" names no song', hint="Perhaps a variable is empty.")
         if song.startswith("@") and not os.path.exists(song):
             inputs += list_entries(read_bytes(Path(song[1:])), song[1:])
         else:
@@ -248,7 +248,7 @@ def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[So
     if from_file is not None:
         inputs += list_entries(read_bytes(from_file), printable(from_file))
     if not inputs:
-        raise UsageError("no songs named", hint="Name files or folders; --help tells more.")
+        raise UsageError("no songs named", hint="Name files or folders; see --help.")
     return find_songs(inputs, recursive=recursive)
 
 
@@ -258,7 +258,7 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     NoInputError
-        It cannot be read.
+        The list cannot be read.
     """
     if str(path) == "-":
         return sys.stdin.buffer.read()

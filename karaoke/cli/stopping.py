@@ -1,4 +1,4 @@
-"""Signals: whatever is under way is cleaned up on the way out."""
+"""Signals: they stop the program cleanly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from karaoke.errors import ExitCode
 
 
 class Stopped(BaseException):
-    """A signal asked us to stop; raised so that everything is cleaned up on the way out."""
+    """Raised by a signal that asks us to stop, so that everything is cleaned up on the way out."""
 
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
@@ -19,10 +19,10 @@ class Stopped(BaseException):
 
 
 class SignalHandler:
-    """Turns a signal into an exception, once: cleaning up is not to be interrupted by more.
+    """Turns a signal into an exception, once, so that more signals do not interrupt the clean-up.
 
-    After some seconds it does so again, should the first have been lost in a callback, where
-    Python only prints exceptions.
+    After some seconds it does so again, in case the first was lost in a callback, where Python
+    only prints exceptions.
     """
 
     patience_seconds = 5.0
@@ -31,7 +31,7 @@ class SignalHandler:
         self._last = -math.inf
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
-            # Ignored signals stay ignored: `nohup` and background jobs count on it.
+            # Ignored signals stay ignored: `nohup` and background jobs rely on it.
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self)
 

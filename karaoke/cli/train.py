@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from karaoke.training.listening import Listener
 
 
-Corpora = Annotated[
-    list[Path], typer.Argument(metavar="CORPUS...", help="Folders with recordings.")
-]
+Corpora = Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Folders of recordings.")]
 Run = Annotated[
     Path,
     typer.Option("-o", "--out", metavar="DIR", help="Folder of the run; resumed if it exists."),
@@ -29,49 +27,49 @@ RecipePath = Annotated[
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override part of the recipe; may be repeated."
+    ),
 ]
 TimeBudget = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Length of the whole run, all sessions together."),
+    typer.Option(metavar="SECONDS", help="Total length of the run, over all sessions."),
 ]
 StopAfter = Annotated[
-    float, typer.Option(metavar="SECONDS", help="Save and stop; the next call goes on.")
+    float, typer.Option(metavar="SECONDS", help="Save and stop after this time; reruns resume.")
 ]
-StartFrom = Annotated[
-    Path | None, typer.Option(metavar="CHECKPOINT", help="Weights to begin with.")
-]
+StartFrom = Annotated[Path | None, typer.Option(metavar="CHECKPOINT", help="Initial weights.")]
 InitEncoder = Annotated[
-    Path | None, typer.Option(metavar="CHECKPOINT", help="Take the encoder of another network.")
+    Path | None, typer.Option(metavar="CHECKPOINT", help="Start from another network's encoder.")
 ]
-FreezeEncoder = Annotated[bool, typer.Option("--freeze-encoder", help="Hold the encoder as it is.")]
+FreezeEncoder = Annotated[bool, typer.Option("--freeze-encoder", help="Do not train the encoder.")]
 BranchFrom = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Go on from another run, whose rate then falls to zero."),
+    typer.Option(metavar="DIR", help="Continue another run, with its rate falling to zero."),
 ]
 Teacher = Annotated[
     Path | None,
     typer.Option(
         metavar="CHECKPOINT",
-        help="Whose estimates are targets too, as much as the recipe's hold says.",
+        help="Network whose estimates are targets too, weighted by the recipe's hold.",
         show_default="--start-from",
     ),
 ]
 Cache = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Decoded recordings, 10 MB a minute.", show_default="DIR/cache"
+        metavar="DIR", help="Decoded recordings, 10 MB per minute.", show_default="DIR/cache"
     ),
 ]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Processes that make mixtures.", show_default="as suits the device"),
+    typer.Option(help="Processes that make mixtures.", show_default="depends on the device"),
 ]
 Tensorboard = Annotated[
     bool, typer.Option("--tensorboard", help="Write TensorBoard events to the run's folder.")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
 
 
@@ -96,12 +94,12 @@ def train(
 ) -> None:
     """Train a model on recordings of voices and of music.
 
-    A CORPUS is a folder with a manifest.tsv (columns path, role, group, split, and perhaps band_hz,
-    moves_in_pitch and mark); or with a folder per song of vocals.wav and other stems, as MUSDB18-HQ
-    has them; or with the folders vocals, speech and accompaniment; the latter two may lie in train,
-    validation and test. The weights are DIR/best.safetensors, ready for `karaoke split --model`.
-    Ctrl-C saves; the same command goes on. Several cores: torchrun --nproc-per-node CORES -m
-    karaoke train ...
+    A CORPUS is a folder with a manifest.tsv (columns path, role, group, split, and optionally
+    band_hz, moves_in_pitch and mark); or with one folder per song that contains vocals.wav and
+    other stems, as in MUSDB18-HQ; or with the folders vocals, speech and accompaniment. The latter
+    two layouts may be split into train, validation and test. The weights go to
+    DIR/best.safetensors, ready for `karaoke split --model`. Ctrl-C saves; the same command resumes.
+    To use several cores: torchrun --nproc-per-node CORES -m karaoke train ...
     """
     from rich.console import Console
 
@@ -135,7 +133,7 @@ def train(
     trainer, over = run_training(chosen, options, listeners)
     for listener in trainer.listeners:
         listener.on_end()
-    state = "done" if over else "stopped; the same command goes on"
+    state = "done" if over else "stopped; the same command resumes"
     console.print(f"step {trainer.state.step}: {state}", markup=False)
     if trainer.stop_signal:
         interrupted = trainer.stop_signal == signal.SIGINT
@@ -143,12 +141,12 @@ def train(
 
 
 def make_listeners(console: Console, run: Path, tensorboard: bool) -> list[Listener]:
-    """Choose who is told how the run goes.
+    """Make the listeners that report on the run.
 
     Raises
     ------
     UsageError
-        TensorBoard is wanted but not installed.
+        TensorBoard was requested but is not installed.
     """
     from karaoke.cli.progress import TrainingDisplay
 

@@ -1,4 +1,4 @@
-"""``karaoke workshop``: programs that make, weigh and carry what is needed to train."""
+"""``karaoke workshop``: tools that prepare, measure and pack what training needs."""
 
 from __future__ import annotations
 
@@ -12,30 +12,28 @@ from karaoke.errors import UsageError
 
 app = typer.Typer(
     cls=Group,
-    help="Make, weigh and carry what is needed to train a model.",
+    help="Prepare, measure and pack what training a model needs.",
     no_args_is_help=True,
 )
 
-Corpora = Annotated[
-    list[Path], typer.Argument(metavar="CORPUS...", help="Folders with recordings.")
-]
+Corpora = Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Folders of recordings.")]
 Corpus = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder with a manifest.tsv.")]
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write a new corpus.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write the new corpus.")]
 Cache = Annotated[
     Path, typer.Option(metavar="DIR", help="Folder for decoded recordings.", show_default=False)
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
 
 
 @app.command(cls=Command)
 def music(
     folder: Folder,
-    pieces: Annotated[int, typer.Option(min=1, help="How many.")] = 102,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of each, about.")] = 45.0,
+    pieces: Annotated[int, typer.Option(min=1, help="How many to compose.")] = 102,
+    seconds: Annotated[float, typer.Option(min=1, help="Approximate length of each.")] = 45.0,
     seed: Seed = 1,
     parts: Annotated[
-        bool, typer.Option("--parts", help="Drums, bass and other in files of their own.")
+        bool, typer.Option("--parts", help="Write drums, bass and other to separate files.")
     ] = False,
     debug: Debug = False,
 ) -> None:
@@ -50,13 +48,13 @@ def sing(
     corpus: Corpus,
     folder: Folder,
     cache: Cache,
-    minutes: Annotated[float, typer.Option(min=0.1, help="In all.")] = 120.0,
-    seconds: Annotated[float, typer.Option(min=1, help="Of a file, about.")] = 24.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Total length.")] = 120.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Approximate length of a file.")] = 24.0,
     seed: Seed = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     debug: Debug = False,
 ) -> None:
-    """Join the syllables and words of a corpus to sung lines; needs the package pyworld."""
+    """Join the syllables and words of a corpus into sung lines; needs the package pyworld."""
     from karaoke.training.workshop.singing import write_corpus
 
     write_corpus(
@@ -70,11 +68,11 @@ def estimate(
     folder: Folder,
     model: Annotated[
         list[str],
-        typer.Option(metavar="NAME[=WEIGHT]", help="Whose estimates count; may be repeated."),
+        typer.Option(metavar="NAME[=WEIGHT]", help="Model whose estimates count; may be repeated."),
     ],
     debug: Debug = False,
 ) -> None:
-    """Make stems of finished songs, recordings of the role mixture, and keep what is plausible."""
+    """Estimate stems of finished songs (recordings of role mixture), and keep plausible ones."""
     from karaoke.training.workshop.estimate import write_corpus
 
     named = [one.rpartition("=") if "=" in one else (one, "", "1") for one in model]
@@ -90,26 +88,26 @@ def estimate(
 @app.command(cls=Command)
 def combine(
     members: Annotated[
-        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Networks that are to vote.")
+        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Networks to combine.")
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The checkpoint to write.")],
-    exponent: Annotated[float, typer.Option(help="Of the mean of their masks.")] = 1.0,
+    exponent: Annotated[float, typer.Option(help="Exponent of their masks' mean.")] = 1.0,
     weights: Annotated[
-        str | None, typer.Option(help="Of the members, such as 0.7,0.3.", show_default="all alike")
+        str | None, typer.Option(help="Their weights, such as 0.7,0.3.", show_default="all equal")
     ] = None,
     member: Annotated[
-        int | None, typer.Option(metavar="N", help="Take one network out of a vote instead.")
+        int | None, typer.Option(metavar="N", help="Instead, extract one network from a vote.")
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Write one in half precision instead.")
+        bool, typer.Option("--half", help="Instead, convert a network to half precision.")
     ] = False,
     between: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Write the weights between two states instead."),
+        typer.Option(metavar="SHARE", help="Instead, interpolate between two states."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write one checkpoint of several networks that vote, or of a part or a mean of them."""
+    """Join networks into one checkpoint where they vote, or extract, halve or interpolate them."""
     from karaoke.training.workshop import combine as combining
 
     single = half or member is not None
@@ -138,12 +136,12 @@ def pack(
     cache: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Whose measured traits to send along.", show_default="none"
+            metavar="DIR", help="Cache whose measured traits to include.", show_default="none"
         ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Pack corpora into slices that can be carried to a machine without a network."""
+    """Pack corpora into slices for a machine without a network."""
     from karaoke.training.workshop import pack as packing
 
     size = round(megabytes * packing.MEGABYTE)
@@ -153,7 +151,7 @@ def pack(
 
 @app.command(cls=Command)
 def credits(corpora: Corpora, debug: Debug = False) -> None:
-    """Print a Markdown table of all whose recordings are trained on."""
+    """Print a Markdown table of everyone whose recordings are trained on."""
     from karaoke.training.workshop.credits import credit_table
 
     print(credit_table(corpora))
@@ -162,9 +160,9 @@ def credits(corpora: Corpora, debug: Debug = False) -> None:
 @app.command(cls=Command)
 def gap(
     models: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...")],
-    corpus: Annotated[list[Path], typer.Option(metavar="DIR", help="May be repeated.")],
+    corpus: Annotated[list[Path], typer.Option(metavar="DIR", help="A corpus; may be repeated.")],
     cache: Cache,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each sound.")] = 6.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each sound.")] = 6.0,
     debug: Debug = False,
 ) -> None:
     """Compare known and new voices over known and new music."""
@@ -181,10 +179,10 @@ def gap(
 def overlap(
     corpora: Corpora,
     cache: Cache,
-    count: Annotated[int, typer.Option(min=1, help="Mixtures of a kind.")] = 300,
+    count: Annotated[int, typer.Option(min=1, help="Mixtures of each kind.")] = 300,
     debug: Debug = False,
 ) -> None:
-    """Tell how much voices and music overlap, in songs and in made-up mixtures."""
+    """Measure how much voices and music overlap, in songs and in made-up mixtures."""
     import torch
 
     from karaoke.training.corpus import load_corpus

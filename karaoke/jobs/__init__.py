@@ -1,1 +1,1 @@
-"""Work on many songs: planned, done all or nothing, and written down."""
+"""Jobs on many songs: planned first, done all or nothing, and recorded in manifests."""

@@ -1,4 +1,4 @@
-"""A batch of songs: all are looked at before any is worked on, and none stops the others."""
+"""Batches of songs: all are checked before any is worked on, and none stops the others."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from karaoke.jobs.task import (
 )
 from karaoke.separation.separator import Separator
 
-#: Songs that are looked at side by side before the work begins.
+#: Number of songs checked in parallel before the work begins.
 LOOKS = 4
 
-#: Called for each song; gives what is told of its progress.
+#: Called for each song; returns a context manager that yields a function to call with progress.
 Display = Callable[[Job], AbstractContextManager[SongProgress]]
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What to do about what is there already, and about failures.
+    """What to do about existing outputs and failures.
 
     Parameters
     ----------
     skip_existing
-        Leave songs alone whose outputs are complete and made with the same settings.
+        Skip songs whose outputs are complete and were made with the same settings.
     dry_run
-        Look at everything and do nothing.
+        Check everything and do nothing.
     fail_fast
         Stop at the first failure.
     jobs
-        Songs that are worked on at a time. They take turns with the model; decoding, encoding and
-        the disk go on beside it.
+        Number of songs worked on at a time. They take turns with the model, while the others
+        decode, encode, read and write.
     """
 
     skip_existing: bool = False
@@ -63,14 +63,14 @@ class Outcome:
     Parameters
     ----------
     job
-        Its plan.
+        The song's plan.
     status
         ``done``, ``skipped``, ``planned`` (in a dry run), ``failed``, or ``not tried`` after a
         failure with ``fail_fast``.
     result
-        Of the work, when done.
+        Result of the work, if done.
     error
-        Why it failed.
+        Why it failed, if it did.
     """
 
     job: Job
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def no_display(_job: Job) -> AbstractContextManager[SongProgress]:
-    """Show nothing of a song's progress."""
+    """Show no progress."""
     return nullcontext(unseen)
 
 
@@ -91,28 +91,28 @@ def run_batch(
     display: Display = no_display,
     executor: Executor | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Do tasks and yield what became of each, in their order.
+    """Run tasks and yield what became of each, in order.
 
     Parameters
     ----------
     tasks
-        One for each song.
+        One per song.
     separator
-        Gives the model, and loads it the first time.
+        Returns the model, and loads it on first use.
     options
-        See there.
+        What to do about existing outputs and failures.
     display
-        For progress, where the work is done in this process.
+        Shows progress, if the work is done in this process.
     executor
-        Where to work, and how many songs at a time; by default in ``options.jobs`` threads. The
-        tasks and ``separator`` are pickled if it works in other processes.
+        Where to work, and on how many songs at a time; by default ``options.jobs`` threads. Tasks
+        and ``separator`` are pickled if it runs other processes.
 
     Raises
     ------
     ModelError
         The model cannot be loaded; nothing was done.
     WriteError
-        The disk has too little space for all of it; nothing was done.
+        The disk has too little space for all songs; nothing was done.
     """
     stopped = Event()
     try:
@@ -139,7 +139,7 @@ def do_here(
     display: Display,
     stopped: Event,
 ) -> Iterator[Outcome]:
-    """Do in this process what is left to do, in threads where it is several songs at a time."""
+    """Do what is left in this process, in threads if it is several songs at a time."""
     failed = Event()
 
     def do(task: Task, one: Space | Outcome) -> Outcome:
@@ -160,7 +160,7 @@ def do_here(
     try:
         yield from pool.map(do, tasks, seen)
     finally:
-        # Also when we are interrupted: nothing half-written may be left by any of them.
+        # Even if interrupted: no thread may leave anything half-written.
         stopped.set()
         pool.shutdown(cancel_futures=True)
 
@@ -172,7 +172,7 @@ def do_elsewhere(
     fail_fast: bool,
     executor: Executor,
 ) -> Iterator[Outcome]:
-    """Have an executor do what is left to do."""
+    """Have an executor do what is left."""
     pending = [
         one if isinstance(one, Outcome) else executor.submit(attempt, task, separator)
         for task, one in zip(tasks, seen, strict=True)
@@ -198,7 +198,7 @@ def attempt(
     stopped: Event | None = None,
     display: Display = no_display,
 ) -> Outcome:
-    """Do one task; any error is its outcome, but that of being told to stop."""
+    """Run one task; any error becomes its outcome, except being told to stop."""
     try:
         with display(task.job) as progress:
             return Outcome(task.job, "done", task.run(Tools(separator, progress, stopped)))
@@ -207,14 +207,14 @@ def attempt(
 
 
 def failure(job: Job, error: Exception) -> Outcome:
-    """Make an outcome of an error."""
+    """Turn an error into an outcome."""
     return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
 
 
 def look_at(tasks: Sequence[Task], options: BatchOptions, stopped: Event) -> list[Space | Outcome]:
-    """Find what can be known before the work: songs that are done, missing, or no songs.
+    """Check the songs before the work: which are done, missing, or not songs.
 
-    Those that are worked on first stay open.
+    Those that come first stay open.
     """
 
     def look(task: Task, first: bool) -> Space | Outcome:
@@ -238,24 +238,24 @@ def look_at(tasks: Sequence[Task], options: BatchOptions, stopped: Event) -> lis
         try:
             return list(pool.map(look, tasks, [n < kept_open for n in range(len(tasks))]))
         except BaseException:
-            # Interrupted: a file that ffmpeg searches for its sound must not be waited for.
+            # Interrupted: do not wait while ffmpeg searches a file for sound.
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def nearest(folder: Path) -> Path:
-    """Give the nearest existing parent of a folder, or the folder itself."""
+    """Return a folder if it exists, or else its nearest existing parent."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def check_can_be_made(folder: Path) -> None:
-    """Refuse a folder that cannot be made or written to.
+    """Refuse a folder that cannot be created or written to.
 
     Raises
     ------
     OutputExistsError, PermissionDeniedError
-        Something else has its name, or it may not be written.
+        Something else has its name, or it may not be written to.
     """
     there = nearest(folder)
     with writing_to(there):
@@ -267,26 +267,26 @@ def check_can_be_made(folder: Path) -> None:
 def check_space(
     tasks: Sequence[Task], seen: Sequence[Space | Outcome], at_a_time: int
 ) -> list[Space | Outcome]:
-    """Refuse what the disk cannot hold.
+    """Refuse more than the disk can hold.
 
-    A song that is too large by itself fails alone: it may be damaged, and declare an absurd length.
+    A song that is too large by itself fails alone: it may be damaged and declare an absurd length.
 
     Parameters
     ----------
     tasks, seen
-        All songs, and what a look at them brought.
+        All songs, and what checking them found.
     at_a_time
-        Songs that are worked on side by side.
+        Number of songs worked on in parallel.
 
     Returns
     -------
     list
-        ``seen``, but for the songs that are too large, whose outcome is the failure.
+        ``seen``, except that the outcome of songs that are too large is a failure.
 
     Raises
     ------
     WriteError
-        The others are too much together.
+        The other songs together are too large.
     """
     found: list[Space | Outcome] = []
     needed: dict[int, tuple[Path, float, float]] = {}
@@ -310,18 +310,18 @@ def check_space(
 
 
 def lack_of_space(folder: Path, needed_bytes: float) -> WriteError | None:
-    """Give an error if a folder's disk has too little space."""
+    """Return an error if a folder's disk has too little space."""
     free = shutil.disk_usage(folder).free
     if needed_bytes <= free:
         return None
     return WriteError(
-        f'"{folder}": {needed_bytes / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} free',
+        f'"{folder}": {needed_bytes / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB free',
         hint="Free some space, choose another folder with --out, or --format flac.",
     )
 
 
 def as_karaoke_error(error: Exception, source: Path) -> KaraokeError:
-    """Make one of ours of any error, so that a bug in one song does not stop the others."""
+    """Turn any error into one of ours, so that a bug in one song does not stop the others."""
     if isinstance(error, KaraokeError):
         return error
     if isinstance(error, MemoryError):

@@ -1,4 +1,4 @@
-"""What was written, beside it: a hidden JSON file that says when a set of stems is complete."""
+"""Manifests: hidden JSON files beside the outputs that record which sets of stems are complete."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 
 from karaoke.jobs.planning import Job
 
-#: Raised, too, when stems of the same settings begin to sound otherwise. 1 had no checksum of the
-#: weights, and nothing under ``earlier``.
+#: Also increased when the same settings begin to give different stems. Format 1 had neither a
+#: checksum of the weights nor ``earlier``.
 FORMAT = 2
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """What stems depend on besides the song; another makes other stems.
+    """What stems depend on besides the song.
 
     Parameters
     ----------
     model
-        As the user named it; of no matter where the weights' SHA-256 is known.
+        Model as the user named it; ignored if the weights' SHA-256 is known.
     format, bit_depth, bitrate, overlap, quality, stream
-        As the options of ``karaoke split``.
+        The options of ``karaoke split``.
     weights_sha256
-        Of the checkpoint.
+        Checksum of the checkpoint.
     """
 
     model: str
@@ -39,12 +39,12 @@ class SplitSettings:
     weights_sha256: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as it stands in a manifest."""
+        """Return the settings as they are written in a manifest."""
         return dict(vars(self))
 
 
 def identify(source: Path) -> dict[str, Any]:
-    """Name a song by path, size and time of its last change; its content is not read."""
+    """Identify a song by path, size and modification time, without reading its content."""
     status = source.stat()
     return {
         "path": os.path.abspath(source),
@@ -60,7 +60,7 @@ def make_manifest(
     checksums: dict[str, str],
     source: dict[str, Any],
 ) -> dict[str, Any]:
-    """Make a manifest of files that are written but not published yet.
+    """Make the manifest of files that are written but not published yet.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def make_manifest(
     settings
         How they were made.
     sizes_bytes, checksums
-        Of the files, by stem.
+        Size and SHA-256 of the files, by stem.
     source
-        From :func:`identify`, before the song was read.
+        What :func:`identify` returned before the song was read.
     """
     return {
         "format": FORMAT,
@@ -79,7 +79,7 @@ def make_manifest(
         "settings": settings.as_dict(),
         "outputs": {
             stem: {
-                # Bytes that are no UTF-8 become escapes in JSON, and bytes again when it is read.
+                # Bytes that are not UTF-8 become escapes in JSON, and bytes again when read back.
                 "path": os.path.relpath(job.outputs[stem], job.manifest.parent),
                 "size_bytes": size,
                 "sha256": checksums[stem],
@@ -90,9 +90,9 @@ def make_manifest(
 
 
 def with_earlier(facts: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Add to a manifest, which is to replace the one at ``path``, what that one says of others.
+    """Add to a manifest what the one that it replaces at ``path`` says about other files.
 
-    The stems of other formats, or others of the model's stems, stay known as written by karaoke.
+    That way, earlier stems in other formats or of other names stay known as karaoke's own.
     """
     replaced = {entry["path"] for entry in facts["outputs"].values()}
     kept = []
@@ -108,9 +108,9 @@ def with_earlier(facts: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def read_sets(path: Path) -> list[dict[str, Any]]:
-    """Read what a manifest says of each set of stems that was written together, the last first.
+    """Read a manifest's entries, one per set of stems written together, latest first.
 
-    What is damaged is left out.
+    Damaged entries are left out.
     """
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -121,7 +121,7 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
 
 
 def is_sound(entry: Any) -> bool:
-    """Tell whether an entry has what is asked of it."""
+    """Return whether an entry has the expected fields."""
     try:
         outputs = [(each["path"], each["size_bytes"]) for each in entry["outputs"].values()]
         has_all = {"format", "source", "settings"} <= entry.keys()
@@ -132,7 +132,7 @@ def is_sound(entry: Any) -> bool:
 
 
 def is_complete(job: Job, settings: SplitSettings) -> bool:
-    """Tell whether a job was done: same song, same settings, all stems there at their sizes."""
+    """Return whether a job is done: same song, same settings, all stems there in full size."""
     try:
         source = identify(job.source)
     except OSError:
@@ -146,12 +146,12 @@ def is_complete(job: Job, settings: SplitSettings) -> bool:
 
 
 def made_with(entry: dict[str, Any], settings: SplitSettings) -> bool:
-    """Tell whether a set of stems sounds as these settings would make it."""
+    """Return whether a set of stems is what these settings would make."""
     now = settings.as_dict()
-    # Of old, the stream was called a track.
+    # The stream used to be called a track.
     then = {{"track": "stream"}.get(key, key): value for key, value in entry["settings"].items()}
     if entry["format"] == 1:
-        # It says which model but not which weights, and a file may hold others by now.
+        # It names the model but not its weights, and a file may contain others by now.
         del now["weights_sha256"]
         now["stream"] = now["stream"] or 1  # the first stream was the default
         return bool(then == now) and not os.path.isfile(settings.model)
@@ -159,7 +159,7 @@ def made_with(entry: dict[str, Any], settings: SplitSettings) -> bool:
 
 
 def is_whole(entry: dict[str, Any], job: Job, stem: str) -> bool:
-    """Tell whether a stem of a job belongs to a set and is there."""
+    """Return whether a job's stem belongs to a set and still exists in full size."""
     written, path = entry["outputs"].get(stem), job.outputs[stem]
     try:
         return (

@@ -1,4 +1,4 @@
-"""Names of the files that a song becomes, from a template that its user may give."""
+"""Names of a song's output files, from a template that users may choose."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from karaoke.errors import UsageError
 
 DEFAULT_TEMPLATE = "{parent}/{title}/{stem}.{ext}"
 VARIABLES = ("parent", "folder", "title", "source_ext", "stem", "ext", "model")
-#: Bytes in a file's name that every common file system takes.
+#: Longest file name in bytes that every common file system allows.
 LONGEST_NAME = 255
 MANIFEST_SUFFIX = ".karaoke.json"
 WINDOWS = os.name == "nt"
-#: What Windows allows in no name, or gives a meaning of its own.
+#: Characters that Windows forbids in names, or gives a special meaning.
 FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
 DEVICES = frozenset(
     ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"]
     + [f"{port}{digit}" for port in ("COM", "LPT") for digit in "123456789\u00b9\u00b2\u00b3"]
 )
-#: Between the parts of a name; of no use at its ends.
+#: Characters that separate parts of a name, and are stripped from its ends.
 SEPARATORS = " .,-_()[]"
 
 
@@ -35,11 +35,11 @@ class Song:
     Parameters
     ----------
     path
-        Of the file.
+        The file.
     parent
-        Its folder within the folder that the user named; empty for a file that was named itself.
+        Its folder within the folder that the user named; empty if the user named the file.
     named
-        What the user called it, where that is no path: ``-``, or an address.
+        What the user called it if that is not a path: ``-``, or a URL.
     """
 
     path: Path
@@ -48,18 +48,18 @@ class Song:
 
     @property
     def title(self) -> str:
-        """Its name without the extension."""
-        # "..mp3" has the stem ".", which is no name for a folder.
+        """Name without the extension."""
+        # "..mp3" has the stem ".", which cannot name a folder.
         return self.path.stem if self.path.stem.strip(".") else self.path.name
 
     @property
     def extension(self) -> str:
-        """Its extension, without the dot."""
+        """Extension without the dot."""
         return self.path.suffix[1:]
 
     @property
     def folder(self) -> PurePath:
-        """Its folder as the user gave it, made to lie below another: without root, ``_`` for up."""
+        """Folder as the user gave it, made relative: without root, and with ``_`` for ``..``."""
         if self.named:
             return PurePath()
         given = self.path.parent
@@ -67,22 +67,22 @@ class Song:
 
 
 def check_template(template: str, stems: Sequence[str], *, windows: bool = WINDOWS) -> None:
-    """Refuse a template that cannot name the stems of a song, by filling it in for one.
+    """Refuse a template that cannot name the stems of a song, trying it on a sample.
 
     Parameters
     ----------
     template
-        As the user gave it.
+        The template as the user gave it.
     stems
-        To be written.
+        Stems to be written.
     windows
-        Whether names are those of Windows.
+        Whether Windows' rules for names apply.
 
     Raises
     ------
     UsageError
-        It is malformed, has unknown variables, leads out of the output folder, names two stems
-        alike, or gives names that no file can have.
+        It is malformed, has unknown variables, leads out of the output folder, gives two stems
+        the same name, or gives names that no file can have.
     """
     used = variables_of(template)
     if len(stems) > 1 and "stem" not in used:
@@ -90,29 +90,29 @@ def check_template(template: str, stems: Sequence[str], *, windows: bool = WINDO
     if not used & {"title", "parent", "folder"}:
         raise UsageError("--name: all songs would have one name", hint="Add {title}.")
     parts = split_template(template, windows)
-    # On Windows "C:x" is a place on another drive.
+    # On Windows, "C:x" is a path on another drive.
     outside = parts[0] == "" or ".." in parts or (windows and re.match("[A-Za-z]:", template))
     if outside or parts[-1] in ("", "."):
         raise UsageError(
             f'--name "{template}": must name files below the output folder',
-            hint='Neither begin nor end it with a slash, and use no "..".',
+            hint='Do not begin or end it with a slash, and do not use "..".',
         )
     if re.search(r"[\x00-\x1f]", template):
-        raise UsageError(f'--name "{template}": has control characters', hint="Leave them out.")
+        raise UsageError(f'--name "{template}": has control characters', hint="Remove them.")
     for part in parts if windows else ():
         if part not in (".", "") and make_safe(part, windows=True) != part:
             raise UsageError(
-                f"--name: Windows takes no file called {part}",
-                hint='Use none of <>:"|?*, no dot or space at the end, and no CON, NUL or COM1.',
+                f"--name: Windows does not allow a file called {part}",
+                hint='Do not use <>:"|?*, a final dot or space, or CON, NUL and the like.',
             )
     sample = Song(Path("song.mp3"))
     for stem in stems:
         path = name_output(template, sample, stem, "flac", "model", windows=windows)
         if not path.parts:
-            raise UsageError("--name: would be no name for some songs", hint="Add {title}.")
+            raise UsageError("--name: would be empty for some songs", hint="Add {title}.")
         if too_long(path):
             raise UsageError(
-                f"--name: longer than the {LONGEST_NAME} bytes of a file's name", hint="Shorten it."
+                f"--name: a file name of more than {LONGEST_NAME} bytes", hint="Shorten it."
             )
 
 
@@ -122,13 +122,13 @@ def variables_of(template: str) -> set[str]:
     Raises
     ------
     UsageError
-        It has others than :data:`VARIABLES`, or anything but a variable in braces.
+        It has other variables than :data:`VARIABLES`, or something else in braces.
     """
     try:
         fields = [entry[1:] for entry in string.Formatter().parse(template) if entry[1] is not None]
     except ValueError as error:
         raise UsageError(
-            f'--name "{template}": a brace too many or too few', hint="Write {{ for a brace."
+            f'--name "{template}": unbalanced braces', hint="Write {{ for a literal brace."
         ) from error
     for name, form, conversion in fields:
         if name not in VARIABLES:
@@ -140,7 +140,7 @@ def variables_of(template: str) -> set[str]:
 
 
 def split_template(template: str, windows: bool) -> list[str]:
-    """Split a template at the slashes; on Windows, at backslashes too."""
+    """Split a template at slashes, and on Windows at backslashes too."""
     return (template.replace("\\", "/") if windows else template).split("/")
 
 
@@ -153,7 +153,7 @@ def name_output(
     *,
     windows: bool = WINDOWS,
 ) -> PurePath:
-    """Fill a template in; the result is relative to the output folder, and stays below it."""
+    """Fill in a template; the result is relative to the output folder, and stays below it."""
     values = values_for(song, model, stem=stem, ext=extension)
     return fill_all(split_template(template, windows), song, values, windows)
 
@@ -161,11 +161,11 @@ def name_output(
 def name_manifest(
     template: str, song: Song, extension: str, model: str, *, windows: bool = WINDOWS
 ) -> PurePath:
-    """Name the manifest of a song's stems, which lies in the deepest folder that holds them all.
+    """Name the manifest of a song's stems, in the deepest folder that contains them all.
 
-    Its name is what the stems' names have in common, so that those of other songs have others.
-    Nothing of it depends on the stems that are wanted or on their format: what is written later
-    beside them stands in the same manifest.
+    Its name is what the stems' names have in common, so that it is unique to the song. It depends
+    neither on which stems are wanted nor on their format, so that what is written beside them
+    later goes into the same manifest.
     """
     parts = split_template(template, windows)
     shared = next((n for n, part in enumerate(parts) if "{stem}" in part), len(parts) - 1)
@@ -176,7 +176,7 @@ def name_manifest(
     label = labels[-1] if labels else song.title
     name = f".{label}{MANIFEST_SUFFIX}"
     if len(labels) > 1 or len(os.fsencode(name)) > LONGEST_NAME:
-        # The last part alone, or its beginning, may be another song's too.
+        # The last part alone, or its beginning, may also be another song's.
         mark = mark_of("/".join(labels or (label,)))
         while len(os.fsencode(name := f".{label}-{mark}{MANIFEST_SUFFIX}")) > LONGEST_NAME:
             label = label[:-1]
@@ -184,7 +184,7 @@ def name_manifest(
 
 
 def values_for(song: Song, model: str, **others: str) -> dict[str, str]:
-    """Give what variables stand for within a name, in which there can be no slash."""
+    """Return the values of variables within a name, where no slash is possible."""
     values = {
         "parent": "-".join(song.parent.parts),
         "folder": "-".join(song.folder.parts),
@@ -204,7 +204,7 @@ def fill_all(
     *,
     shorten: bool = True,
 ) -> PurePath:
-    """Fill in the parts of a template; folders that stand alone in one become folders."""
+    """Fill in the parts of a template; a folder variable alone in a part becomes folders."""
     names: list[str] = []
     for part in parts:
         if part in ("{parent}", "{folder}"):
@@ -216,7 +216,7 @@ def fill_all(
 
 
 def fill(part: str, values: Mapping[str, str], windows: bool, shorten: bool) -> str:
-    """Fill in one name, with as much of the song's as file systems take, and a mark if not all."""
+    """Fill in one name, cutting a title that is too long for file systems and marking it."""
     title = cut = values["title"]
     while True:
         name = make_safe(part.format(**{**values, "title": title}), windows)
@@ -228,12 +228,12 @@ def fill(part: str, values: Mapping[str, str], windows: bool, shorten: bool) -> 
 
 
 def mark_of(text: str) -> str:
-    """Give eight digits that tell a name from others that begin like it."""
+    """Return eight digits that distinguish a name from others with the same beginning."""
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
 
 
 def make_safe(name: str, windows: bool) -> str:
-    """Change a name that would be another folder or, on Windows, a device or none at all."""
+    """Change a name that would mean another folder or, on Windows, a device or be invalid."""
     if name in (".", ".."):
         return "_" * len(name)
     if windows:
@@ -245,5 +245,5 @@ def make_safe(name: str, windows: bool) -> str:
 
 
 def too_long(path: PurePath) -> bool:
-    """Tell whether some part of a path is longer than file systems take."""
+    """Return whether any part of a path is longer than file systems allow."""
     return any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts)

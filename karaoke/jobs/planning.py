@@ -1,4 +1,4 @@
-"""What is to be split and where it goes: songs are found and outputs named before any work."""
+"""Plan what to split and where it goes: find songs and name outputs before any work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from karaoke.jobs.naming import (
     too_long,
 )
 
-#: What is taken from a folder; a file that is named itself may have any extension, or none.
+#: Files taken from a folder; a file named by itself may have any extension, or none.
 EXTENSIONS = frozenset(
     """
     .8svx .aac .ac3 .aif .aifc .aiff .amr .ape .au .bwf .caf .dsf .dts .eac3 .flac .m4a .m4b .mka
@@ -39,35 +39,35 @@ EXTENSIONS = frozenset(
     .rm .rmvb .ts .vob .webm .wmv .wtv
     """.split()  # noqa: SIM905 (a table, not a sentence)
 )
-#: What lists in other encodings than UTF-8 begin with; UTF-32 first, since UTF-16's mark begins it.
+#: First bytes of lists in UTF-16 and UTF-32; the latter first, since its mark begins like UTF-16's.
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-#: In bytes; no system takes a longer one, and what is no list has longer lines.
+#: In bytes; no system allows longer paths, and lines of a file that is not a list are longer.
 LONGEST_PATH = 4096
-#: Names told of in one sentence.
+#: Most names listed in one sentence.
 MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Job:
-    """A song, the files that it becomes by stem, and the manifest that says so afterwards.
+    """A song, its output files and their manifest.
 
     Parameters
     ----------
     source
-        The file.
+        The song's file.
     outputs
-        By stem.
+        Output files by stem.
     manifest
-        Beside them.
+        Manifest, beside the outputs.
     named
-        What the user called the song, where that is not the path of ``source``.
+        What the user called the song if that is not the path of ``source``.
     error
-        Why it cannot be done, if that is known from the names alone.
+        Why it cannot be done, if the names alone show that.
     """
 
     source: Path
@@ -83,32 +83,32 @@ class Job:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Give a path as text that every encoding holds; bytes that are no UTF-8 are marked."""
+    """Return a path as valid Unicode; bytes that are not UTF-8 become replacement characters."""
     return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def read_list(data: bytes, called: str = "the list") -> list[Path]:
-    """Read names of songs as paths; see :func:`list_entries`."""
+    """Read a list of songs as paths; see :func:`list_entries`."""
     return [Path(name) for name in list_entries(data, called)]
 
 
 def list_entries(data: bytes, called: str = "the list") -> list[str]:
-    """Read names of songs, separated by NUL if there is any, or else one a line.
+    """Read a list of songs, separated by NUL if there is any, or else one per line.
 
-    Names are bytes, as on the disk; a list in UTF-16 or UTF-32, as Windows writes it, is decoded.
+    Names are bytes, as on the disk; lists in UTF-16 or UTF-32, as written by Windows, are decoded.
 
     Parameters
     ----------
     data
         Content of the list.
     called
-        Its name, for errors.
+        Name of the list, for errors.
 
     Raises
     ------
     UsageError
-        It names the current folder or the one above, which no list of songs does on purpose, or
-        is something else than a list.
+        It names the current folder or its parent, which no list of songs does on purpose, or it
+        is not a list.
     """
     names = [name for name in _split_list(data) if name.strip()]
     for name in names:
@@ -119,13 +119,13 @@ def list_entries(data: bytes, called: str = "the list") -> list[str]:
             )
         if len(name) > LONGEST_PATH:
             raise UsageError(
-                f'"{called}": not a list of songs', hint="Write one name a line, in UTF-8."
+                f'"{called}": not a list of songs', hint="Write one name per line, in UTF-8."
             )
     return names
 
 
 def _split_list(data: bytes) -> list[str]:
-    """Decode a list and split it into its entries, empty ones among them."""
+    """Decode a list and split it into its entries, including empty ones."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return data.decode(encoding, errors="replace").replace("\0", "\n").splitlines()
@@ -137,9 +137,9 @@ def _split_list(data: bytes) -> list[str]:
 
 
 def _unmarked_utf16(data: bytes) -> str:
-    """Name the encoding of a list in UTF-16 without a mark, or nothing.
+    """Return the encoding of a UTF-16 list without a byte order mark; empty for other lists.
 
-    In its lines every other byte of what is ASCII is NUL; between names no two NULs are so near.
+    There, every other byte of ASCII text is NUL; NULs that separate names are never so close.
     """
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         zeros, others = data[first::2].count(0), data[1 - first :: 2].count(0)
@@ -150,30 +150,30 @@ def _unmarked_utf16(data: bytes) -> str:
 
 
 def find_songs(inputs: Sequence[Path | str], *, recursive: bool = False) -> list[Song]:
-    """List the songs among files and folders, in the order in which they are named.
+    """List the songs among files and folders, in the order given.
 
-    Folders give what looks like sound or video by its extension, in the order of names, without
-    hidden files and without what karaoke wrote itself. A song that is named twice is taken once.
+    Folders contribute files with a sound or video extension, sorted by name, except hidden files
+    and files written by karaoke. A song that is named twice is taken once.
 
     Parameters
     ----------
     inputs
-        Files and folders. Files are not looked at yet.
+        Files and folders. Files are not opened yet.
     recursive
-        Whether to go into the folders of folders.
+        Whether to search subfolders too.
 
     Raises
     ------
     NoInputError, PermissionDeniedError
-        There is no song in a folder, or it may not be read.
+        A folder contains no songs, or may not be read.
     """
     songs: dict[str, Song] = {}
     for named in inputs:
         path = Path(named)
-        if os.path.isdir(path):  # Path.is_dir raises where a name is too long
+        if os.path.isdir(path):  # Path.is_dir raises if a name is too long
             found = list(_songs_in(path, recursive))
             if not found:
-                hint = "" if recursive else "Add --recursive to look into its folders."
+                hint = "" if recursive else "Add --recursive to search its subfolders."
                 raise NoInputError(f'"{path}": no songs in this folder', hint=hint)
         else:
             found = [Song(path, named=address_of(os.fspath(named)))]
@@ -183,9 +183,9 @@ def find_songs(inputs: Sequence[Path | str], *, recursive: bool = False) -> list
 
 
 def address_of(named: str) -> str:
-    """Give what a user named if it is an address and no file, or else nothing.
+    """Return what a user named if it is a URL and not a file, else an empty string.
 
-    As a path, it has one slash where it had two.
+    As a path, a URL has lost one of its two slashes.
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]", named)
     if scheme is None or os.path.exists(named):
@@ -197,7 +197,7 @@ def address_of(named: str) -> str:
 
 
 def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:
-    """Walk a folder in the order of names."""
+    """Walk a folder, sorted by name."""
 
     def refuse(error: OSError) -> None:
         raise PermissionDeniedError(
@@ -210,7 +210,7 @@ def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:
         there.append((Path(place), sorted(files)))
     manifests = [top / name for top, files in there for name in files if _is_manifest(name)]
     ours = {path for manifest in manifests for path in _written(manifest)}
-    # A stem's manifest may lie above it, in the folder that holds the others too.
+    # A stem's manifest may be in a parent folder that contains the other stems too.
     for above in Path(os.path.abspath(folder)).parents:
         with suppress(OSError):
             names = [name for name in os.listdir(above) if _is_manifest(name)]
@@ -223,12 +223,12 @@ def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:
 
 
 def _is_manifest(name: str) -> bool:
-    """Tell a manifest by its name."""
+    """Return whether a file name is that of a manifest."""
     return name.startswith(".") and name.endswith(MANIFEST_SUFFIX)
 
 
 def _written(path: Path) -> Iterator[str]:
-    """Yield the files that a manifest lists; nothing if it is damaged."""
+    """Yield the files that a manifest lists; none if it is damaged."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         for written in (facts, *facts.get("earlier", ())):
@@ -248,11 +248,11 @@ def plan(
     model: str = "",
     more: Callable[[Song], Mapping[str, str]] = lambda song: {},
 ) -> list[Job]:
-    """Lay out all outputs before any work.
+    """Plan all outputs before any work.
 
-    A song whose files would be another's as well, on some file system or other, gets a job with an
-    error, and so does the other. What a song becomes besides, by the extension of a file that is
-    called as its first stem is, is what ``more`` tells: a name for each extension.
+    Songs that would write the same files, on whatever file system, each get a job with an error.
+    ``more`` returns what a song becomes besides: by its name, the extension of a file that is
+    otherwise called as that of the first stem.
 
     Raises
     ------
@@ -283,12 +283,12 @@ def plan(
 
 
 def _as_compared(path: Path) -> str:
-    """Give a path as file systems compare it that do not care about case or composition."""
+    """Return a path as compared by file systems that ignore case and Unicode composition."""
     return unicodedata.normalize("NFC", os.fspath(path)).casefold()
 
 
 def _rivals(paths: Sequence[Path], owners: Mapping[str, set[int]]) -> set[int]:
-    """List the songs that would write one of these files, or a file where its folder has to be."""
+    """List the songs that would write one of these files, or a file in place of a parent folder."""
     places = {place for path in paths for place in (path, *path.parents)}
     return {number for place in places for number in owners.get(_as_compared(place), ())}
 
@@ -296,7 +296,7 @@ def _rivals(paths: Sequence[Path], owners: Mapping[str, set[int]]) -> set[int]:
 def _refusal(
     song: Song, paths: Sequence[Path], others: Sequence[Song], sources: Set[str]
 ) -> KaraokeError | None:
-    """Find what is wrong with a song's files before any of them is looked at."""
+    """Find what is wrong with a song's files from their names alone."""
     if song.named and song.named != "-":
         return address_error(song)
     for path in paths[:-1]:
@@ -321,14 +321,14 @@ def _refusal(
 
 
 def address_error(song: Song) -> NoInputError:
-    """Say that a song was named by its address."""
+    """Make the error for a song that was named by its URL."""
     return NoInputError(
-        f'"{song.named}": addresses are not read', hint="Save the song to a file first."
+        f'"{song.named}": URLs are not supported', hint="Save the song to a file first."
     )
 
 
 def _way_out(song: Song, others: Sequence[Song]) -> str:
-    """Say how to keep songs apart."""
+    """Suggest how to keep songs apart."""
     for variable, value in (("{folder}", "folder"), ("{source_ext}", "extension")):
         ours, *theirs = (_as_compared(Path(getattr(each, value))) for each in (song, *others))
         if ours not in theirs:

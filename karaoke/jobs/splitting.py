@@ -1,4 +1,4 @@
-"""Splitting one song, from file to files: a separator between audio in and audio out."""
+"""Split one song, from file to files."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ from karaoke.jobs.manifest import SplitSettings, identify, make_manifest, with_e
 from karaoke.jobs.planning import Job
 from karaoke.jobs.task import Result, Space, Tools, check_outputs
 
-#: Bytes a second of a lossy file of the highest rate; more than any bit rate that is offered.
+#: Bytes per second of a lossy file, more than at any bit rate on offer.
 LOSSY_BYTES_PER_SECOND = 64_000
 
 
 @dataclass
 class SplitTask:
-    """Separate a song and write its stems, all or none, in memory that its length does not affect.
+    """Separate a song and write its stems, all or none; memory does not grow with its length.
 
     Parameters
     ----------
     job
-        From :func:`karaoke.jobs.planning.plan`; the model must have its stems.
+        The plan, from :func:`karaoke.jobs.planning.plan`; the model must have its stems.
     settings
-        Which audio stream to take, and what the manifest is to say about how stems were made.
+        Which audio stream to take, and the settings that go into the manifest.
     chosen
-        From :func:`karaoke.audio.output_format`.
+        Output format, from :func:`karaoke.audio.output_format`.
     overwrite
         Whether to replace outputs that exist.
     strict
@@ -73,11 +73,11 @@ class SplitTask:
     _song: OpenSong | None = field(default=None, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what belongs to this process."""
+        """Leave out the open song, which belongs to this process."""
         return {**vars(self), "_song": None}
 
     def open(self, stopped: Event | None) -> OpenSong:
-        """Open the song, and remember which state of the file it is."""
+        """Open the song, and remember the state of its file."""
         path = self.job.source
         identity = identify(path) if os.path.exists(path) else {}
         reader = AudioReader(path, stream=self.settings.stream, cancelled=stopped)
@@ -89,7 +89,7 @@ class SplitTask:
         return OpenSong(reader, identity)
 
     def estimate(self, stopped: Event, *, keep_open: bool) -> Space:
-        """Open the song and tell what space its stems take; see :class:`karaoke.jobs.task.Task`."""
+        """Open the song and estimate its stems' size; see :class:`karaoke.jobs.task.Task`."""
         self._song = self.open(stopped)
         reader = self._song.reader
         seconds = reader.declared_seconds or 0.0
@@ -102,7 +102,7 @@ class SplitTask:
         return Space(4 * samples * self.spool_count, each * len(self.job.outputs))
 
     def close(self) -> None:
-        """Let go of the song."""
+        """Close the song."""
         if self._song is not None:
             self._song.reader.close()
             self._song = None
@@ -170,13 +170,13 @@ class SplitTask:
         return found
 
     def _split(self, song: OpenSong, tools: Tools, files: ExitStack, started: float) -> Result:
-        """Separate, encode, verify, publish."""
+        """Separate, encode, verify and publish."""
         job, chosen, reader = self.job, self.chosen, song.reader
         troubles = list(filter(None, [prepare(job, files)]))
         spools = self.compose(reader, tools, files, troubles.append)
         tools.check()
         if self.strict and (damage := reader.damage):
-            raise NotAudioError(f'"{job.source}": {damage}', hint="Leave --strict out to go on.")
+            raise NotAudioError(f'"{job.source}": {damage}', hint="Leave out --strict to go on.")
         gain = self.gain(spools, reader.sample_rate, troubles.append)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
         sounds = {name: parts[name] for name in spools if name in parts}
@@ -203,7 +203,7 @@ class SplitTask:
 
 @dataclass(frozen=True)
 class OpenSong:
-    """A song that is being read, and what names this state of its file."""
+    """A song that is being read, and the identity of its file at that time."""
 
     reader: AudioReader
     identity: dict[str, Any]
@@ -211,7 +211,7 @@ class OpenSong:
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[None]:
-    """Make a writable folder; if the work in it fails, remove what was made and is empty."""
+    """Create a writable folder; if the work in it fails, remove created folders that are empty."""
     missing = [p for p in (path, *path.parents) if not p.exists()]
     with writing_to(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -232,14 +232,14 @@ def publish_stems(
     checksums: dict[str, str],
     identity: dict[str, Any],
 ) -> dict[str, Any]:
-    """Give finished stems their names, and their manifest last; return what it says."""
+    """Give finished stems their names, then write their manifest and return its content."""
     sizes = {stem: part.path.stat().st_size for stem, part in parts.items()}
     facts = make_manifest(job, settings, sizes, checksums, identity)
     with PartFile(job.manifest) as note:
         with writing_to(job.manifest):
             whole = with_earlier(facts, job.manifest)
             note.path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-            # A set that is half old and half new must not have the old one's manifest.
+            # The old manifest must not describe a set that is half old and half new.
             job.manifest.unlink(missing_ok=True)
         publish_all([*parts.values(), note])
     return facts
@@ -253,13 +253,13 @@ def verify(
     Returns
     -------
     tuple
-        The SHA-256 of each, and the peak in dBFS of what their sum lacks of that of the spools;
-        None for lossy formats, which keep no samples.
+        The SHA-256 of each, and the peak difference in dBFS between their sum and that of the
+        spools; None for lossy formats, which do not preserve samples.
 
     Raises
     ------
     WriteError
-        They are not what was written.
+        They do not contain what was written.
     """
     if chosen.encoder is not None or not parts:
         return {stem: checksum(part.path) for stem, part in parts.items()}, None
@@ -280,12 +280,12 @@ def verify(
 
 
 def prepare(job: Job, files: ExitStack) -> str:
-    """Lock the outputs, make their folders, and sweep what a killed process left there.
+    """Lock the outputs, create their folders, and sweep what a killed process left there.
 
     Returns
     -------
     str
-        Why they could not be locked, or nothing.
+        Why they could not be locked; empty if they were.
     """
     trouble = files.enter_context(locked(job.outputs.values()))
     for path in {path.parent for path in (*job.outputs.values(), job.manifest)}:
@@ -303,8 +303,8 @@ def fill_spools(
 ) -> None:
     """Run blocks of the song through the model and keep the wanted stems on the disk.
 
-    They wait there because the one gain that keeps all of them from clipping is known only at the
-    end of the song.
+    They wait there because the common gain that keeps them from clipping is only known at the end
+    of the song.
     """
     stream = tools.separator().stream(
         blocks,
@@ -327,7 +327,7 @@ def write_stems(
     chosen: OutputFormat,
     check: Callable[[], None],
 ) -> list[str]:
-    """Encode every spool to its part file, with the song's tags; tell which of them are lost."""
+    """Encode every spool to its part file with the song's tags; return warnings about lost tags."""
     tags, lost = fit_tags(read_tags(reader.path, reader.stream), chosen.extension)
 
     def lowered(spool: Spool) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""Work on one song, as a value: what the engine has to know of it, and what it lends to it."""
+"""Work on one song as a value: what the engine needs to know about it and provides for it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.planning import Job
 from karaoke.separation.separator import Separator
 
-#: Told the seconds of the song that are done and, where it is declared, its duration.
+#: Called with the seconds of the song that are done and, if known, its duration.
 SongProgress = Callable[[float, float | None], None]
 
 
 class Cancelled(BaseException):
-    """Unwinds the work on a song that nobody wants any more."""
+    """Unwinds the work on a song that is no longer wanted."""
 
 
 def unseen(_done: float, _total: float | None) -> None:
-    """Show nothing of the progress."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """The bytes that the work on a song needs until it is done, and those that stay."""
+    """The bytes that a song needs while it is worked on, and those that its outputs keep."""
 
     working_bytes: float = 0.0
     kept_bytes: float = 0.0
@@ -36,16 +36,16 @@ class Space:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the engine lends to a task.
+    """What the engine provides for a task.
 
     Parameters
     ----------
     separator
-        Gives the model, which is loaded once a process, on first use.
+        Returns the model, which is loaded once per process, on first use.
     progress
-        To be told how far the work is.
+        Called with how far the work is.
     stopped
-        Set when nobody wants the work any more; None where it cannot be stopped.
+        Set when the work is no longer wanted; None where it cannot be stopped.
     """
 
     separator: Callable[[], Separator]
@@ -53,7 +53,7 @@ class Tools:
     stopped: Event | None = None
 
     def check(self) -> None:
-        """Raise :class:`Cancelled` if the work is not wanted any more."""
+        """Raise :class:`Cancelled` if the work is no longer wanted."""
         if self.stopped is not None and self.stopped.is_set():
             raise Cancelled
 
@@ -65,17 +65,17 @@ class Result:
     Parameters
     ----------
     outputs
-        Written files by what is in them.
+        Written files by what they contain.
     manifest
         What the manifest says about them; see :mod:`karaoke.jobs.manifest`.
     seconds
         Duration of the song.
     elapsed_seconds
-        Time that it took.
+        Time that the work took.
     warnings
         Sentences without a full stop.
     facts
-        Whatever else there is to say of them, for people and for JSON.
+        Further facts about them, for people and for JSON.
     """
 
     outputs: dict[str, Path]
@@ -87,7 +87,7 @@ class Result:
 
 
 class Task(Protocol):
-    """Work on one song. It can be pickled, and then done in another process."""
+    """Work on one song. It can be pickled and run in another process."""
 
     @property
     def job(self) -> Job:
@@ -106,19 +106,19 @@ class Task(Protocol):
         """Whether the work calls for the separator."""
 
     def estimate(self, stopped: Event, *, keep_open: bool) -> Space:
-        """Open the song, which shows whether it is one, and tell what space the work takes.
+        """Open the song, which checks that it is one, and estimate the space that the work takes.
 
         Parameters
         ----------
         stopped
-            Ends the opening once it is set, and later the reading.
+            Aborts opening, and later reading, once it is set.
         keep_open
-            Whether :meth:`run` is about to follow, and goes on with the open song.
+            Whether to keep the song open for :meth:`run`, which is about to follow.
 
         Raises
         ------
         KaraokeError
-            The song cannot be worked on.
+            The song cannot be used.
         """
 
     def run(self, tools: Tools) -> Result:
@@ -127,15 +127,15 @@ class Task(Protocol):
         Raises
         ------
         KaraokeError
-            Any of its kinds; nothing was written then.
+            The work failed, and nothing was written.
         """
 
     def close(self) -> None:
-        """Let go of a song that was kept open and not worked on."""
+        """Close a song that was kept open but not worked on."""
 
 
 def check_outputs(job: Job, overwrite: bool, *, others: bool = False) -> None:
-    """Refuse to replace what exists, unless told to, and what is no file in any case.
+    """Refuse to replace folders, and files unless told to.
 
     Parameters
     ----------
@@ -144,12 +144,12 @@ def check_outputs(job: Job, overwrite: bool, *, others: bool = False) -> None:
     overwrite
         Whether to replace files.
     others
-        Whether those that this command would have written were left out before.
+        Whether outputs that match what this command would write were already skipped.
 
     Raises
     ------
     OutputExistsError
-        There is such a file.
+        An output already exists.
     """
     way_out = "It is not what this command would write; add" if others else "Add"
     for path in job.outputs.values():

@@ -1,1 +1,1 @@
-"""Models by name: which there are, where they come from, and how they are fetched and trusted."""
+"""Models by name: which exist, where they come from, and how they are fetched and verified."""

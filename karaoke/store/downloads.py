@@ -1,7 +1,7 @@
-"""Files from the network: resumed, bounded, verified, and there only when they are whole.
+"""Downloads: resumed, bounded, verified, and in place only once they are complete.
 
-The bytes go to a part file that outlives a broken connection and a killed process; the next call
-goes on where it ends. Size and SHA-256 are checked before the file gets its name.
+The bytes go to a part file that survives a lost connection and a killed process; the next call
+resumes it. Size and SHA-256 are checked before the file gets its name.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ from karaoke.errors import (
 from karaoke.files import checksum, flush, rename_over, writing_to
 from karaoke.store.catalogue import Download, Wheel, is_offline
 
-#: What to do where models may not be written.
+#: What to do if models may not be written.
 OTHER_FOLDER = "Set KARAOKE_MODELS to another folder."
-#: Told the bytes of a file that are here and, where it is known, its size.
+#: Called with the bytes of a file downloaded so far and, if known, its size.
 BytesDone = Callable[[int, int | None], object]
 
 BLOCK = 1 << 16
-#: To wait for a connection, and for the next byte.
+#: Time limit for a connection, and for the next byte.
 PATIENCE_SECONDS = 30.0
-#: Of a file whose size was not published; a server that never ends must not fill the disk.
+#: Limit for a file of unpublished size; an endless download must not fill the disk.
 MOST_BYTES = 2_000_000_000
-#: Answers that may be others in a while; all other refusals are final.
+#: Status codes of temporary errors; all other refusals are final.
 PASSING = {408, 425, 429, *range(500, 600)}
-AGAIN = "Try again later; it goes on where it broke off."
-#: No file of weights begins like this, whatever type the server declares.
+AGAIN = "Try again later; it resumes where it broke off."
+#: No weights file begins like this, whatever type the server declares.
 WEB_PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.IGNORECASE)
 
 
 def fetch(file: Download, target: Path, *, progress: BytesDone | None = None) -> None:
-    """Download a file, or go on with it, unless it is here already.
+    """Download a file or resume its download, unless it is already here.
 
     Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...).
 
     Parameters
     ----------
     file
-        What, and how to know it.
+        The file's URLs and checksum.
     target
         Where it goes; its folder must exist. A part file beside it ends in ``.part``.
     progress
-        Told how far it is.
+        Called with how far the download is.
 
     Raises
     ------
     UnavailableError
-        No network is wanted, or no address has the file.
+        The user wants no network access, or no URL has the file.
     NetworkError
-        No server could be reached, or the connection broke; what came is kept.
+        No server could be reached, or the connection was lost; received data is kept.
     ChecksumError
-        The file is, also the second time, not the one that was published; it is deleted.
+        The file was twice not the one that was published; it is deleted.
     WriteError, PermissionDeniedError
-        It cannot be written.
+        The file cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
     with writing_to(target, hint=OTHER_FOLDER):
@@ -81,34 +81,34 @@ def fetch(file: Download, target: Path, *, progress: BytesDone | None = None) ->
             part.unlink()
     raise ChecksumError(
         f"{file.urls[0]}: twice not the file that was published (SHA-256 {file.sha256})",
-        hint="Nothing was kept. It is changed on its way, or was replaced; try another network.",
+        hint="Nothing was kept. It is altered on the way, or was replaced; try another network.",
     )
 
 
 def matches(file: Download | Wheel, path: Path) -> bool:
-    """Compare a file's size and SHA-256 with what was published of them."""
+    """Return whether a file's size and SHA-256 are as published."""
     if file.size_bytes not in (None, path.stat().st_size):
         return False
     return checksum(path).startswith(file.sha256)
 
 
 def settle(part: Path, target: Path) -> None:
-    """Give a verified file its name, on the disk and not only in its cache."""
+    """Give a verified file its name once it is on the disk, not just in its cache."""
     flush(part)
     rename_over(part, target)
 
 
 def transfer(file: Download, part: Path, progress: BytesDone | None) -> None:
-    """Complete a part file from the first address that can.
+    """Complete a part file from the first URL that works.
 
     Raises
     ------
     UnavailableError, NetworkError
-        None can; of several reasons, one that may pass.
+        No URL works; NetworkError if any failure may be temporary.
     """
     if is_offline():
         raise UnavailableError(
-            f"{file.urls[0]}: not downloaded, since no network is wanted",
+            f"{file.urls[0]}: not downloaded, since karaoke is offline",
             hint="Leave out --offline and KARAOKE_OFFLINE, or copy the file here and run karaoke"
             " models import.",
         )
@@ -124,13 +124,13 @@ def transfer(file: Download, part: Path, progress: BytesDone | None) -> None:
             failure = error
         except UnavailableError as error:
             failure = failure or error
-    assert failure is not None, "a download has at least one address"
+    assert failure is not None, "a download has at least one URL"
     raise failure
 
 
 @contextmanager
 def connected(url: str) -> Iterator[None]:
-    """Turn what goes wrong on the line into our errors."""
+    """Turn network errors into ours."""
     try:
         yield
     except (
@@ -140,8 +140,8 @@ def connected(url: str) -> Iterator[None]:
         requests.exceptions.TooManyRedirects,
     ) as error:
         raise UnavailableError(
-            f"{url}: not an address that can be downloaded from",
-            hint="Correct the address in the model's entry.",
+            f"{url}: not a URL that can be downloaded from",
+            hint="Correct the URL in the model's entry.",
         ) from error
     except requests.exceptions.ProxyError as error:
         raise NetworkError(
@@ -155,28 +155,28 @@ def connected(url: str) -> Iterator[None]:
     except requests.exceptions.Timeout as error:
         raise NetworkError(f"{url}: the server does not answer", hint=AGAIN) from error
     except requests.exceptions.RequestException as error:
-        # The messages underneath are chains of reprs; what matters is that it broke.
+        # The underlying messages are chains of reprs; what matters is that it broke.
         raise NetworkError(f"{url}: no connection, or it broke", hint=AGAIN) from error
 
 
 def transfer_from(url: str, file: Download, part: Path, progress: BytesDone | None) -> None:
-    """Append to a part file what it lacks, or write it anew if the server will not go on.
+    """Append what a part file lacks, or start over if the server cannot resume.
 
     Raises
     ------
     UnavailableError, NetworkError
-        The server has no such file, or breaks off.
+        The server has no such file, or the connection was lost.
     """
     have = part.stat().st_size if part.is_file() else 0
     if file.size_bytes is not None and have > file.size_bytes:
         have = 0
-    # Compressed on the way, the bytes would not be those that a range counts.
+    # If the transfer were compressed, the range would count other bytes.
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     with requests.get(url, headers=headers, stream=True, timeout=PATIENCE_SECONDS) as answer:
         stale = have and not goes_on(answer, file, have)
         if not stale:
             refuse(url, answer)
-            # Who answers 200 sends the whole file, whatever was asked for.
+            # A server that answers 200 sends the whole file, whatever was asked for.
             start = have if answer.status_code == 206 else 0
             receive(url, answer, file, part, start, progress)
     if stale:
@@ -185,7 +185,7 @@ def transfer_from(url: str, file: Download, part: Path, progress: BytesDone | No
 
 
 def goes_on(answer: requests.Response, file: Download, have: int) -> bool:
-    """Tell whether an answer is no reason to begin anew: not another part, of another file."""
+    """Return whether an answer continues the part file, so that there is no need to start over."""
     if answer.status_code != 206:
         return answer.status_code != 416
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
@@ -195,12 +195,12 @@ def goes_on(answer: requests.Response, file: Download, have: int) -> bool:
 
 
 def refuse(url: str, answer: requests.Response) -> None:
-    """Raise what an answer without the file means.
+    """Raise an error for an answer without the file.
 
     Raises
     ------
     UnavailableError, NetworkError
-        The server has no such file, or not now.
+        The server does not have the file, or not at the moment.
     """
     status = answer.status_code
     if status in PASSING:
@@ -215,10 +215,10 @@ def refuse(url: str, answer: requests.Response) -> None:
 
 
 def web_page(url: str) -> UnavailableError:
-    """Say that a server gave something for people to read."""
+    """Make the error for a web page in place of the file."""
     return UnavailableError(
         f"{url}: a web page instead of the weights",
-        hint="Open the address in a browser; the network may want you to log in.",
+        hint="Open the URL in a browser; the network may require you to log in.",
     )
 
 
@@ -230,14 +230,14 @@ def receive(
     have: int,
     progress: BytesDone | None,
 ) -> None:
-    """Write a body to a part file, from ``have`` on.
+    """Write the body of an answer to a part file, from offset ``have`` on.
 
     Raises
     ------
     NetworkError
-        It ends too early.
+        The body ends too early.
     UnavailableError
-        It is a web page.
+        The body is a web page.
     """
     declared = answer.headers.get("Content-Length", "")
     end = have + int(declared) if declared.isdigit() else file.size_bytes

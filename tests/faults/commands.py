@@ -203,9 +203,9 @@ def with_a_folder_and_blank_lines(bench: Bench) -> None:
 @fault("address", "https://example.org/a.mp3", "http://x.org//b?c=d//e", "file:///tmp/song.mp3")
 def is_told_as_it_was_written(bench: Bench, address: str) -> None:
     done = bench.split(address)
-    bench.refused(done, 66, f'"{address}": addresses are not read')
+    bench.refused(done, 66, f'"{address}": URLs are not supported')
     assert entries(bench.split(address, "--json"))[0]["song"] == address
-    bench.refused(bench.split(address, "-o", "-", "--stems", "vocals"), 66, "addresses")
+    bench.refused(bench.split(address, "-o", "-", "--stems", "vocals"), 66, "URLs are")
 
 
 @fault("missing song", "--skip-existing", "--overwrite", "--quiet")

@@ -1,5 +1,5 @@
-"""Tags of every container that is written, read and written here.
+"""Read and write the tags of every container that karaoke writes.
 
-ffmpeg carries the usual fields alone: it joins several artists to one, cuts text at a carriage
-return, and knows neither the type of a picture nor lyrics, tempo and key in most containers.
+ffmpeg only carries the usual fields: it merges several artists into one, cuts text at a carriage
+return, and in most containers knows neither picture types nor lyrics, tempo and key.
 """

@@ -1,4 +1,4 @@
-"""Read APE tags: of Monkey's Audio, WavPack, Musepack and some MP3s."""
+"""Read APE tags, found in Monkey's Audio, WavPack, Musepack and some MP3 files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PICTURES = {"cover art (front)": 3, "cover art (back)": 4}
 
 
 def read_ape(file: IO[bytes], found: Found) -> None:
-    """Read the tag at the end of a file, which a tag of ID3v1 may follow."""
+    """Read the tag at the end of a file, where an ID3v1 tag may follow it."""
     end = file.seek(0, 2)
     for behind in (0, 128):
         file.seek(max(0, end - behind - 32))
@@ -26,7 +26,7 @@ def read_ape(file: IO[bytes], found: Found) -> None:
 
 
 def read_items(items: Cursor, count: int, found: Found) -> None:
-    """Read the items; those that are there already were read from a better place."""
+    """Read the items; fields already found came from a better source and stay."""
     known = set(found.fields)
     for _ in range(count):
         size, flags = items.number(order="little"), items.number(order="little")

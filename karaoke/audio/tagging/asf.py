@@ -1,4 +1,4 @@
-"""Read the tags of ASF files: Windows Media Audio."""
+"""Read the tags of ASF files (Windows Media Audio)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NAMES = {
     "wm/albumartistsortorder": "albumartistsort",
     "wm/composersortorder": "composersort",
 }
-#: Of the shop, the player and the sound, not of the song.
+#: Attributes of the shop, the player or the sound, not of the song.
 TECHNICAL = (
     *("wm/wmcontentid", "wm/wmcollection", "wm/provider", "wm/unique", "wm/mediaclass", "wmfsdk"),
     *("isvbr", "asfleakybucket", "devicecon", "wm/encod", "averagelevel", "peakvalue", "wm/mcdi"),
@@ -56,7 +56,7 @@ TECHNICAL = (
 
 
 def read_asf(file: IO[bytes], found: Found) -> None:
-    """Read the tags of an ASF file from where it begins."""
+    """Read the tags of an ASF file, starting at its beginning."""
     head = Cursor(file.read(30))
     if head.take(16) != HEADER:
         raise MalformedError("no ASF")
@@ -65,8 +65,8 @@ def read_asf(file: IO[bytes], found: Found) -> None:
 
 
 def read_objects(data: bytes, found: Found) -> None:
-    """Read what lies in the header, or in the extension of it."""
-    # The first of several values stands in the older of the objects.
+    """Read the objects in the header or its extension."""
+    # The first of several values is in the older kind of object.
     order = {DESCRIPTION: 0, EXTENDED: 1}
     for kind, content in sorted(objects(data), key=lambda pair: order.get(pair[0], 2)):
         try:
@@ -79,7 +79,7 @@ def read_objects(data: bytes, found: Found) -> None:
                     if inner in LIBRARIES:
                         read_attributes(Cursor(library), found, library=True)
         except MalformedError:
-            continue  # of this object; the next one may be whole
+            continue  # the next object may be intact
 
 
 def objects(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -94,7 +94,7 @@ def objects(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def text(data: bytes) -> str:
-    """Read text."""
+    """Decode text."""
     return data.decode("utf-16-le", "replace").rstrip("\0")
 
 
@@ -106,7 +106,7 @@ def read_description(cursor: Cursor, found: Found) -> None:
 
 
 def read_attributes(cursor: Cursor, found: Found, *, library: bool) -> None:
-    """Read a list of attributes; the library's have longer values and a stream."""
+    """Read a list of attributes; those of a library have longer values and a stream."""
     for _ in range(cursor.number(2, "little")):
         if library:
             cursor.take(4)
@@ -147,7 +147,7 @@ def read_attribute(name: str, kind: int, value: bytes, found: Found) -> None:
 
 
 def split_once(data: bytes) -> tuple[str, bytes]:
-    """Cut off the text before the first zero of two bytes."""
+    """Split off the text before the first two-byte zero."""
     position = data.find(b"\0\0")
     while position > 0 and position % 2:
         position = data.find(b"\0\0", position + 1)

@@ -1,4 +1,4 @@
-"""Tags of all other containers, as far as ffmpeg knows them."""
+"""Tags of all other containers, as far as ffmpeg reads them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 from karaoke.audio.ffmpeg import DEMUXERS, find_ffmpeg
 from karaoke.audio.tagging.model import ALIASES, FRONT_COVER, Found
 
-#: What containers say about themselves and not about the song.
+#: Fields about the container, not the song.
 TECHNICAL = frozenset(
     """
     bps compatible_brands creation_time handler_name language major_brand minor_version
     number_of_bytes number_of_frames software vendor_id
     """.split()  # noqa: SIM905 (a table, not a sentence)
 )
-#: For one look at a file that was decoded already.
+#: Time limit for reading a file that was already decoded once.
 PATIENCE_SECONDS = 60.0
 STREAM = re.compile(r"  Stream #0:(\d+)")
-#: The first types of pictures by their numbers, as ffmpeg names them.
+#: ffmpeg's names of the first picture types, by number.
 KINDS = ("other", "file icon", "other file icon", "cover (front)", "cover (back)")
 
 
 def run(path: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run ffmpeg on a file; what comes out is what it could do."""
+    """Run ffmpeg on a file; on failure, the output is whatever there is."""
     guards = ["-protocol_whitelist", "file", "-format_whitelist", DEMUXERS]
     command = [find_ffmpeg(), "-nostdin", "-hide_banner", *guards, "-i", f"file:{path}"]
     parts = [os.fsencode(part) for part in (*command, *options, "pipe:1")]
@@ -37,7 +37,7 @@ def run(path: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
 
 def read_by_ffmpeg(path: Path, found: Found) -> None:
     """Read a file's tags and attached pictures."""
-    # A stream of no length is mapped, since nothing is written without one.
+    # A stream of zero length is mapped, since ffmpeg writes nothing without one.
     done = run(path, "-map", "0:a:0", "-c", "copy", "-t", "0", "-f", "ffmetadata")
     for name, value in parse_metadata(done.stdout.decode("utf-8", "replace")):
         if name in ("track", "disc"):
@@ -52,14 +52,14 @@ def read_by_ffmpeg(path: Path, found: Found) -> None:
 
 
 def attached_pictures(said: str) -> list[tuple[int, int]]:
-    """Find the streams of pictures in what ffmpeg says of its input, and their types."""
+    """Find the picture streams and their types in what ffmpeg says about its input."""
     found: list[tuple[int, int]] = []
     stream, attached = -1, False
     for line in said.split("Stream mapping:")[0].split("Output #0")[0].splitlines():
         if match := STREAM.match(line):
             stream, attached = int(match[1]), "(attached pic)" in line
             if attached:
-                # Many containers do not tell a type, and have the front cover alone.
+                # Many containers state no type and only have the front cover.
                 found.append((stream, FRONT_COVER if not found else 0))
         elif attached and (comment := re.match(r"\s+comment\s*: (.*)", line)):
             kind = comment[1].strip().lower()
@@ -70,8 +70,8 @@ def attached_pictures(said: str) -> list[tuple[int, int]]:
 def parse_metadata(text: str) -> list[tuple[str, str]]:
     """Read the fields of the file itself from ffmpeg's metadata format.
 
-    A backslash escapes the next character, also the end of a line. Sections of streams and
-    chapters, which follow, are not about the song.
+    A backslash escapes the next character, even a line break. The sections for streams and
+    chapters that follow are not about the song.
     """
     found = []
     for line in re.findall(r"(?:\\.|[^\\\n])+", text, re.DOTALL):

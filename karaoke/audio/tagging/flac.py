@@ -1,4 +1,4 @@
-"""The metadata blocks of FLAC files."""
+"""Metadata blocks of FLAC files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGEST_BLOCK = (1 << 24) - 1
 
 
 def blocks(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield the types and contents of the blocks and leave the file at the first frame."""
+    """Yield the types and contents of the blocks, leaving the file at the first frame."""
     if file.read(4) != b"fLaC":
         raise MalformedError("no FLAC")
     last = False
@@ -35,7 +35,7 @@ def blocks(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def read_flac(file: IO[bytes], found: Found) -> None:
-    """Read the tags of a FLAC file from where it begins."""
+    """Read the tags of a FLAC file, starting at its beginning."""
     for kind, content in blocks(file):
         try:
             if kind == COMMENTS:
@@ -43,11 +43,11 @@ def read_flac(file: IO[bytes], found: Found) -> None:
             elif kind == PICTURE:
                 read_picture(content, found)
         except MalformedError:
-            continue  # of this block; the next one may be whole
+            continue  # the next block may be intact
 
 
 def tag_flac(source: IO[bytes], target: IO[bytes], tags: Tags) -> None:
-    """Copy a FLAC's frames as they are into a file with tags."""
+    """Copy a FLAC file with new tags; its frames stay as they are."""
     kept, vendor = [], b"karaoke"
     for kind, content in blocks(source):
         if kind == COMMENTS:
@@ -59,6 +59,6 @@ def tag_flac(source: IO[bytes], target: IO[bytes], tags: Tags) -> None:
     target.write(b"fLaC")
     for number, (kind, content) in enumerate(kept, start=1):
         last = 0x80 if number == len(kept) else 0
-        assert len(content) <= LARGEST_BLOCK, "tags are cut to fit before"
+        assert len(content) <= LARGEST_BLOCK, "tags are cut to fit beforehand"
         target.write(struct.pack(">I", (last | kind) << 24 | len(content)) + content)
     shutil.copyfileobj(source, target, 1 << 20)

@@ -1,4 +1,4 @@
-"""The genres that ID3v1 numbers, with the additions of Winamp."""
+"""The numbered genres of ID3v1, with Winamp's additions."""
 
 from __future__ import annotations
 

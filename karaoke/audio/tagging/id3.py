@@ -1,4 +1,4 @@
-"""Read ID3 tags: version 1, and 2.2, 2.3 and 2.4 with all that taggers do to them."""
+"""Read ID3 tags: version 1, and 2.2, 2.3 and 2.4 with the quirks of taggers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from karaoke.audio.tagging.model import LARGEST_TAG, Cursor, Found, MalformedErr
 
 ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 FRAME_NAME = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 ]?")
-#: Flags of frames by version: compressed, encrypted, in a group, unsynchronised, of stated length.
+#: Frame flags by version: compressed, encrypted, grouped, unsynchronised, with a data length.
 FLAGS = {3: (0x80, 0x40, 0x20, 0, 0), 4: (0x08, 0x04, 0x40, 0x02, 0x01)}
 
 
 def synchsafe(data: bytes) -> int:
-    """Read an integer of seven bits a byte."""
+    """Decode an integer with seven bits per byte."""
     value = 0
     for byte in data:
         value = value << 7 | byte & 0x7F
@@ -31,9 +31,9 @@ def synchsafe(data: bytes) -> int:
 
 
 def read_id3(file: IO[bytes], found: Found) -> int:
-    """Read the ID3v2 tag at the file's position and give its length in bytes; 0 if none is there.
+    """Read the ID3v2 tag at the file's position and return its length in bytes; 0 if there is none.
 
-    The file's position afterwards is anywhere.
+    The file's position afterwards is undefined.
     """
     start = file.read(10)
     if len(start) < 10 or start[:3] != b"ID3" or start[3] not in (2, 3, 4):
@@ -69,7 +69,7 @@ def read_frames(body: bytes, version: int, found: Found, *, unsynchronised: bool
 def frames(
     body: bytes, version: int, found: Found, *, unsynchronised: bool
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the identifiers, as of version 2.4, and contents of frames."""
+    """Yield the identifiers, in version 2.4's terms, and contents of frames."""
     width, head = (3, 6) if version == 2 else (4, 10)
     position = 0
     while position + head <= len(body):
@@ -117,7 +117,7 @@ def size_of(body: bytes, position: int, version: int) -> int:
 
 
 def plain(content: bytes, flags: int, version: int, *, unsynchronised: bool) -> bytes:
-    """Undo what the flags of a frame say was done to it."""
+    """Undo the transformations that a frame's flags declare."""
     if version == 2:
         return content
     compressed, encrypted, grouped, unsynchronised_flag, sized = FLAGS[version]
@@ -139,7 +139,7 @@ def plain(content: bytes, flags: int, version: int, *, unsynchronised: bool) -> 
 def decode(data: bytes, encoding: int) -> str:
     """Decode text; wrong bytes become question marks."""
     if encoding == 1 and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16-le", "replace")  # what lacks its mark is of Windows
+        return data.decode("utf-16-le", "replace")  # without a mark, it comes from Windows
     name = ENCODINGS[encoding] if encoding < len(ENCODINGS) else "latin-1"
     return data.decode(name, "replace").replace("\ufeff", "")
 
@@ -153,7 +153,7 @@ def texts(content: bytes) -> list[str]:
 
 
 def split(data: bytes, encoding: int) -> tuple[str, bytes]:
-    """Cut off the text before the first zero, which has two bytes in UTF-16."""
+    """Split off the text before the first zero, which has two bytes in UTF-16."""
     if encoding not in (1, 2):
         first, _, rest = data.partition(b"\0")
         return decode(first, encoding), rest
@@ -166,7 +166,7 @@ def split(data: bytes, encoding: int) -> tuple[str, bytes]:
 
 
 def date_of(dates: dict[str, str]) -> str:
-    """Join the year, day and time of version 2.3 to a date as of 2.4."""
+    """Join version 2.3's year, day and time into a date of version 2.4."""
     date, day, time = (dates.get(name, "").strip() for name in ("TYER", "TDAT", "TIME"))
     if re.fullmatch(r"\d{4}", date) and re.fullmatch(r"\d{4}", day):
         date += f"-{day[2:]}-{day[:2]}"
@@ -176,7 +176,7 @@ def date_of(dates: dict[str, str]) -> str:
 
 
 def genres_of(value: str) -> Iterator[str]:
-    """Give the names of genres, which may be numbers: ``17``, ``(17)``, ``(17)(6)More``."""
+    """Yield the names of genres, which may be numbers: ``17``, ``(17)``, ``(17)(6)More``."""
     names = {"RX": "Remix", "CR": "Cover"}
     while found := re.match(r"\((\d+|RX|CR)\)", value):
         yield genre(found[1]) or names.get(found[1], found[1])
@@ -187,7 +187,7 @@ def genres_of(value: str) -> Iterator[str]:
 
 
 def genre(number: str) -> str:
-    """Give the name of a numbered genre, or nothing."""
+    """Return the name of a numbered genre, or nothing."""
     known = number.isascii() and number.isdigit() and int(number) < len(GENRES)
     return GENRES[int(number)] if known else ""
 
@@ -215,21 +215,21 @@ def read_frame(name: str, content: bytes, found: Found) -> None:
 
 
 def read_custom(content: bytes, found: Found) -> None:
-    """Read a text with a name of its own."""
+    """Read a custom text frame."""
     name, rest = split(content[1:], content[0])
     for value in decode(rest, content[0]).rstrip("\0").split("\0"):
         found.add(name or "TXXX", value)
 
 
 def read_words(name: str) -> Callable[[bytes, Found], None]:
-    """Make a reader of comments or lyrics, which have a language and a description."""
+    """Make a reader for comments or lyrics, which have a language and a description."""
 
     def read(content: bytes, found: Found) -> None:
         cursor = Cursor(content)
         encoding, language = cursor.number(1), decode(cursor.take(3), 0)
         description, rest = split(cursor.rest(), encoding)
         if description == "ID3v1 Comment":
-            return  # a copy of the other, cut
+            return  # a truncated copy of the full comment
         remember_language(language, found)
         if description.startswith("iTun"):
             full_name = description
@@ -241,18 +241,18 @@ def read_words(name: str) -> Callable[[bytes, Found], None]:
 
 
 def remember_language(language: str, found: Found) -> None:
-    """Take the first language that is stated."""
+    """Keep the first language that is stated."""
     if not found.language and re.fullmatch("[A-Za-z]{3}", language) and language != "XXX":
         found.language = language.lower()
 
 
 def read_timed_lyrics(content: bytes, found: Found) -> None:
-    """Read lyrics with times, as the lines of an LRC file."""
+    """Read timed lyrics into the lines of an LRC file."""
     cursor = Cursor(content)
     encoding = cursor.number(1)
     remember_language(decode(cursor.take(3), 0), found)
     if cursor.number(1) != 2 or cursor.number(1) not in (0, 1, 2):
-        found.left_out.append("SYLT")  # counted in frames of MPEG, or chords and the like
+        found.left_out.append("SYLT")  # times in MPEG frames, or chords and the like
         return
     _, rest = split(cursor.rest(), encoding)
     events = []
@@ -277,7 +277,7 @@ def read_picture(content: bytes, found: Found) -> None:
 
 
 def read_identifier(content: bytes, found: Found) -> None:
-    """Read a unique identifier: that of MusicBrainz is one of the fields."""
+    """Read a unique identifier; MusicBrainz's becomes a field."""
     owner, rest = split(content, 0)
     if owner == "http://musicbrainz.org":
         found.add("musicbrainz_trackid", decode(rest, 0))
@@ -296,7 +296,7 @@ READERS: dict[str, Callable[[bytes, Found], None]] = {
 
 
 def read_id3v1(file: IO[bytes], found: Found) -> None:
-    """Read the tag of version 1 at the end of a file, where no better one told as much."""
+    """Read the ID3v1 tag at the end of a file, for fields that no better tag has given."""
     size = file.seek(0, 2)
     file.seek(max(0, size - 128))
     tag = file.read(128)

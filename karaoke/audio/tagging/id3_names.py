@@ -1,10 +1,10 @@
-"""What ID3 calls the fields, and how lyrics with times are written as text."""
+"""ID3's names of the fields, and timed lyrics as text."""
 
 from __future__ import annotations
 
 import re
 
-#: Text frames of version 2.4 by the name of their field.
+#: Text frames of version 2.4 by field name.
 FRAMES = {
     "title": "TIT2",
     "artist": "TPE1",
@@ -41,18 +41,18 @@ FRAMES = {
     "movement": "MVIN",
 }
 NAMES = {frame: name for name, frame in FRAMES.items()} | {"GRP1": "grouping"}
-#: Text frames that have no name here but their own.
+#: Text frames that keep their own names.
 OTHER_TEXT = frozenset(
     "TIPL TMCL TOFN TOWN TPRO TRSN TRSO TCAT TDES TGID TKWD".split()  # noqa: SIM905
 )
-#: Facts about the sound of the song and its file, and chapters, which are no tags.
+#: Frames about the song's sound and file, and chapters, which are not tags.
 LEFT_BEHIND = frozenset(
     """
     AENC ASPI CHAP CTOC ENCR EQU2 EQUA ETCO GRID LINK MCDI MLLT POSS RBUF RGAD RVA2 RVAD RVRB SEEK
     SIGN SYTC TDEN TDLY TENC TFLT TLEN TSIZ TSSE TDTG XRVA NCON
     """.split()  # noqa: SIM905 (a table, not a sentence)
 )
-#: Frames of version 2.2 by their names there; those of 2.3 which 2.4 renamed are beside them.
+#: Current names of the frames of version 2.2, and of those of 2.3 that 2.4 renamed.
 OLD_NAMES = {
     "TT1": "TIT1",
     "TT2": "TIT2",
@@ -126,10 +126,10 @@ Event = tuple[int, str]
 
 
 def lyrics_from_events(events: list[Event]) -> str:
-    """Write lyrics with times in milliseconds as an LRC file: ``[mm:ss.mmm]line``.
+    """Write lyrics timed in milliseconds as an LRC file: ``[mm:ss.mmm]line``.
 
-    Where only some texts begin with a line feed, as that of words and syllables do, the others go
-    on with the line before them: ``[00:01.000]some<00:01.500>thing``.
+    Where only some texts begin with a line feed, as with words and syllables, the others continue
+    the line before them: ``[00:01.000]some<00:01.500>thing``.
     """
     words = any("\n" in text for _, text in events[1:])
     written = ""
@@ -146,7 +146,7 @@ def lyrics_from_events(events: list[Event]) -> str:
 
 
 def events_from_lyrics(text: str) -> list[Event]:
-    """Read an LRC file back; empty if it is none."""
+    """Parse an LRC file; empty if it is not one."""
     events: list[Event] = []
     lines = [line for line in text.splitlines() if line.strip()]
     by_word = any(re.match(r"\[\d+:\d", line) and re.search(r"<\d+:\d\d", line) for line in lines)

@@ -1,7 +1,7 @@
 """Write ID3 tags of version 2.4.
 
-Of the versions, 2.4 is the one that keeps several artists apart, knows UTF-8, whole dates and
-names to sort by; what is still in use reads it.
+Only 2.4 keeps several artists apart and has UTF-8, full dates and sort names; all software still
+in use reads it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ ADDRESSES = {"website": "WOAR", "license": "WCOP"}
 
 
 def synchsafe(value: int) -> bytes:
-    """Write an integer with seven bits a byte."""
+    """Encode an integer with seven bits per byte."""
     return bytes(value >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
 def encode(text: str) -> bytes:
-    """Write text in UTF-8; halves of surrogate pairs become question marks."""
+    """Encode text in UTF-8; lone surrogates become question marks."""
     return text.encode("utf-8", "replace")
 
 
@@ -34,12 +34,12 @@ def frame(name: str, content: bytes) -> bytes:
 
 
 def text_frame(name: str, values: list[str]) -> bytes:
-    """Write a text frame; zeros keep several values apart."""
+    """Write a text frame; zeros separate several values."""
     return frame(name, UTF_8 + b"\0".join(map(encode, values)))
 
 
 def id3_tag(tags: Tags) -> bytes:
-    """Write a whole tag; empty if there is nothing to say."""
+    """Write a whole tag; empty if there is nothing to write."""
     fields = tags.common_fields()
     language = (tags.language or "XXX").encode()[:3].ljust(3)
     parts = []
@@ -81,12 +81,12 @@ def id3_tag(tags: Tags) -> bytes:
 
 
 def custom(name: str, values: list[str]) -> bytes:
-    """Write a text with a name of its own."""
+    """Write a custom text frame."""
     return text_frame("TXXX", [name, *values])
 
 
 def timed_lyrics(value: str, language: bytes) -> bytes:
-    """Write lyrics with times from the lines of an LRC file; as text if they are none."""
+    """Write timed lyrics from the lines of an LRC file; as custom text if there are no times."""
     events = events_from_lyrics(value)
     if not events:
         return custom("syncedlyrics", [value])
@@ -108,7 +108,7 @@ def pictures(tags: Tags) -> list[bytes]:
 
 
 def tag_mp3(source: IO[bytes], target: IO[bytes], tags: Tags) -> None:
-    """Copy an MP3's frames as they are behind a new tag."""
+    """Copy an MP3 file with a new tag; its frames stay as they are."""
     start = read_id3(source, Found())
     source.seek(start)
     target.write(id3_tag(tags))
@@ -116,5 +116,5 @@ def tag_mp3(source: IO[bytes], target: IO[bytes], tags: Tags) -> None:
 
 
 def read_id3_bytes(data: bytes, found: Found) -> None:
-    """Read a tag that is held in another container."""
+    """Read a tag that is embedded in another container."""
     read_id3(BytesIO(data), found)

@@ -1,4 +1,4 @@
-"""What a file says about its song, in one form for all containers."""
+"""Tags of a song, in one form for all containers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-#: The type of a front cover, as ID3 and FLAC number them.
+#: Picture type of a front cover in ID3 and FLAC.
 FRONT_COVER = 3
-#: Larger pictures are left out: FLAC holds 16 MiB, and Vorbis comments hold them as text.
+#: Limit for all pictures: FLAC holds 16 MiB, and Vorbis comments hold them as text.
 LARGEST_PICTURES = 12_000_000
-#: Bytes of all text and of one value; FLAC holds 16 MiB.
+#: Limits in bytes for all text and for one value; FLAC holds 16 MiB.
 LARGEST_TEXT = 8_000_000
 LONGEST_VALUE = 1_000_000
-#: More than this is not read of a file's tags.
+#: Most bytes of tags that are read from a file.
 LARGEST_TAG = 1 << 26
 
 SIGNATURES = (
@@ -27,14 +27,14 @@ SIGNATURES = (
     (rb"....ftyp(?:hei[cx]|mif1|hevc)", "image/heic"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "image/jxl"),
 )
-#: Facts about the sound of the song, which a stem does not share, and its file; chapters.
+#: Fields about the song's sound and file, which do not apply to its stems, and chapters.
 OF_THE_OLD_SOUND = re.compile(
     r"replaygain.*|r128.*|acoustid.*|accuraterip.*|ctdb.*|musicippuid|musicmagicfingerprint"
     r"|itunsmpb|itunnorm|itunpgap|itunescddb.*|encoder|encodersettings|encoderoptions|encodedby"
     r"|encoding|encodingtool|encodingparams|tool|duration|length|tlen"
     r"|waveformatextensiblechannelmask|chapter\d{3}(name|url)?"
 )
-#: Other names of a field, to its name here.
+#: Other names of fields, mapped to the names used here.
 ALIASES = {
     "album artist": "albumartist",
     "album_artist": "albumartist",
@@ -60,7 +60,7 @@ ALIASES = {
     "tkey": "initialkey",
     "tcmp": "compilation",
 }
-#: Names of MusicBrainz and others, as ID3's TXXX and MP4 spell them.
+#: Names from MusicBrainz and others, as spelt in ID3's TXXX and in MP4.
 SPELLINGS = {
     "musicbrainz_albumid": "MusicBrainz Album Id",
     "musicbrainz_albumartistid": "MusicBrainz Album Artist Id",
@@ -77,16 +77,16 @@ SPELLINGS = {
     "releasetype": "MusicBrainz Album Type",
 }
 NAMES_BY_SPELLING = {spelling.lower(): name for name, spelling in SPELLINGS.items()}
-#: What is kept first when not all can be.
+#: Fields that are kept first when there is no room for all.
 MOST_WANTED = ("title", "artist", "album", "albumartist", "tracknumber", "date", "genre")
 
 
 class MalformedError(ValueError):
-    """Bytes are not what they should be."""
+    """The data is malformed."""
 
 
 class Cursor:
-    """Take bytes one after the other; too few of them are an error."""
+    """Takes bytes one after another; running out of them is an error."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -105,7 +105,7 @@ class Cursor:
         return int.from_bytes(self.take(length), "little" if order == "little" else "big")
 
     def rest(self) -> bytes:
-        """Take all that is left."""
+        """Take all remaining bytes."""
         return self.take(max(0, len(self.data) - self.position))
 
 
@@ -116,11 +116,11 @@ class Picture:
     Parameters
     ----------
     data
-        The picture as a file.
+        Content of the picture file.
     kind
-        Its type, as ID3 and FLAC number them: 3 is the front cover, 4 the back.
+        Picture type as numbered by ID3 and FLAC: 3 is the front cover, 4 the back.
     description
-        In words.
+        Description in words.
     """
 
     data: bytes
@@ -129,7 +129,7 @@ class Picture:
 
     @property
     def mime(self) -> str:
-        """Its format by its first bytes, whatever the file says it is; empty if unknown."""
+        """Format according to the first bytes, whatever the file claims; empty if unknown."""
         for signature, mime in SIGNATURES:
             if re.match(signature, self.data, re.DOTALL):
                 return mime
@@ -138,21 +138,21 @@ class Picture:
 
 @dataclass(frozen=True)
 class Tags:
-    """What a file says about its song.
+    """Tags of a song.
 
     Parameters
     ----------
     fields
-        Values by name. Names are those of Vorbis comments, in lower case where they are usual
-        ones (``title``, ``artist``, ``tracknumber``, ...), else as they were spelt.
+        Values by name. Names are those of Vorbis comments; common ones (``title``, ``artist``,
+        ``tracknumber``, ...) are in lower case, others as they were spelt.
     pictures
-        Front covers first.
+        Pictures, front covers first.
     frames
-        Frames of ID3 that are no text, by identifier, which only ID3 can hold.
+        Binary ID3 frames, which only ID3 can hold, by identifier.
     language
-        Of lyrics and comments, as ID3 states it; empty if unknown.
+        ID3's language of lyrics and comments; empty if unknown.
     left_out
-        Names of what could not be taken over from the file.
+        Names of what could not be read from the file.
     """
 
     fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -162,18 +162,18 @@ class Tags:
     left_out: tuple[str, ...] = ()
 
     def for_stem(self, stem: str) -> Tags:
-        """Tell the stem in the title, if there is one."""
+        """Add the stem's name to the title, if there is one."""
         if "title" not in self.fields:
             return self
         titles = tuple(f"{title} ({stem.capitalize()})" for title in self.fields["title"])
         return replace(self, fields={**self.fields, "title": titles})
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything to write."""
+        """Return whether there is anything to write."""
         return bool(self.fields or self.pictures or self.frames)
 
     def common_fields(self) -> dict[str, list[str]]:
-        """Give the fields under one name each, and totals apart from numbers, as few files do."""
+        """Return the fields with aliases merged, and totals split from numbers (``3/12``)."""
         found: dict[str, list[str]] = {}
         for name, values in self.fields.items():
             found.setdefault(ALIASES.get(name.lower(), name), []).extend(values)
@@ -187,13 +187,13 @@ class Tags:
 
 
 def numbered(fields: dict[str, list[str]], number: str, total: str) -> str:
-    """Take a number and its total out of fields and join them: ``3/12``; the rest stays."""
+    """Remove a number and its total from fields and join them: ``3/12``."""
     first, all_of_them = fields.pop(number, [""])[0], fields.pop(total, [""])[0]
     return f"{first}/{all_of_them}" if all_of_them else first
 
 
 class Found:
-    """Tags while they are read; what was found before an error counts."""
+    """Collects tags as they are read; what was found before an error counts."""
 
     def __init__(self) -> None:
         self.fields: dict[str, list[str]] = {}
@@ -204,11 +204,11 @@ class Found:
         self._spelling: dict[str, str] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether a field was found."""
+        """Return whether a field was found."""
         return name in self._spelling
 
     def add(self, name: str, value: str) -> None:
-        """Add a value to those of a field, unless it is empty or of the old sound."""
+        """Add a value to a field, unless it is empty or only applies to the old sound."""
         name, value = name.replace("\0", "").strip(), value.replace("\0", "")
         if not name or not value.strip():
             return
@@ -221,7 +221,7 @@ class Found:
         self.fields.setdefault(spelling, []).append(value)
 
     def forget(self, name: str) -> None:
-        """Take a field back, if it was found."""
+        """Drop a field if it was found."""
         self.fields.pop(self._spelling.pop(name.lower(), ""), None)
 
     def add_all(self, name: str, values: Iterable[str]) -> None:
@@ -230,13 +230,13 @@ class Found:
             self.add(name, value)
 
     def add_numbers(self, value: str, number: str, total: str) -> None:
-        """Add a number and its total, written ``3/12``."""
+        """Add a number and its total, written as ``3/12``."""
         first, _, second = value.partition("/")
         self.add(number, first.strip())
         self.add(total, second.strip())
 
     def add_picture(self, data: bytes, kind: int, description: str = "") -> None:
-        """Add a picture, if it is one."""
+        """Add a picture if it is one."""
         picture = Picture(data, kind if 0 <= kind <= 20 else 0, description.replace("\0", ""))
         if picture.mime:
             self.pictures.append(picture)
@@ -244,7 +244,7 @@ class Found:
             self.left_out.append("a picture of an unknown kind")
 
     def tags(self) -> Tags:
-        """Give what was found."""
+        """Return what was found."""
         return Tags(
             fields={name: tuple(values) for name, values in self.fields.items()},
             pictures=tuple(sorted(self.pictures, key=lambda p: p.kind != FRONT_COVER)),
@@ -254,7 +254,7 @@ class Found:
         )
 
 
-#: Names that are written in lower case here.
+#: Names that are written in lower case.
 USUAL = frozenset(
     """
     title artist album albumartist artists tracknumber tracktotal discnumber disctotal date

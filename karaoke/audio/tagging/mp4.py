@@ -1,4 +1,4 @@
-"""The atoms of MP4 files that hold tags, as iTunes writes them."""
+"""Tag atoms of MP4 files, as iTunes writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from karaoke.audio.tagging.model import (
     Tags,
 )
 
-#: Atoms of text by the name of their field.
+#: Text atoms by field name.
 TEXTS = {
     "title": "©nam",
     "artist": "©ART",
@@ -40,7 +40,7 @@ TEXTS = {
     "movementname": "©mvn",
 }
 NAMES = {atom: name for name, atom in TEXTS.items()}
-#: Atoms of integers, and their sizes in bytes.
+#: Integer atoms and their sizes in bytes, by field name.
 NUMBERS = {
     "bpm": ("tmpo", 2),
     "compilation": ("cpil", 1),
@@ -48,9 +48,9 @@ NUMBERS = {
     "movementtotal": ("©mvc", 2),
 }
 NUMBER_NAMES = {atom: name for name, (atom, _) in NUMBERS.items()}
-#: Pairs of a number and a total, and their sizes in bytes.
+#: Fields of atoms that hold a number and a total, and the atoms' sizes in bytes.
 PAIRS = {"trkn": ("tracknumber", "tracktotal", 8), "disk": ("discnumber", "disctotal", 6)}
-#: Of the shop and the program that the file comes from, not of the song.
+#: Atoms about the shop or the program that the file comes from, not the song.
 OF_THE_SHOP = frozenset(
     """
     apID akID atID cmID cnID geID plID sfID xid ownr purd pgap hdvd stik pcst purl egid keyw catg
@@ -59,12 +59,12 @@ OF_THE_SHOP = frozenset(
 )
 UTF_8, UTF_16, JPEG, PNG, INTEGER = 1, 2, 13, 14, 21
 ITUNES = b"com.apple.iTunes"
-#: What contains other atoms on the way to the tags.
+#: Atoms on the path to the tags.
 WAY = (b"moov", b"udta", b"meta", b"ilst")
 
 
 def atoms(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the names and contents of the atoms in a piece of memory."""
+    """Yield the names and contents of the atoms in some bytes."""
     position = 0
     while position + 8 <= len(data):
         size = int.from_bytes(data[position : position + 4], "big")
@@ -79,7 +79,7 @@ def atoms(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def file_atoms(file: IO[bytes]) -> Iterator[tuple[bytes, int, int, int]]:
-    """Yield the names, beginnings, beginnings of contents, and ends of a file's atoms."""
+    """Yield each atom's name, start, start of its content, and end in a file."""
     end = file.seek(0, 2)
     position = 0
     while position + 8 <= end:
@@ -102,7 +102,7 @@ def read_mp4(file: IO[bytes], found: Found) -> None:
             file.seek(start)
             moov = file.read(min(end - start, LARGEST_TAG))
             content = inside(moov, b"udta", b"meta") or inside(moov, b"meta")
-            # The atom has a version first, but not in files of QuickTime.
+            # The atom starts with a version, except in QuickTime files.
             content = content if content[4:8] == b"hdlr" else content[4:]
             for atom, value in atoms(inside(content, b"ilst")):
                 try:
@@ -113,7 +113,7 @@ def read_mp4(file: IO[bytes], found: Found) -> None:
 
 
 def inside(data: bytes, *way: bytes) -> bytes:
-    """Go down into atoms by their names; nothing if they are not there."""
+    """Descend into atoms by name; empty if they are missing."""
     for wanted in way:
         data = next((content for name, content in atoms(data) if name == wanted), b"")
     return data
@@ -135,7 +135,7 @@ def read_item(atom: str, item: bytes, found: Found) -> None:
         return
     for kind, value in values_of(item):
         if atom == "covr":
-            # The types of pictures are unknown here: the first one is the front.
+            # MP4 states no picture types: take the first picture for the front cover.
             first = not found.pictures
             found.add_picture(value, 3 if first else 0)
         elif atom in PAIRS:
@@ -159,14 +159,14 @@ def read_item(atom: str, item: bytes, found: Found) -> None:
 
 
 def read_custom(item: bytes, found: Found) -> None:
-    """Read an item with a name of its own."""
+    """Read a custom item."""
     parts = dict(atoms(item))
     name = parts.get(b"name", b"")[4:].decode("utf-8", "replace")
     for kind, value in values_of(item):
         if kind in (UTF_8, UTF_16, 0):
             text = value.decode("utf-16-be" if kind == UTF_16 else "utf-8", "replace")
             if name.lower() in NUMBERS:
-                found.forget(name)  # the integer is only as near as integers come
+                found.forget(name)  # the integer atom only has a rounded value
             found.add(name, text)
         elif kind == INTEGER and len(value) in (1, 2, 3, 4, 8):
             found.add(name, str(int.from_bytes(value, "big", signed=True)))
@@ -186,7 +186,7 @@ def data(kind: int, value: bytes) -> bytes:
 
 
 def text_item(name: str, values: list[str]) -> bytes:
-    """Write an item of text, with an atom for each of several values."""
+    """Write a text item, with one atom per value."""
     written = b"".join(data(UTF_8, value.encode("utf-8", "replace")) for value in values)
     if name in TEXTS:
         return atom(TEXTS[name], written)
@@ -200,7 +200,7 @@ def text_item(name: str, values: list[str]) -> bytes:
 
 
 def nearest(value: str, size: int) -> int | None:
-    """Give the integer nearest to a number in text, if so many bytes can hold it, else None."""
+    """Return the integer nearest to a number in text; None if it does not fit ``size`` bytes."""
     if not re.fullmatch(r"\s*\d{1,9}(\.\d*)?\s*", value, re.ASCII):
         return None
     number = round(float(value))
@@ -208,7 +208,7 @@ def nearest(value: str, size: int) -> int | None:
 
 
 def pair(fields: dict[str, list[str]], names: tuple[str, str], size: int) -> bytes:
-    """Take a number and its total out of fields and write them; nothing if they are no integers."""
+    """Encode a number and its total, taken out of fields; empty if they are not integers."""
     values = [fields.get(name, ["0"]) for name in names]
     counts = [nearest(value[0], 2) for value in values]
     if any(len(value) > 1 or "." in value[0] for value in values) or None in counts:
@@ -242,7 +242,7 @@ def item_list(tags: Tags) -> bytes:
 
 
 def tag_mp4(file: IO[bytes], tags: Tags) -> None:
-    """Put tags into an MP4 file whose index lies behind the sound, which stays where it is."""
+    """Write tags into an MP4 file whose index follows the sound, which is not moved."""
     places = {name: (position, start, end) for name, position, start, end in file_atoms(file)}
     end = file.seek(0, 2)
     if b"moov" not in places or places[b"moov"][2] != end:

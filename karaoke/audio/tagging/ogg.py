@@ -1,4 +1,4 @@
-"""The comment packets of Ogg Vorbis, Opus, FLAC and Speex."""
+"""Comment packets of Ogg Vorbis, Opus, FLAC and Speex."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from karaoke.audio.tagging.vorbis import comment_block, read_comments, read_pict
 HEAD = struct.Struct("<4sBBqIII B")
 CONTINUED, FIRST = 1, 2
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-#: First bytes of the first packet of sound, and of the packet that holds the comments.
+#: First bytes of an audio stream's first packet, and of the packet with its comments.
 SOUNDS = {
     b"\x01vorbis": b"\x03vorbis",
     b"OpusHead": b"OpusTags",
@@ -25,18 +25,18 @@ SOUNDS = {
 
 @dataclass(frozen=True)
 class Page:
-    """A page: a piece of one stream.
+    """A page of a stream.
 
     Parameters
     ----------
     flags
-        1 if it goes on with a packet, 2 if it is the stream's first, 4 if its last.
+        1 if it continues a packet, 2 if it is the stream's first page, 4 if its last.
     granule
-        Position of the stream at its end.
+        Position in the stream at the end of the page.
     serial, sequence
-        Which stream, and which page of it.
+        Number of the stream, and of the page within it.
     lacing
-        Lengths of segments; one shorter than 255 ends a packet.
+        Lengths of the segments; one shorter than 255 ends a packet.
     body
         The segments.
     """
@@ -49,13 +49,13 @@ class Page:
     body: bytes
 
     def encode(self) -> bytes:
-        """Write it with its checksum."""
+        """Encode the page with its checksum."""
         fields = (b"OggS", 0, self.flags, self.granule, self.serial, self.sequence)
         page = HEAD.pack(*fields, 0, len(self.lacing)) + self.lacing + self.body
         return page[:22] + struct.pack("<I", checksum(page)) + page[26:]
 
     def pieces(self) -> Iterator[tuple[bytes, bool]]:
-        """Yield the pieces of packets in it, and whether each ends its packet."""
+        """Yield the pieces of packets in the page, and whether each ends its packet."""
         start = end = 0
         for length in self.lacing:
             end += length
@@ -67,17 +67,17 @@ class Page:
 
 
 def checksum(page: bytes) -> int:
-    """Compute Ogg's CRC-32, whose bits run the other way than zlib's, without its inversions."""
+    """Compute Ogg's CRC-32, which reverses zlib's bit order and has no inversions."""
     value = zlib.crc32(page.translate(REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{value:032b}"[::-1], 2)
 
 
 def pages(file: IO[bytes]) -> Iterator[Page]:
-    """Yield the pages of a file until something else comes."""
+    """Yield the pages of a file."""
     while len(head := file.read(HEAD.size)) == HEAD.size:
         mark, _, flags, granule, serial, sequence, _, count = HEAD.unpack(head)
         if mark != b"OggS":
-            raise MalformedError("no page of Ogg")
+            raise MalformedError("not an Ogg page")
         lacing = file.read(count)
         body = file.read(sum(lacing))
         if len(lacing) < count or len(body) < sum(lacing):
@@ -86,12 +86,12 @@ def pages(file: IO[bytes]) -> Iterator[Page]:
 
 
 def kind_of(packet: bytes) -> bytes | None:
-    """Tell by its first packet which sound a stream holds; None if none."""
+    """Return which audio format a stream's first packet announces; None if it is not audio."""
     return next((kind for kind in SOUNDS if packet.startswith(kind)), None)
 
 
 def read_ogg(file: IO[bytes], found: Found, stream: int = 1) -> None:
-    """Read the tags of an audio stream, from 1, of an Ogg file."""
+    """Read the tags of an audio stream, counted from 1, of an Ogg file."""
     kinds: dict[int, bytes] = {}
     packet, seen = bytearray(), 0
     wanted: int | None = None
@@ -102,7 +102,7 @@ def read_ogg(file: IO[bytes], found: Found, stream: int = 1) -> None:
                 kinds[page.serial] = kind
                 if len(kinds) == stream:
                     wanted = page.serial
-            continue  # the first packet has this page for itself
+            continue  # the first packet has a page to itself
         if wanted is None or seen > LARGEST_TAG:
             return
         if page.serial != wanted:
@@ -117,7 +117,7 @@ def read_ogg(file: IO[bytes], found: Found, stream: int = 1) -> None:
 
 
 def read_packet(packet: bytes, kind: bytes, found: Found) -> bool:
-    """Read a packet with tags, and tell whether more may follow."""
+    """Read a packet with tags, and return whether more may follow."""
     if kind != b"\x7fFLAC":
         start = SOUNDS[kind]
         if packet.startswith(start):
@@ -132,7 +132,7 @@ def read_packet(packet: bytes, kind: bytes, found: Found) -> bool:
 
 
 def paginate(packets: list[bytes], serial: int, sequence: int) -> Iterator[Page]:
-    """Lay header packets out on pages."""
+    """Lay out header packets on pages."""
     lacing = b"".join(
         b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets
     )
@@ -141,7 +141,7 @@ def paginate(packets: list[bytes], serial: int, sequence: int) -> Iterator[Page]
     for start in range(0, len(lacing), 255):
         part = lacing[start : start + 255]
         size = sum(part)
-        # A page on which no packet ends has no position.
+        # A page where no packet ends has no position.
         granule = 0 if any(length < 255 for length in part) else -1
         yield Page(flags, granule, serial, sequence, part, body[position : position + size])
         flags = CONTINUED if part[-1] == 255 else 0
@@ -149,16 +149,16 @@ def paginate(packets: list[bytes], serial: int, sequence: int) -> Iterator[Page]
 
 
 def tag_ogg(source: IO[bytes], target: IO[bytes], tags: Tags) -> None:
-    """Copy an Ogg Vorbis or Opus file of one stream with other comments.
+    """Copy an Ogg Vorbis or Opus file of one stream with new comments.
 
-    Only the numbers and checksums of the pages after the comments change.
+    The pages after the comments only change in number and checksum.
     """
     reader = pages(source)
     first = next(reader)
     kind = kind_of(first.body)
     if kind not in (b"\x01vorbis", b"OpusHead"):
         raise MalformedError("neither Vorbis nor Opus")
-    # Vorbis has its codebooks in a third packet, after which a page ends too.
+    # Vorbis has its codebooks in a third packet, which also ends its page.
     packets, missing = [b""], 2 if kind == b"\x01vorbis" else 1
     while missing:
         for piece, ends in next(reader).pieces():

@@ -1,4 +1,4 @@
-"""The chunks of WAV, RF64 and AIFF files: tags, and which speaker each channel is for."""
+"""Chunks of WAV, RF64 and AIFF files: tags, and which speaker each channel is for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from karaoke.audio.chunks import chunks
 from karaoke.audio.tagging.id3_writing import id3_tag, read_id3_bytes
 from karaoke.audio.tagging.model import LARGEST_TAG, Found, MalformedError, Tags
 
-#: Fields of a LIST of the type INFO.
+#: Fields of a LIST chunk of type INFO.
 INFO = {
     "INAM": "title",
     "IART": "artist",
@@ -25,13 +25,13 @@ INFO = {
 }
 ALSO_READ = INFO | {"IPRT": "tracknumber", "TRCK": "tracknumber", "IWRI": "lyricist"}
 AIFF = {"NAME": "title", "AUTH": "artist", "ANNO": "comment", "(c) ": "copyright"}
-#: Bytes of a text in INFO; libsndfile, which reads it, gives up on more. ID3 has the whole.
+#: Longest text in INFO, in bytes; libsndfile gives up on more. ID3 holds the whole text.
 LONGEST_INFO = 2000
 EXTENSIBLE = 0xFFFE
 
 
 def read_riff(file: IO[bytes], found: Found) -> None:
-    """Read the tags of a WAV, RF64 or AIFF file: those in ID3 first, which are the fuller ones."""
+    """Read the tags of a WAV, RF64 or AIFF file; those in ID3 take precedence, being fuller."""
     file.seek(0)
     aiff = file.read(4) == b"FORM"
     texts: list[tuple[str, bytes]] = []
@@ -56,7 +56,7 @@ def read_riff(file: IO[bytes], found: Found) -> None:
 
 
 def info_fields(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the fields of a LIST of the type INFO."""
+    """Yield the fields of a LIST chunk of type INFO."""
     position = 0
     while position + 8 <= len(content):
         name = content[position : position + 4].decode("latin-1").upper()
@@ -66,7 +66,7 @@ def info_fields(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def text_of(content: bytes) -> str:
-    """Read text that states no encoding: UTF-8, or else that of Windows."""
+    """Decode text of unstated encoding: as UTF-8, or else as Windows-1252."""
     try:
         return content.decode("utf-8").strip()
     except UnicodeDecodeError:
@@ -74,7 +74,7 @@ def text_of(content: bytes) -> str:
 
 
 def shortened(text: str, length: int) -> bytes:
-    """Encode text in UTF-8, cut at a whole character after so many bytes."""
+    """Encode text in UTF-8, cut to a number of bytes at a whole character."""
     return text.encode("utf-8", "replace")[:length].decode("utf-8", "ignore").encode()
 
 
@@ -84,7 +84,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def tag_chunks(tags: Tags) -> bytes:
-    """Write tags as chunks: what INFO can hold for simple programs, and all of it as ID3."""
+    """Write tags as chunks: as INFO, as far as it goes, for simple programs, and fully as ID3."""
     if not tags:
         return b""
     fields = tags.common_fields()
@@ -98,7 +98,7 @@ def tag_chunks(tags: Tags) -> bytes:
 
 
 def append_chunks(file: IO[bytes], content: bytes) -> None:
-    """Append chunks to a WAV or RF64 and put its size right."""
+    """Append chunks to a WAV or RF64 and correct its size."""
     file.seek(0)
     kind = file.read(4)
     end = file.seek(0, 2)
@@ -113,7 +113,7 @@ def append_chunks(file: IO[bytes], content: bytes) -> None:
 
 
 def set_channel_mask(file: IO[bytes], mask: int) -> None:
-    """State the speakers of the channels in a WAV of the extensible kind."""
+    """Set the channel mask of a WAV of the extensible kind."""
     for name, size, position in chunks(file, "<"):
         if name == b"fmt ":
             file.seek(position)

@@ -1,4 +1,4 @@
-"""Vorbis comments and the picture blocks of FLAC, as FLAC, Ogg Vorbis and Opus have them."""
+"""Vorbis comments and FLAC picture blocks, as used by FLAC, Ogg Vorbis and Opus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import struct
 
 from karaoke.audio.tagging.model import Cursor, Found, MalformedError, Picture, Tags
 
-#: What a name may hold, by the specification of Vorbis comments.
+#: Characters that the Vorbis comment specification allows in names.
 NAME = re.compile(r"[\x20-\x3c\x3e-\x7d]+")
 
 
@@ -29,7 +29,7 @@ def read_picture(data: bytes, found: Found) -> None:
 
 
 def picture_block(picture: Picture) -> bytes:
-    """Write a picture block; its width, height, depth and colours are left unstated."""
+    """Write a picture block; width, height, depth and colours are left unstated."""
     mime, description = picture.mime.encode(), picture.description.encode("utf-8", "replace")
     return b"".join(
         (
@@ -41,7 +41,7 @@ def picture_block(picture: Picture) -> bytes:
 
 
 def read_comments(data: bytes, found: Found) -> None:
-    """Read a block of comments; what comes before an error counts."""
+    """Read a block of comments; what was found before an error counts."""
     cursor = Cursor(data)
     cursor.take(cursor.number(order="little"))
     for _ in range(cursor.number(order="little")):
@@ -61,13 +61,13 @@ def read_comments(data: bytes, found: Found) -> None:
 
 
 def vendor_of(data: bytes) -> bytes:
-    """Tell which program wrote a block of comments."""
+    """Return which program wrote a block of comments."""
     cursor = Cursor(data)
     return cursor.take(cursor.number(order="little"))
 
 
 def comment_block(tags: Tags, vendor: bytes, *, pictures: bool) -> bytes:
-    """Write a block of comments, with the pictures as text if they have no other place."""
+    """Write a block of comments, with the pictures as text if they have nowhere else to go."""
     entries = [
         f"{name.upper()}={value}".encode("utf-8", "replace")
         for name, values in tags.fields.items()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log2
+from pathlib import Path
 
 import mido
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from karaoke.audio.ffmpeg import built_with, find_ffmpeg
 from karaoke.errors import LyricsError
 from karaoke.lyrics import (
     Line,
@@ -211,6 +214,25 @@ def test_no_code_of_a_lyric_takes_effect_in_ass(words: list[str]) -> None:
     assert not re.search(r"\\[^{}\u2060]", text) and not text.endswith("\\")
     shown = text.replace("\\{", "{").replace("\\}", "}").replace(GUARD, "")
     assert shown == " ".join(words)
+
+
+def test_libass_shows_codes_of_a_lyric_as_text(tmp_path: Path) -> None:
+    if "ass" not in built_with(find_ffmpeg(), "filters"):
+        pytest.skip("ffmpeg was built without libass")
+    shown = []
+    # The first would be moved to the top, the second would be a drawing, the third nothing.
+    for text in ("{\\an8}M", "{\\p1}MMMMM", "{M}", "(M)"):
+        line = Line((Word((Syllable(text),)),), 0.0, 5.0)
+        (tmp_path / "x.ass").write_bytes(write_ass(Lyrics((line,)), PRESENT))
+        command = [find_ffmpeg(), "-nostdin", "-v", "error", "-f", "lavfi"]
+        command += ["-i", "color=black:s=320x180:d=1:r=5", "-vf", "ass=x.ass", "-frames:v", "1"]
+        command += ["-f", "rawvideo", "-pix_fmt", "gray", "-"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+        half = len(done.stdout) // 2
+        assert max(done.stdout[:half]) < 40 and max(done.stdout[half:]) > 100
+        shown.append(sum(value > 60 for value in done.stdout))
+    moved, drawing, braces, brackets = shown
+    assert moved > 1.5 * brackets and drawing > 1.5 * moved and 0.6 < braces / brackets < 1.7
 
 
 @dataclass

@@ -91,6 +91,7 @@ def read_ass(text: str, called: str) -> Lyrics:
 def events_of(text: str, reading: Reading, metadata: dict[str, str]) -> list[_Event]:
     """List the rows of the events, and note what the script says about itself."""
     events = []
+    lines = 0
     section = "events"
     columns = USUAL.split(", ")
     for number, row in enumerate(text.split("\n"), 1):
@@ -112,6 +113,8 @@ def events_of(text: str, reading: Reading, metadata: dict[str, str]) -> list[_Ev
                 continue
             stripped = dict(zip(columns, (value.strip() for value in values), strict=True))
             events.append(_Event(number, kind, stripped | {columns[-1]: values[-1]}))
+            lines += kind == "dialogue" and stripped.get("effect", "").lower() != "fx"
+            reading.check_size(number, lines=lines)
     return events
 
 

@@ -51,8 +51,8 @@ def split_syllables(word: str, language: str = "en") -> list[str]:
     word
         Without spaces; signs around it stay with its first and last syllable.
     language
-        Two letters of ISO 639-1. English and unknown ones have silent endings; the general
-        rule fits those with Latin letters.
+        Two letters of ISO 639-1; empty is taken for English. Where it has no rules of its own,
+        every group of vowels is a syllable.
 
     Returns
     -------

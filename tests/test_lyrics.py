@@ -458,8 +458,8 @@ def test_ten_megabytes_are_refused_or_read_at_once(name: str) -> None:
         assert parse_lyrics(HUGE[name], "huge").lines
     except LyricsError as error:
         assert "huge" in error.message
-    # Half of it in an otherwise idle processor at the most; more only where that is shared.
-    assert time.process_time() - begun < 2
+    # On an idle processor it is less than 1.
+    assert time.process_time() - begun < 3
 
 
 def test_more_is_refused() -> None:

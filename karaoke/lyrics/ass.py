@@ -20,8 +20,6 @@ TOKEN = re.compile(r"\\[Nnh{}]|\{[^}]*\}|(?:[^\\{]|\\(?![Nnh{}]))+")
 TAIL = re.compile(r"\\[Nnh{}]|(?:[^\\]|\\(?![Nnh{}]))+")
 MEANT = {"\\N": " ", "\\n": " ", "\\h": " ", "\\{": "{", "\\}": "}"}
 CODE = re.compile(r"\\(?:(k[fot]?|K)\s*(\d{1,6})|p(\d{1,2}))")
-#: A template of Aegisub makes several subtitles of a line; more than this are refused.
-SHOWN_PER_LINE = 2
 USUAL = "layer, start, end, style, name, marginl, marginr, marginv, effect, text"
 FACTS = {"title": "title", "original script": "author"}
 HEAD = r"""[Script Info]
@@ -93,6 +91,7 @@ def read_ass(text: str, called: str) -> Lyrics:
 def events_of(text: str, reading: Reading, metadata: dict[str, str]) -> list[_Event]:
     """List the rows of the events, and note what the script says about itself."""
     events = []
+    lines = 0
     section = "events"
     columns = USUAL.split(", ")
     for number, row in enumerate(text.split("\n"), 1):
@@ -112,9 +111,10 @@ def events_of(text: str, reading: Reading, metadata: dict[str, str]) -> list[_Ev
             if len(values) < len(columns):
                 reading.skip(number, 1, f"{len(columns)} values with commas between")
                 continue
-            reading.check_size(number, lines=len(events) // SHOWN_PER_LINE)
             stripped = dict(zip(columns, (value.strip() for value in values), strict=True))
             events.append(_Event(number, kind, stripped | {columns[-1]: values[-1]}))
+            lines += kind == "dialogue" and stripped.get("effect", "").lower() != "fx"
+            reading.check_size(number, lines=lines)
     return events
 
 

@@ -49,12 +49,14 @@ def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
     words: list[tuple[int, str]] = []
     sung: list[tuple[int, str]] = []
     notes: list[Event] = []
+    latest = 0
     for number, line in enumerate(lines):
         mark = "\\" if number == 0 or line.starts_stanza else "/"
         for word in line.words:
             space = " " if word is not line.words[0] else ""
             for index, syllable in enumerate(without_holds(word)):
-                start = ticks(syllable.start_seconds)
+                # There is one stream of words: a line that begins before another ends follows it.
+                latest = start = max(latest, ticks(syllable.start_seconds))
                 text = space + syllable.text if index == 0 else syllable.text
                 if not mark and text.startswith(LEADING):
                     # Not an event of its own, lest the character be taken for a mark.

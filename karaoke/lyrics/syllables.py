@@ -19,12 +19,20 @@ WITH_THE_LAST = frozenset("ぁぃぅぇぉゃゅょゎっァィゥェォャュ�
 #: Vowels that are spoken apart, by language; elsewhere a group of vowels is one syllable.
 APART = {
     "en": re.compile(
-        r"(?<![ctsg])i(?=[ao](?!u))|(?<=[^aeiouqg])u(?=[ao])|e(?=o(?!u|p))|y(?=i)|i(?=u)"
+        r"(?<![ctsg])i(?=a)|(?<![ctsg])(?<!ll)(?<![a-z]n)i(?=o(?!u))"  # pi-ano, but na-tion
+        r"|i(?=u)|i(?=et)|(?<=\bsc)i(?=e)"  # ra-di-um, qui-et, sci-ence
+        r"|e(?=o(?!u|p))|(?<=cr)e(?=at(?!u))|(?<=[aeiou][a-z])e(?=a\b)"  # vi-de-o, cre-ate, i-de-a
+        r"|o(?=e[mt])|[eoy](?=ing)|y(?=one\b)"  # po-em, be-ing, any-one
+        r"|(?<=[^aeiouqg])u(?=[ao])"  # ac-tu-al
     ),
     "es": re.compile(r"[aeoáéó](?=[aeoáéó])|[íú](?=[aeoáéó])|[aeoáéó](?=[íú])"),
-    "de": re.compile(r"e(?=[ao])|i(?=[ao])|u(?=[ao])|a(?=o)|o(?=a)"),
+    "de": re.compile(r"e(?=[ao])|i(?=[ao])|u(?=[ao])|a(?=o)|o(?=a)|(?<=[ea])u(?=e)|(?<=e)i(?=e)"),
     "fr": re.compile(r"é(?=[aeiouâêîôûè])|[aeiou](?=[ïëü])"),
 }
+#: An e within an English word that is not spoken: ev'ry, some-thing, lone-ly.
+SILENT = re.compile(
+    r"(?<=ev)e(?=ry)|(?<=[aeiou][a-z])e(?=ly\b|liness|ness|less|ful|thing|times?\b|body|where|one\b)"
+)
 APART["it"] = APART["pt"] = APART["es"]
 #: Two letters that are one sound, which no boundary divides.
 TOGETHER = ("ch", "sh", "th", "ph", "gh", "ck", "qu", "sch", "gn")
@@ -43,8 +51,8 @@ def split_syllables(word: str, language: str = "en") -> list[str]:
     word
         Without spaces; signs around it stay with its first and last syllable.
     language
-        Two letters of ISO 639-1. English and unknown ones have silent endings; the general
-        rule fits those with Latin letters.
+        Two letters of ISO 639-1; empty is taken for English. Where it has no rules of its own,
+        every group of vowels is a syllable.
 
     Returns
     -------
@@ -93,6 +101,8 @@ def nuclei(spelled: str, written: str, language: str) -> list[tuple[int, int]]:
     for index, letter in enumerate(spelled):
         if letter not in VOWELS or is_consonant(spelled, index):
             continue
+        if language in ENGLISH and SILENT.match(spelled, index):
+            continue
         follows = bool(groups) and groups[-1][1] == index
         divided = apart is not None and apart.match(written, index - 1) if follows else None
         if follows and not divided:
@@ -101,22 +111,18 @@ def nuclei(spelled: str, written: str, language: str) -> list[tuple[int, int]]:
             groups.append((index, index + 1))
     if language in ENGLISH and len(groups) > 1 and is_silent(spelled, groups):
         groups.pop()
-    if language == "fr" and len(groups) > 1 and re.search(r"[^aeiouy](?:e|es|ent)\W*$", written):
+    if language == "fr" and len(groups) > 1 and re.search(r"(?:[^aeiouy]|[qg]u)es?\W*$", written):
         groups.pop()
     return groups
 
 
 def is_consonant(spelled: str, index: int) -> bool:
-    """Tell whether a letter that may be a vowel is none: y before one, u behind q."""
+    """Tell whether a letter that may be a vowel is none: yes, be-yond, queen."""
+    before = spelled[index - 1] if index else ""
     if spelled[index] == "y":
         following = spelled[index + 1 : index + 2]
-        before = spelled[index - 1 : index] if index else ""
-        return (
-            bool(following)
-            and following in "aeou"
-            and before not in tuple("aeioubcdfghjklmnpqrstvwxz")
-        )
-    return spelled[index] == "u" and index > 0 and spelled[index - 1] == "q"
+        return following in tuple("aeou") and (before in VOWELS or not before.isalpha())
+    return spelled[index] == "u" and before == "q"
 
 
 def is_silent(spelled: str, groups: list[tuple[int, int]]) -> bool:

@@ -18,7 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from karaoke.errors import WriteError
-from karaoke.training.mixtures.augment import irfft, rfft
+from karaoke.training.spectra import irfft, peak_offset, rfft, windowed
 
 #: Band of a recording that has all that 44.1 kHz can hold.
 FULL_BAND_HZ = 22050.0
@@ -126,7 +126,7 @@ def band_edge(samples: NDArray[np.int16]) -> float:
     frame, width_hz = 2048, 500
     starts = np.linspace(0, max(0, samples.shape[1] - frame), 1500).astype(np.int64)
     views = np.stack([samples[:, start : start + frame].mean(axis=0) for start in starts])
-    power = np.square(np.abs(rfft((views / 32768 * np.hanning(views.shape[1])).astype(np.float32))))
+    power = np.square(np.abs(windowed((views / 32768).astype(np.float32))))
     frequencies_hz = np.linspace(0, 22050, power.shape[1])
     bands = np.array(
         [power[:, frequencies_hz // width_hz == band].sum(axis=1) for band in range(44)]
@@ -186,8 +186,7 @@ def first_dip(difference: NDArray[np.float64]) -> NDArray[np.float64]:
     dips = (here < 0.15) & (here <= left) & (here < right)
     at = dips.argmax(axis=1)
     rows = np.arange(len(dips))
-    a, b, c = left[rows, at], here[rows, at], right[rows, at]
-    lag = at + 1 + 0.5 * (a - c) / np.maximum(a - 2 * b + c, 1e-9)
+    lag = at + 1 + peak_offset(*(-part[rows, at] for part in (left, here, right)))
     return np.where(dips.any(axis=1), lag, np.nan)
 
 
@@ -223,13 +222,12 @@ def chroma_of(audio: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
     for first in range(0, frames, 600):
         number = np.arange(first, min(first + 600, frames))
         starts = number * SLOW_RATE // CHROMA_RATE
-        window = np.hanning(size).astype(np.float32)
-        power = np.abs(rfft(padded[starts[:, None] + np.arange(size)] * window))[:, 20:480]
+        power = np.abs(windowed(padded[starts[:, None] + np.arange(size)]))[:, 20:480]
         left, here, right = power[:, :-2], power[:, 1:-1], power[:, 2:]
         loud = here > 0.03 * here.max(axis=1, keepdims=True)
         rows, bins = np.nonzero((here > left) & (here >= right) & loud)
-        a, b, c = (np.log(part[rows, bins] + 1e-9) for part in (left, here, right))
-        hz = (bins + 21 + 0.5 * (a - c) / np.minimum(a - 2 * b + c, -1e-9)) * SLOW_RATE / size
+        offset = peak_offset(*(np.log(part[rows, bins] + 1e-9) for part in (left, here, right)))
+        hz = (bins + 21 + offset) * SLOW_RATE / size
         classes.append(12 * np.log2(hz / 440) + 69)
         energies.append(np.square(here[rows, bins]))
         at.append(number[rows])
@@ -283,11 +281,10 @@ def onsets_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = len(audio) * ONSET_RATE // SLOW_RATE
     padded = np.pad(audio, (size // 2, size))
     louder = np.zeros(frames, dtype=np.float32)
-    window = np.hanning(size).astype(np.float32)
     for first in range(0, frames, 4000):
         number = np.arange(max(0, first - 1), min(first + 4000, frames))
         starts = number * SLOW_RATE // ONSET_RATE
-        level = np.log1p(100 * np.abs(rfft(padded[starts[:, None] + np.arange(size)] * window)))
+        level = np.log1p(100 * np.abs(windowed(padded[starts[:, None] + np.arange(size)])))
         louder[number[1:]] = np.diff(level, axis=0).clip(0).sum(axis=1)
     return louder / max(float(louder.std()), 1e-6)
 

@@ -148,7 +148,9 @@ def band_edge(samples: NDArray[np.int16]) -> float:
 def pitch_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Follow the pitch of a voice ``(N,)`` at ``SLOW_RATE``, in semitones; nan where unvoiced.
 
-    The difference function of YIN, from autocorrelations.
+    The difference function of YIN, from autocorrelations. Not
+    :func:`karaoke.training.mixtures.intonation.track_pitch`, which has a guess at more frames: a
+    wrong note is worse here than none, and it took hum and reverb for a voice that moves.
 
     References
     ----------

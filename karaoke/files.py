@@ -74,24 +74,31 @@ class HashedFile(io.BufferedReader):
 
 
 @contextmanager
-def writing_to(path: Path, errors: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
-    """Turn errors about writing a file into ours: the system's, or those of a library as well."""
+def writing_to(
+    path: Path, errors: tuple[type[Exception], ...] = (OSError,), option: str = "--out"
+) -> Iterator[None]:
+    """Turn errors about writing a file into ours: the system's, or those of a library as well.
+
+    The hint names the option that chooses the folder.
+    """
+    elsewhere = f"Choose another folder with {option}."
     try:
         yield
     except PermissionError as error:
-        raise PermissionDeniedError(
-            f'"{path}": may not be written', hint="Choose another folder with --out."
-        ) from error
+        raise PermissionDeniedError(f'"{path}": may not be written', hint=elsewhere) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise OutputExistsError(
-            f'"{path}": a file or a folder is in the way', hint="Choose another folder with --out."
+            f'"{path}": a file or a folder is in the way',
+            hint=elsewhere,
         ) from error
     except errors as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        # Those of torch may be long, with lines.
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        reason = said.rstrip(".")
         raise WriteError(f'"{path}": {reason}', hint=SPACE) from error
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, option: str = "--out") -> None:
     """Refuse a folder that is not there or may not be written.
 
     Raises
@@ -103,7 +110,7 @@ def check_writable(folder: Path) -> None:
         raise WriteError(f'"{folder}": no such folder', hint="Make it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionDeniedError(
-            f'"{folder}": may not be written', hint="Choose another folder with --out."
+            f'"{folder}": may not be written', hint=f"Choose another folder with {option}."
         )
 
 
@@ -166,6 +173,8 @@ class PartFile:
     ----------
     target
         Its final path; the folder must exist and be writable, or entering raises an error.
+    option
+        That chooses the folder, for hints.
 
     Attributes
     ----------
@@ -173,15 +182,15 @@ class PartFile:
         Of the hidden file.
     """
 
-    def __init__(self, target: Path) -> None:
-        self.target = target
+    def __init__(self, target: Path, option: str = "--out") -> None:
+        self.target, self.option = target, option
         self.path = target.with_name(f"{PART_PREFIX}{secrets.token_hex(6)}{target.suffix}")
         self._lock = -1
 
     def flush(self) -> None:
         """Wait until the file is on the disk, which takes time."""
         # For writing, since Windows flushes nothing else.
-        with writing_to(self.target), self.path.open("r+b") as file:
+        with writing_to(self.target, option=self.option), self.path.open("r+b") as file:
             try:
                 os.fsync(file.fileno())
             except OSError as error:
@@ -190,13 +199,13 @@ class PartFile:
 
     def publish(self) -> None:
         """Give the file its name, replacing what has it, which takes none."""
-        with writing_to(self.target):
+        with writing_to(self.target, option=self.option):
             rename_over(self.path, self.target)
 
     def __enter__(self) -> PartFile:
         """Check the folder, make the hidden file, and give the part file itself."""
-        check_writable(self.target.parent)
-        with writing_to(self.target):
+        check_writable(self.target.parent, self.option)
+        with writing_to(self.target, option=self.option):
             # Held while we live: what nobody holds was left behind by a process that was killed.
             self._lock = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         if fcntl is None:

@@ -6,8 +6,8 @@ tune and in time with music. They lie beside the decoded samples, in ``NAME.trai
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from karaoke.errors import WriteError
+from karaoke.files import PartFile, writing_to
 from karaoke.training.spectra import irfft, peak_offset, rfft, windowed
 
 #: Band of a recording that has all that 44.1 kHz can hold.
@@ -320,21 +320,26 @@ def read_traits(recording: Path, role: str) -> Traits | None:
 
 
 def write_traits(recording: Path, traits: Traits) -> None:
-    """Write traits beside a recording or its samples, at once or not at all.
+    """Write traits beside a recording or its samples, as :func:`caching` does."""
+    values = {one.name: getattr(traits, one.name) for one in fields(Traits)}
+    with caching(traits_path(recording)) as part:
+        np.savez(part, version=VERSION, **values)
+
+
+@contextmanager
+def caching(target: Path) -> Iterator[Path]:
+    """Give the path of a part file to write, which becomes a file of the cache if that succeeds.
 
     Raises
     ------
-    OSError
-        They cannot be written.
+    WriteError, OutputExistsError, PermissionDeniedError
+        The cache cannot be written.
     """
-    path = traits_path(recording)
-    part = path.with_suffix(f".{os.getpid()}.part.npz")
-    values = {one.name: getattr(traits, one.name) for one in fields(Traits)}
-    try:
-        np.savez(part, version=VERSION, **values)
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing_to(target, option="--cache"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with PartFile(target, "--cache") as part:
+            yield part.path
+            part.publish()  # not flushed, which takes time: what a crash damages is made again
 
 
 def measure_to_cache(source: Path, target: Path, role: str) -> None:
@@ -351,16 +356,10 @@ def measure_to_cache(source: Path, target: Path, role: str) -> None:
 
     Raises
     ------
-    WriteError
-        The cache cannot be written.
+    WriteError, OutputExistsError, PermissionDeniedError
+        As :func:`caching`.
     """
     if read_traits(target, role):
         return
     traits = read_traits(source, role) or measure(np.load(target, mmap_mode="r"), role)
-    try:
-        write_traits(target, traits)
-    except OSError as error:
-        raise WriteError(
-            f'"{traits_path(target)}": not written ({error.strerror})',
-            hint="Choose another --cache.",
-        ) from error
+    write_traits(target, traits)

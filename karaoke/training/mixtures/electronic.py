@@ -239,22 +239,7 @@ EFFECTS: tuple[tuple[Effect, float], ...] = (
 
 
 def electrify(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Send a voice through one to four random effects, as loud after as before.
-
-    Parameters
-    ----------
-    rng
-        Source of randomness.
-    audio
-        ``(channels, samples)``.
-    sample_rate
-        In Hz.
-
-    Returns
-    -------
-    ndarray
-        ``(channels, samples)``, or ``(2, samples)`` when an effect widens.
-    """
+    """Send a voice through one to four random effects, as loud after as before."""
     weights = np.array([weight for _, weight in EFFECTS])
     count = int(rng.choice([1, 2, 3, 4], p=(0.35, 0.35, 0.2, 0.1)))
     chosen = rng.choice(len(EFFECTS), size=count, replace=False, p=weights / weights.sum())

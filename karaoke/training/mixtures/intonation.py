@@ -183,16 +183,7 @@ def tune_hard(
 ) -> Audio:
     """Put every note right on the scale, in fast steps: the sound of pitch correction overdone.
 
-    Parameters
-    ----------
-    rng
-        Source of randomness.
-    audio
-        ``(channels, samples)``.
-    sample_rate
-        In Hz.
-    scale, root
-        Key of :data:`SCALES`, and semitones above A; drawn if not given.
+    The scale, a key of :data:`SCALES`, and its root, in semitones above A, are drawn if not given.
     """
     drawn = str(rng.choice(list(SCALES), p=(0.3, 0.2, 0.2, 0.15, 0.1, 0.05)))
     drawn_root = int(rng.integers(12))

@@ -100,11 +100,13 @@ def writing_to(
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise OutputExistsError(f'"{path}": a file or a folder is in the way', hint=hint) from error
     except errors as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        # Those of torch may be long, with lines.
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        reason = said.rstrip(".")
         raise WriteError(f'"{path}": {reason}', hint=SPACE) from error
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, hint: str = ELSEWHERE) -> None:
     """Refuse a folder that is missing or not writable.
 
     Raises
@@ -115,7 +117,7 @@ def check_writable(folder: Path) -> None:
     if not folder.is_dir():
         raise WriteError(f'"{folder}": no such folder', hint="Create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionDeniedError(f'"{folder}": may not be written', hint=ELSEWHERE)
+        raise PermissionDeniedError(f'"{folder}": may not be written', hint=hint)
 
 
 def publish_all(parts: Sequence[PartFile]) -> None:
@@ -188,6 +190,8 @@ class PartFile:
     ----------
     target
         Its final path. Entering raises an error unless the folder exists and is writable.
+    hint
+        What to do if it cannot be written.
 
     Attributes
     ----------
@@ -195,25 +199,25 @@ class PartFile:
         The hidden file.
     """
 
-    def __init__(self, target: Path) -> None:
-        self.target = target
+    def __init__(self, target: Path, hint: str = ELSEWHERE) -> None:
+        self.target, self.hint = target, hint
         self.path = target.with_name(f"{PART_PREFIX}{secrets.token_hex(6)}{target.suffix}")
         self._lock = -1
 
     def flush(self) -> None:
         """Wait until the file is on the disk; this is the slow part."""
-        with writing_to(self.target):
+        with writing_to(self.target, hint=self.hint):
             flush(self.path)
 
     def publish(self) -> None:
         """Give the file its name, replacing any file of that name; this is instant."""
-        with writing_to(self.target):
+        with writing_to(self.target, hint=self.hint):
             rename_over(self.path, self.target)
 
     def __enter__(self) -> PartFile:
         """Check the folder, create the hidden file and return the part file itself."""
-        check_writable(self.target.parent)
-        with writing_to(self.target):
+        check_writable(self.target.parent, self.hint)
+        with writing_to(self.target, hint=self.hint):
             # Held while we live: one that nobody holds was left behind by a killed process.
             self._lock = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         if fcntl is None:
@@ -244,7 +248,7 @@ def written_whole(
     If anything fails, the file is left as it was. Parameters and errors are those of
     :func:`writing_to`.
     """
-    with PartFile(path) as part:
+    with PartFile(path, hint) as part:
         with writing_to(path, errors, hint):
             yield part.path
         publish_all([part])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from karaoke.training import spectra
 from karaoke.training.corpus import SAMPLE_RATE
 from karaoke.training.mixtures import augment, bus, formants
 
@@ -118,7 +119,7 @@ def test_coding_cuts_the_treble_and_punches_holes() -> None:
     vocals, music = rng.standard_normal((2, 2, SAMPLE_RATE)).astype(np.float32)
     song = vocals + music
     coded = np.sum(bus.code_together(rng, (vocals, music), SAMPLE_RATE), axis=0)
-    before, after = (np.square(np.abs(augment.in_frames(s, 2048))) for s in (song, coded))
+    before, after = (np.square(np.abs(spectra.in_frames(s, 2048))) for s in (song, coded))
     assert after[..., 950:].max() < 1e-4 * before.max()
     lost = 1 - after[..., :400].sum() / before[..., :400].sum()
     assert 1e-5 < lost < 0.1
@@ -128,7 +129,7 @@ def test_frames_go_back_to_the_signal() -> None:
     rng = np.random.default_rng(0)
     for length in (1, 255, 1024, 5001):
         audio = rng.standard_normal((2, length)).astype(np.float32)
-        again = augment.from_frames(augment.in_frames(audio, 256), length)
+        again = spectra.from_frames(spectra.in_frames(audio, 256), length)
         np.testing.assert_allclose(again, audio, atol=1e-5)
 
 
@@ -168,7 +169,7 @@ def test_a_talk_box_moves_resonances_through_the_music() -> None:
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((1, 2 * SAMPLE_RATE)).astype(np.float32)
     spoken = formants.talk_box(rng, noise, SAMPLE_RATE)
-    power = np.square(np.abs(augment.in_frames(spoken, 1024)))[0, 8:-8]
+    power = np.square(np.abs(spectra.in_frames(spoken, 1024)))[0, 8:-8]
     loudest = power.mean(axis=0).argmax() * SAMPLE_RATE / 1024
     assert 200 < loudest < 3500
     first, second = (power[frames, 6:80] for frames in (slice(0, 60), slice(-60, None)))

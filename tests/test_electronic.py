@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from karaoke.training import spectra
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures import augment, electronic, glitches, intonation
 from karaoke.training.mixtures.augment import Audio
@@ -207,7 +208,7 @@ def test_a_sweep_moves_its_filter() -> None:
     changes = []
     for seed in range(10):
         swept = electronic.sweep(np.random.default_rng(seed), noise, SAMPLE_RATE)
-        bands = np.square(np.abs(augment.in_frames(swept, 1024)))[0, 8:-8]
+        bands = np.square(np.abs(spectra.in_frames(swept, 1024)))[0, 8:-8]
         levels = np.stack([bands[:, low : low + 8].mean(axis=1) for low in (8, 30, 100)])
         smoothed = np.stack([np.convolve(row, np.ones(9) / 9, "valid") for row in levels])
         changes.append((smoothed.max(axis=1) / smoothed.min(axis=1)).max())

@@ -40,6 +40,7 @@ from karaoke.training.mixtures.data import STEMS, MixtureConfig
 from karaoke.training.optimizers import OPTIMIZERS, Muon, MuonWithAdamW
 from karaoke.training.recipe import Recipe, read_recipe
 from karaoke.training.run import RunOptions
+from karaoke.training.states import write_state
 from karaoke.training.transfer import Start
 
 TINY_RECIPE = """
@@ -636,7 +637,17 @@ def test_a_state_that_cannot_be_written_leaves_the_one_of_before(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert (tmp_path / "last.pt").read_bytes() == before
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".karaoke-*"))
+
+
+def test_part_files_of_killed_runs_do_not_pile_up(tmp_path: Path) -> None:
+    code = "import os\nfrom pathlib import Path\nfrom karaoke.files import PartFile\n"
+    code += "with PartFile(Path('last.pt')): os._exit(9)"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert len(list(tmp_path.glob(".karaoke-*"))) == 2
+    write_state(tmp_path / "last.pt", {"step": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
 @pytest.mark.parametrize("saved", [False, True])

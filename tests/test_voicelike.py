@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from karaoke.training import spectra
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures import augment, oscillators, voicelike
 from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
@@ -93,7 +94,7 @@ def test_the_energy_of_a_whistle_lies_at_its_tune() -> None:
                                    low=74, high=96)  # fmt: skip
         whistled = voicelike.whistle_tune(np.random.default_rng(seed), tune, SAMPLE_RATE)
         frame = 2048
-        power = np.square(np.abs(augment.in_frames(whistled[None], frame)))[0]
+        power = np.square(np.abs(spectra.in_frames(whistled[None], frame)))[0]
         pitch = np.pad(tune.pitch_hz, frame, mode="edge")[frame // 2 :: frame // 4][: len(power)]
         bins = np.arange(power.shape[1]) * SAMPLE_RATE / frame
         near = np.abs(np.log2(np.maximum(bins, 1) / pitch[:, None])) < 0.12
@@ -111,7 +112,7 @@ def test_a_distorted_guitar_has_no_treble_and_sustains() -> None:
 
 def test_a_pad_never_rests_and_its_vowels_move() -> None:
     pad = voicelike.vowel_pad(np.random.default_rng(1), 4 * SAMPLE_RATE, SAMPLE_RATE)
-    power = np.square(np.abs(augment.in_frames(pad[None], 1024)))[0, 8:-8, 4:80]
+    power = np.square(np.abs(spectra.in_frames(pad[None], 1024)))[0, 8:-8, 4:80]
     assert power.sum(axis=1).min() > 1e-3 * power.sum(axis=1).mean()
     early, late = power[:60].mean(axis=0), power[-60:].mean(axis=0)
     contrast = early / late

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import librosa
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from karaoke.evaluation.metrics import binary_mask
 
 Audio = NDArray[np.float32]
 N_FFT, HOP_LENGTH = 4096, 1024
@@ -115,7 +118,8 @@ def repet_sim_part(mixture: Audio, sample_rate: int) -> Audio:
 def ideal_ratio_mask(mixture: Audio, stem: Audio, rest: Audio) -> Audio:
     """Apply the true stem's mask: as good as a mask with the mixture's phase can get.
 
-    Power ratios ``|S|^2 / (|S|^2 + |R|^2)``, the Wiener filter of the stem and the rest.
+    Power ratios ``|S|^2 / (|S|^2 + |R|^2)``, the Wiener filter of the stem and all the rest; not
+    the ratio of magnitudes that networks learn, :func:`karaoke.training.masks.ideal_ratio_mask`.
     """
     power = [np.square(np.abs(transform(audio))) for audio in (stem, rest)]
     mask = power[0] / (power[0] + power[1] + EPSILON)
@@ -123,6 +127,6 @@ def ideal_ratio_mask(mixture: Audio, stem: Audio, rest: Audio) -> Audio:
 
 
 def ideal_binary_mask(mixture: Audio, stem: Audio, rest: Audio) -> Audio:
-    """Keep the bins in which the true stem is louder than the rest, ``|S| > |R|``."""
-    mask = np.abs(transform(stem)) > np.abs(transform(rest))
-    return invert(transform(mixture) * mask, mixture.shape[1])
+    """Keep the bins in which the true stem is louder than the rest."""
+    true, other = (torch.from_numpy(transform(audio)) for audio in (stem, rest))
+    return invert(transform(mixture) * binary_mask(true, other).numpy(), mixture.shape[1])

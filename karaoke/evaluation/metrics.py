@@ -137,29 +137,29 @@ def binary_mask(stem: Tensor, rest: Tensor, threshold: float = 0.5) -> Tensor:
     D. Wang, "On ideal binary mask as the computational goal of auditory scene analysis", in
     "Speech separation by humans and machines", 2005.
     """
-    magnitude = stem.abs()
-    return magnitude > threshold * (magnitude + rest.abs())
+    return (1 - threshold) * stem.abs() > threshold * rest.abs()
 
 
-def mask_accuracy(mask: Tensor, ideal: Tensor) -> float:
-    """Compute the share of bins in which two binary masks agree, in [0, 1].
+def mask_accuracy(mask: Tensor, ideal: Tensor) -> Tensor:
+    """Compute the share of bins in which binary masks ``(..., N)`` agree: ``(...)``, in [0, 1].
 
-    Silence agrees with silence, so a stem that is mostly silent is easy; see :func:`dice`.
+    Silence agrees with silence, so a stem that is mostly silent is easy; see :func:`dice`. It is
+    nan of masks without bins.
     """
-    return float((mask == ideal).double().mean())
+    return (mask == ideal).sum(-1) / mask.shape[-1]
 
 
-def dice(mask: Tensor, ideal: Tensor) -> float | None:
-    """Compute the overlap of two binary masks: ``2 |A and B| / (|A| + |B|)``, in [0, 1].
+def dice(mask: Tensor, ideal: Tensor) -> Tensor:
+    """Compute the overlap of binary masks ``(..., N)``: ``2 |A and B| / (|A| + |B|)``, in [0, 1].
 
-    None where both are empty.
+    It is nan where both are empty, ``(...)``. Unlike the accuracy it is not high for masks that
+    keep nothing of a stem that is rarely heard.
 
     References
     ----------
     L. R. Dice, "Measures of the amount of ecologic association between species", Ecology 26, 1945.
     """
-    sizes = int(mask.sum()) + int(ideal.sum())
-    return 2 * int((mask & ideal).sum()) / sizes if sizes else None
+    return 2 * (mask & ideal).sum(-1) / (mask.sum(-1) + ideal.sum(-1))
 
 
 def windows(length: int, window_length: int) -> Iterator[slice]:

@@ -108,7 +108,7 @@ def to_db(ratio: float) -> float:
     return float(20 * np.log10(max(ratio, 1e-10)))
 
 
-def defined(value: float) -> Figure:
+def defined(value: float | Tensor) -> Figure:
     """Return a figure, or None for NaN or infinity."""
     return float(value) if math.isfinite(value) else None
 
@@ -241,8 +241,8 @@ class Scorer:
         mask = torch.cat(masks)
         return {
             "magnitude_mse": error / count,
-            "mask_accuracy": metrics.mask_accuracy(mask, ideal) if len(mask) else None,
-            "dice": metrics.dice(mask, ideal),
+            "mask_accuracy": defined(metrics.mask_accuracy(mask, ideal)),
+            "dice": defined(metrics.dice(mask, ideal)),
         }
 
     def _score_windows(self, figures: Figures, estimate: Tensor, rest: Tensor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,14 +19,15 @@ from karaoke.errors import (
     KaraokeError,
     NoInputError,
     ToolMissingError,
-    WriteError,
 )
 from karaoke.evaluation.corpora import is_trained_on, read_manifest
+from karaoke.files import sweep
 from karaoke.training.traits import (
     ESTIMATED_BAND_HZ,
     FULL_BAND_HZ,
     UNKNOWN,
     Traits,
+    caching,
     is_voice,
     measure_to_cache,
     read_traits,
@@ -134,7 +134,7 @@ def decode_to_cache(source: Path, target: Path) -> str:
 
     Raises
     ------
-    WriteError
+    WriteError, OutputExistsError, PermissionDeniedError
         The cache cannot be written.
     """
     try:
@@ -147,16 +147,8 @@ def decode_to_cache(source: Path, target: Path) -> str:
         audio = decode(source)
     except CorpusError as error:
         return error.message
-    part = target.with_suffix(f".{os.getpid()}.part.npy")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with caching(target) as part:
         np.save(part, np.round(audio.T.clip(-1, 1) * 32767).astype(np.int16))
-        part.rename(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise WriteError(
-            f'"{target}": not written ({error.strerror})', hint="Choose another --cache."
-        ) from error
     return ""
 
 
@@ -170,7 +162,7 @@ def prepare(source: Path, target: Path, row: Mapping[str, str]) -> str:
 
     Raises
     ------
-    WriteError
+    WriteError, OutputExistsError, PermissionDeniedError
         The cache cannot be written.
     """
     problem = decode_to_cache(source, target)
@@ -302,12 +294,14 @@ def load_corpus(
         A folder is no corpus, a recording is missing, or nothing is left of them all.
     CorpusError
         A manifest is damaged, or no recording to train on can be read.
-    WriteError
+    WriteError, OutputExistsError, PermissionDeniedError
         The cache cannot be written.
     """
     kept = wanted_rows(roots, without_licenses)
     sources = [root / row["path"] for root, row in kept]
     targets = [cache_folder(cache, root) / f"{row['path']}.npy" for root, row in kept]
+    for folder in {target.parent for target in targets}:
+        sweep(folder)
     with ProcessPoolExecutor(workers) as pool:
         problems = list(pool.map(prepare, sources, targets, [row for _, row in kept]))
     for problem in filter(None, problems):

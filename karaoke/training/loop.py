@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from karaoke.errors import UsageError
+from karaoke.files import writing_to
 from karaoke.separation.checkpoints import build_network, save_checkpoint
 from karaoke.separation.spectral import Stft
 from karaoke.training.averages import Averages
@@ -28,7 +29,7 @@ from karaoke.training.mixtures.data import Mixture, MixtureDataset
 from karaoke.training.optimizers import OPTIMIZERS
 from karaoke.training.recipe import Recipe, header_of, in_full
 from karaoke.training.signals import finishing_steps, prepare_worker
-from karaoke.training.states import State, diverged, no_state, read_state, write_state, writing
+from karaoke.training.states import State, diverged, no_state, read_state, write_state
 from karaoke.training.summary import run_facts
 from karaoke.training.transfer import (
     Start,
@@ -121,7 +122,7 @@ class Trainer:
         self.saved_step: int | None = None
         self.listeners = listeners if rank_and_world()[0] == 0 else ()
         self.stop_signal = 0
-        with writing(folder):
+        with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self._begin(start)
         self.parallel: nn.Module = self.objective
@@ -346,7 +347,7 @@ class Trainer:
         state.loss, state.counted = 0.0, 0
         if rank_and_world()[0] == 0:
             path = self.folder / "log.jsonl"
-            with writing(path), path.open("a", encoding="utf-8") as log:
+            with writing_to(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({**line, **more}) + "\n")
 
     def _validate(self, network: nn.Module) -> SongFigures:
@@ -381,7 +382,7 @@ class Trainer:
             facts = run_facts(self.recipe, self.recordings, self.state, self.device, figures)
             text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
             path = self.folder / f"{name}.safetensors"
-            with writing(path):
+            with writing_to(path):
                 save_checkpoint(path, self.averages.networks[index], self.header)
                 path.with_suffix(".json").write_text(text, encoding="utf-8")
         self.save()

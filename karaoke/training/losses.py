@@ -35,12 +35,22 @@ class Pair:
 
     def __init__(self, estimate: Tensor, target: Tensor, stft: Stft) -> None:
         self.estimate, self.target, self.stft = estimate, target, stft
+        self._known: dict[tuple[int, int], Tensor] = {}
+
+    def against(self, target: Tensor, stft: Stft | None = None) -> Pair:
+        """Pair the estimate, with the spectra that are known of it, with another target."""
+        pair = Pair(self.estimate, target, stft or self.stft)
+        pair._known = self._known
+        return pair
 
     @cached_property
     def spectra(self) -> tuple[Tensor, Tensor]:
         """Of estimate and target: complex ``(B, ..., F, T)``, relative to the window's energy."""
         scale = self.stft.window.square().sum().sqrt()
-        return self.stft(self.estimate) / scale, self.stft(self.target) / scale
+        size = self.stft.n_fft, self.stft.hop_length
+        if size not in self._known:
+            self._known[size] = self.stft(self.estimate) / scale
+        return self._known[size], self.stft(self.target) / scale
 
 
 def error_norm(pair: Pair) -> Tensor:
@@ -79,7 +89,7 @@ def spectrogram_l1(pair: Pair) -> Tensor:
 def multi_resolution_l1(pair: Pair) -> Tensor:
     """Compute :func:`spectrogram_l1` with short, middle and long windows, and average."""
     transforms = [Stft(n_fft, n_fft // 4).to(pair.estimate.device) for n_fft in RESOLUTIONS]
-    pairs = [Pair(pair.estimate, pair.target, stft) for stft in transforms]
+    pairs = [pair.against(pair.target, stft) for stft in transforms]
     return torch.stack([spectrogram_l1(one) for one in pairs]).mean()
 
 
@@ -188,13 +198,13 @@ class Objective(nn.Module):
                 estimates, targets = (limit(audio, band_hz) for audio in (estimates, targets))
             # A stem of a mixture counts as a mixture does.
             estimates, targets = estimates.flatten(0, 1), targets.flatten(0, 1)
-            loss = weighted_loss(self.weights, Pair(estimates, targets, self.stft))
+            pair = Pair(estimates, targets, self.stft)
+            loss = weighted_loss(self.weights, pair)
             for teacher in self.teachers:
                 with torch.no_grad(), precision:
                     taught = teacher(mixture).float()
                 taught = (limit(taught, band_hz) if limited else taught).flatten(0, 1)
-                held = weighted_loss(self.weights, Pair(estimates, taught, self.stft))
-                loss = loss + self.hold * held
+                loss = loss + self.hold * weighted_loss(self.weights, pair.against(taught))
             return loss
         network = require_masks(self.network)
         spectra = network.stft(torch.cat([mixture[:, None], targets], dim=1))

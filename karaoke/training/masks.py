@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from karaoke.errors import UsageError
+from karaoke.evaluation import metrics
 from karaoke.separation.networks.masking import MaskingNetwork
 
 
@@ -40,7 +41,7 @@ def ideal_ratio_mask(mixture: Tensor, targets: Tensor) -> Tensor:
 
 def ideal_binary_mask(mixture: Tensor, targets: Tensor) -> Tensor:
     """Compute where a target is louder than all else together: zeros and ones."""
-    return (targets.abs() > (mixture[:, None] - targets).abs()).float()
+    return metrics.binary_mask(targets, mixture[:, None] - targets).float()
 
 
 def magnitude_l1(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
@@ -70,20 +71,18 @@ MASK_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 def mask_accuracy(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
     """Share of the bins on which masks, above a half or not, agree with the ideal: ``(B, S)``."""
-    agreed = (masks > 0.5).float() == ideal_binary_mask(mixture, targets)
-    return agreed.float().mean(dim=(2, 3, 4))
+    return metrics.mask_accuracy(*_decisions(masks, mixture, targets))
 
 
 def mask_dice(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
-    """Dice coefficient of masks above a half and the ideal binary mask: ``(B, S)``, in [0, 1].
+    """Dice coefficient of masks above a half and ideal ones: ``(B, S)``; 1 where both are empty."""
+    return metrics.dice(*_decisions(masks, mixture, targets)).nan_to_num(1.0)
 
-    Twice the bins that both keep over the bins that each keeps; unlike the accuracy it is not high
-    for masks that keep nothing of a target that is rarely heard. Two empty masks agree: 1.
-    """
-    kept, wanted = (masks > 0.5).float(), ideal_binary_mask(mixture, targets)
-    both = (kept * wanted).sum(dim=(2, 3, 4))
-    each = kept.sum(dim=(2, 3, 4)) + wanted.sum(dim=(2, 3, 4))
-    return torch.where(each > 0, 2 * both / each.clamp_min(1), torch.ones_like(each))
+
+def _decisions(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Give which bins masks keep and which ideal ones do: bool ``(B, S, N)``."""
+    ideal = metrics.binary_mask(targets, mixture[:, None] - targets)
+    return (masks > 0.5).flatten(2), ideal.flatten(2)
 
 
 MASK_FIGURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from karaoke.errors import DamagedModelError, DivergedError, PermissionDeniedError, WriteError
+from karaoke.errors import DamagedModelError, DivergedError
+from karaoke.files import PartFile, publish_all, sweep, writing_to
 
 #: What a state has at least.
 ENTRIES = {"header", "network", "averages", "optimizer", "state", "random"}
@@ -74,16 +72,12 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     WriteError, PermissionDeniedError
         It cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with writing(path), part.open("wb") as file:
+    sweep(path.parent)
+    with PartFile(path) as part:
+        # torch has errors of its own for a disk that is full.
+        with writing_to(path, (OSError, RuntimeError)), part.path.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        with writing(path):
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        publish_all([part])
 
 
 def diverged(
@@ -111,26 +105,3 @@ def diverged(
         f"{what} at step {step}; {kept}",
         hint="Take a smaller learning_rate, clip_norm or weight of a loss.",
     )
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say which file it is that cannot be written.
-
-    Raises
-    ------
-    WriteError, PermissionDeniedError
-        What is done inside fails.
-    """
-    try:
-        yield
-    except PermissionError as error:
-        raise PermissionDeniedError(
-            f'"{path}": may not be written', hint="Check the permissions of the folder."
-        ) from error
-    # torch has errors of its own for a disk that is full.
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
-        raise WriteError(
-            f'"{path}": not written ({reason})', hint="Free some space, then run it again."
-        ) from error

@@ -6,8 +6,8 @@ tune and in time with music. They lie beside the decoded samples, in ``NAME.trai
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from karaoke.errors import WriteError
-from karaoke.training.mixtures.augment import irfft, rfft
+from karaoke.files import PartFile, writing_to
+from karaoke.training.spectra import irfft, peak_offset, rfft, windowed
 
 #: Band of a recording that has all that 44.1 kHz can hold.
 FULL_BAND_HZ = 22050.0
@@ -126,7 +126,7 @@ def band_edge(samples: NDArray[np.int16]) -> float:
     frame, width_hz = 2048, 500
     starts = np.linspace(0, max(0, samples.shape[1] - frame), 1500).astype(np.int64)
     views = np.stack([samples[:, start : start + frame].mean(axis=0) for start in starts])
-    power = np.square(np.abs(rfft((views / 32768 * np.hanning(views.shape[1])).astype(np.float32))))
+    power = np.square(np.abs(windowed((views / 32768).astype(np.float32))))
     frequencies_hz = np.linspace(0, 22050, power.shape[1])
     bands = np.array(
         [power[:, frequencies_hz // width_hz == band].sum(axis=1) for band in range(44)]
@@ -148,7 +148,9 @@ def band_edge(samples: NDArray[np.int16]) -> float:
 def pitch_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Follow the pitch of a voice ``(N,)`` at ``SLOW_RATE``, in semitones; nan where unvoiced.
 
-    The difference function of YIN, from autocorrelations.
+    The difference function of YIN, from autocorrelations. Not
+    :func:`karaoke.training.mixtures.intonation.track_pitch`, which has a guess at more frames: a
+    wrong note is worse here than none, and it took hum and reverb for a voice that moves.
 
     References
     ----------
@@ -186,8 +188,7 @@ def first_dip(difference: NDArray[np.float64]) -> NDArray[np.float64]:
     dips = (here < 0.15) & (here <= left) & (here < right)
     at = dips.argmax(axis=1)
     rows = np.arange(len(dips))
-    a, b, c = left[rows, at], here[rows, at], right[rows, at]
-    lag = at + 1 + 0.5 * (a - c) / np.maximum(a - 2 * b + c, 1e-9)
+    lag = at + 1 + peak_offset(*(-part[rows, at] for part in (left, here, right)))
     return np.where(dips.any(axis=1), lag, np.nan)
 
 
@@ -223,13 +224,12 @@ def chroma_of(audio: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
     for first in range(0, frames, 600):
         number = np.arange(first, min(first + 600, frames))
         starts = number * SLOW_RATE // CHROMA_RATE
-        window = np.hanning(size).astype(np.float32)
-        power = np.abs(rfft(padded[starts[:, None] + np.arange(size)] * window))[:, 20:480]
+        power = np.abs(windowed(padded[starts[:, None] + np.arange(size)]))[:, 20:480]
         left, here, right = power[:, :-2], power[:, 1:-1], power[:, 2:]
         loud = here > 0.03 * here.max(axis=1, keepdims=True)
         rows, bins = np.nonzero((here > left) & (here >= right) & loud)
-        a, b, c = (np.log(part[rows, bins] + 1e-9) for part in (left, here, right))
-        hz = (bins + 21 + 0.5 * (a - c) / np.minimum(a - 2 * b + c, -1e-9)) * SLOW_RATE / size
+        offset = peak_offset(*(np.log(part[rows, bins] + 1e-9) for part in (left, here, right)))
+        hz = (bins + 21 + offset) * SLOW_RATE / size
         classes.append(12 * np.log2(hz / 440) + 69)
         energies.append(np.square(here[rows, bins]))
         at.append(number[rows])
@@ -283,11 +283,10 @@ def onsets_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = len(audio) * ONSET_RATE // SLOW_RATE
     padded = np.pad(audio, (size // 2, size))
     louder = np.zeros(frames, dtype=np.float32)
-    window = np.hanning(size).astype(np.float32)
     for first in range(0, frames, 4000):
         number = np.arange(max(0, first - 1), min(first + 4000, frames))
         starts = number * SLOW_RATE // ONSET_RATE
-        level = np.log1p(100 * np.abs(rfft(padded[starts[:, None] + np.arange(size)] * window)))
+        level = np.log1p(100 * np.abs(windowed(padded[starts[:, None] + np.arange(size)])))
         louder[number[1:]] = np.diff(level, axis=0).clip(0).sum(axis=1)
     return louder / max(float(louder.std()), 1e-6)
 
@@ -321,21 +320,27 @@ def read_traits(recording: Path, role: str) -> Traits | None:
 
 
 def write_traits(recording: Path, traits: Traits) -> None:
-    """Write traits beside a recording or its samples, at once or not at all.
+    """Write traits beside a recording or its samples, as :func:`caching` does."""
+    values = {one.name: getattr(traits, one.name) for one in fields(Traits)}
+    with caching(traits_path(recording)) as part:
+        np.savez(part, version=VERSION, **values)
+
+
+@contextmanager
+def caching(target: Path) -> Iterator[Path]:
+    """Give the path of a part file to write, which becomes a file of the cache if that succeeds.
 
     Raises
     ------
-    OSError
-        They cannot be written.
+    WriteError, OutputExistsError, PermissionDeniedError
+        The cache cannot be written.
     """
-    path = traits_path(recording)
-    part = path.with_suffix(f".{os.getpid()}.part.npz")
-    values = {one.name: getattr(traits, one.name) for one in fields(Traits)}
-    try:
-        np.savez(part, version=VERSION, **values)
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
+    hint = "Choose another folder with --cache."
+    with writing_to(target, hint=hint):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with PartFile(target, hint) as part:
+            yield part.path
+            part.publish()  # not flushed, which takes time: what a crash damages is made again
 
 
 def measure_to_cache(source: Path, target: Path, role: str) -> None:
@@ -352,16 +357,10 @@ def measure_to_cache(source: Path, target: Path, role: str) -> None:
 
     Raises
     ------
-    WriteError
-        The cache cannot be written.
+    WriteError, OutputExistsError, PermissionDeniedError
+        As :func:`caching`.
     """
     if read_traits(target, role):
         return
     traits = read_traits(source, role) or measure(np.load(target, mmap_mode="r"), role)
-    try:
-        write_traits(target, traits)
-    except OSError as error:
-        raise WriteError(
-            f'"{traits_path(target)}": not written ({error.strerror})',
-            hint="Choose another --cache.",
-        ) from error
+    write_traits(target, traits)

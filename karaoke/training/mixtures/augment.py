@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+from karaoke.training.spectra import convolve, fast_length, irfft, rfft
 
 Audio = NDArray[np.float32]
 Rng = np.random.Generator
@@ -34,29 +35,6 @@ def rms(audio: Audio) -> float:
 def db_to_gain(level_db: float) -> float:
     """Turn decibels into a factor."""
     return float(10.0 ** (level_db / 20.0))
-
-
-def rfft(audio: NDArray[Any], length: int | None = None) -> NDArray[Any]:
-    """Do what ``np.fft.rfft`` does, in the precision of the input and some times faster."""
-    spectrum: NDArray[Any] = torch.fft.rfft(as_tensor(audio), length).numpy()
-    return spectrum
-
-
-def irfft(spectrum: NDArray[Any], length: int) -> NDArray[Any]:
-    """Do what ``np.fft.irfft`` does, in the precision of the input and some times faster."""
-    signal: NDArray[Any] = torch.fft.irfft(as_tensor(spectrum), length).numpy()
-    return signal
-
-
-def as_tensor(array: NDArray[Any]) -> torch.Tensor:
-    """Wrap an array; one that may not be written to, as torch has it, is copied."""
-    return torch.from_numpy(np.require(array, requirements=("C", "W")))
-
-
-def fast_length(length: int) -> int:
-    """Round up to a length that is 8 to 15 times a power of two, whose transform is fast."""
-    grain = 1 << max(0, length.bit_length() - 4)
-    return -(-length // grain) * grain
 
 
 def filter_by(
@@ -88,6 +66,12 @@ def smooth(signal: NDArray[np.float32], pole: float) -> NDArray[np.float32]:
     rows = signal.reshape(-1, signal.shape[-1])
     smoothed = np.stack([np.convolve(row, kernel)[: row.shape[0]] for row in rows])
     return smoothed.reshape(signal.shape)
+
+
+def join_steps(line: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Let a line of steps glide from each to the next, which takes so many values."""
+    bell = np.hanning(width + 2)[1:-1]
+    return np.convolve(np.pad(line, width, mode="edge"), bell / bell.sum(), "same")[width:-width]
 
 
 #: Takes the times in seconds at which notes start, and the notes, and gives others instead.
@@ -133,8 +117,7 @@ def melody(
     grid = np.arange(0, seconds + 0.01, 0.005)
     line = tune[np.searchsorted(times, grid, side="right") - 1]
     glide = max(1, int(rng.uniform(0.02, 0.09) / 0.005))
-    hann = np.hanning(glide + 2)[1:-1]
-    line = np.convolve(np.pad(line, glide, mode="edge"), hann / hann.sum(), "same")[glide:-glide]
+    line = join_steps(line, glide)
     # Vibrato swells and fades instead of standing on every note.
     swell = 0.5 + 0.5 * np.sin(grid * rng.uniform(0.5, 2) + rng.uniform(0, 2 * np.pi))
     wave = np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * grid + rng.uniform(0, 2 * np.pi))
@@ -160,6 +143,8 @@ def bend(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
 
 def read_at(audio: Audio, position: NDArray[np.float64]) -> Audio:
     """Read a recording between its samples, with cubic interpolation.
+
+    By hand, since the speed moves: soxr resamples by one ratio.
 
     Parameters
     ----------
@@ -283,10 +268,7 @@ def reverberate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     )
     room = np.pad(room, ((0, 0), (int(rng.uniform(0, 0.06) * sample_rate), 0)))
     room *= db_to_gain(rng.uniform(-24, -5)) / np.sqrt(np.sum(room[0] ** 2))
-    size = fast_length(audio.shape[1] + room.shape[1])
-    spectrum = rfft(audio.mean(axis=0), size) * rfft(room, size)
-    wet = irfft(spectrum, size)[:, : audio.shape[1]]
-    stereo: Audio = (audio + wet).astype(np.float32)
+    stereo: Audio = (audio + convolve(audio.mean(axis=0), room)).astype(np.float32)
     return stereo
 
 
@@ -339,30 +321,3 @@ def phrase(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     envelope = np.interp(np.arange(audio.shape[1]) / sample_rate, times, gains)
     phrased: Audio = audio * envelope.astype(np.float32)
     return phrased
-
-
-def in_frames(audio: Audio, frame: int) -> NDArray[np.complex64]:
-    """Transform to windowed spectra a quarter frame apart: ``(channels, frames, bins)``."""
-    hop = frame // 4
-    # A frame more on each side: every sample then lies under four windows.
-    padded = np.pad(audio, ((0, 0), (frame, frame + (-audio.shape[1]) % hop)))
-    views = np.lib.stride_tricks.sliding_window_view(padded, frame, axis=1)[:, ::hop]
-    return rfft(views * hann(frame)).astype(np.complex64, copy=False)
-
-
-def from_frames(spectra: NDArray[np.complex64], length: int) -> Audio:
-    """Undo :func:`in_frames`: overlap and add, back to ``(channels, length)``."""
-    frame = 2 * (spectra.shape[2] - 1)
-    hop = frame // 4
-    # Four squared Hann windows a quarter frame apart add up to 3/2.
-    pieces = irfft(spectra, frame) * (hann(frame) / 1.5)
-    total = np.zeros((spectra.shape[0], (spectra.shape[1] + 3) * hop), dtype=np.float32)
-    for quarter in range(4):
-        part = pieces[:, :, quarter * hop : (quarter + 1) * hop].reshape(len(total), -1)
-        total[:, quarter * hop : quarter * hop + part.shape[1]] += part
-    return total[:, frame : frame + length]
-
-
-def hann(length: int) -> NDArray[np.float32]:
-    """Make a periodic Hann window."""
-    return np.hanning(length + 1)[:-1].astype(np.float32)

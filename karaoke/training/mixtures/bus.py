@@ -18,11 +18,10 @@ from karaoke.training.mixtures.augment import (
     Rng,
     compressor_gain,
     db_to_gain,
-    from_frames,
-    in_frames,
     low_pass,
     rms,
 )
+from karaoke.training.spectra import from_frames, in_frames
 
 Parts = Sequence[Audio]
 

@@ -20,16 +20,12 @@ from karaoke.training.mixtures.augment import (
     bend,
     db_to_gain,
     echo,
-    fast_length,
     filter_by,
-    from_frames,
-    in_frames,
-    irfft,
-    rfft,
     rms,
     smooth,
 )
 from karaoke.training.mixtures.oscillators import compose_chord, pulse, saw, turns
+from karaoke.training.spectra import convolve, from_frames, in_frames
 
 Effect = Callable[[Rng, Audio, int], Audio]
 
@@ -174,8 +170,7 @@ def drown(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
         room = room[:, ::-1] * np.minimum(1, 200 * time)
     wet_db = rng.uniform(-8, 4)
     room *= db_to_gain(wet_db) / np.sqrt(np.sum(room[0] ** 2) + 1e-9)
-    size = fast_length(audio.shape[1] + length)
-    wet = irfft(rfft(audio.mean(axis=0), size) * rfft(room, size), size)[:, : audio.shape[1]]
+    wet = convolve(audio.mean(axis=0), room)
     drowned: Audio = (np.float32(rng.uniform(0.2, 1)) * audio + wet).astype(np.float32)
     return drowned
 
@@ -244,22 +239,7 @@ EFFECTS: tuple[tuple[Effect, float], ...] = (
 
 
 def electrify(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Send a voice through one to four random effects, as loud after as before.
-
-    Parameters
-    ----------
-    rng
-        Source of randomness.
-    audio
-        ``(channels, samples)``.
-    sample_rate
-        In Hz.
-
-    Returns
-    -------
-    ndarray
-        ``(channels, samples)``, or ``(2, samples)`` when an effect widens.
-    """
+    """Send a voice through one to four random effects, as loud after as before."""
     weights = np.array([weight for _, weight in EFFECTS])
     count = int(rng.choice([1, 2, 3, 4], p=(0.35, 0.35, 0.2, 0.1)))
     chosen = rng.choice(len(EFFECTS), size=count, replace=False, p=weights / weights.sum())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.training.mixtures.augment import Audio, Rng, from_frames, in_frames, irfft, rfft
+from karaoke.training.mixtures.augment import Audio, Rng
+from karaoke.training.spectra import at_frames, from_frames, in_frames, irfft, rfft
 
 #: Natural logarithm of the largest correction of a formant, 15 dB.
 MAX_FORMANT_GAIN = 1.7
@@ -32,10 +33,8 @@ def restore_formants(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
     cepstrum = irfft(np.log(np.abs(spectra) + 1e-4), frame)
     cepstrum[..., lifter : frame - lifter + 1] = 0
     envelope = rfft(cepstrum).real
-    padded = np.pad(ratio, frame, mode="edge")
-    speeds = padded[frame // 2 :: frame // 4][: spectra.shape[1]]
     bins = np.arange(spectra.shape[2])
-    before = (speeds[:, None] * bins).clip(0, bins[-1] - 1)
+    before = (at_frames(ratio, frame, spectra.shape[1])[:, None] * bins).clip(0, bins[-1] - 1)
     low = before.astype(np.int64)[None]
     shape = (len(audio), *before.shape)
     at = [np.take_along_axis(envelope, np.broadcast_to(low + k, shape), axis=2) for k in (0, 1)]

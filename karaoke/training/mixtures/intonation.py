@@ -12,15 +12,12 @@ from karaoke.training.mixtures.augment import (
     Audio,
     Rng,
     db_to_gain,
-    fast_length,
-    hann,
-    irfft,
     low_pass,
     pan,
     read_at,
-    rfft,
 )
 from karaoke.training.mixtures.formants import restore_formants
+from karaoke.training.spectra import fast_length, hann, irfft, peak_offset, rfft
 
 #: Between the frames of a pitch track, in seconds.
 HOP_SECONDS = 0.01
@@ -48,6 +45,9 @@ def track_pitch(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
 
     By the autocorrelation of what lies below 1.5 kHz, divided by that of the window (P. Boersma,
     "Accurate short-term analysis of the fundamental frequency", IFA Proceedings 17, 1993).
+
+    Not :func:`karaoke.training.traits.pitch_of`, which gives none where it is in doubt: of sung
+    songs it leaves out a third to a half of what this one finds, and those notes stayed untuned.
 
     Parameters
     ----------
@@ -78,9 +78,7 @@ def track_pitch(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     scores = correlation[:, lags] - 0.04 * np.log2(lags / lags[0])
     best = scores.argmax(axis=1).clip(1, len(lags) - 2)
     rows = np.arange(len(best))
-    before, here, after = (scores[rows, best + k] for k in (-1, 0, 1))
-    curve = 2 * here - before - after
-    offset = 0.5 * (after - before) / np.maximum(curve, 1e-6)
+    offset = peak_offset(*(scores[rows, best + k] for k in (-1, 0, 1)))
     pitch = sample_rate / (lags[best] + offset.clip(-0.5, 0.5))
     level = np.sqrt(np.mean(np.square(frames), axis=1))
     voiced = (correlation[rows, lags[best]] > VOICED) & (level > 0.02 * max(level.max(), 1e-4))
@@ -185,16 +183,7 @@ def tune_hard(
 ) -> Audio:
     """Put every note right on the scale, in fast steps: the sound of pitch correction overdone.
 
-    Parameters
-    ----------
-    rng
-        Source of randomness.
-    audio
-        ``(channels, samples)``.
-    sample_rate
-        In Hz.
-    scale, root
-        Key of :data:`SCALES`, and semitones above A; drawn if not given.
+    The scale, a key of :data:`SCALES`, and its root, in semitones above A, are drawn if not given.
     """
     drawn = str(rng.choice(list(SCALES), p=(0.3, 0.2, 0.2, 0.15, 0.1, 0.05)))
     drawn_root = int(rng.integers(12))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.training.mixtures.augment import Rng
+from karaoke.training.mixtures.augment import Rng, join_steps
 
 Wave = NDArray[np.float32]
 Pitch = NDArray[np.float64]
@@ -127,9 +127,7 @@ def compose(
         left, begun = (left - 1, True) if sounding else (int(rng.integers(2, 9)), False)
         at += seconds
     glide = max(1, int(rng.uniform(*glide_seconds) / GRID_SECONDS))
-    hann = np.hanning(glide + 2)[1:-1]
-    note = np.convolve(np.pad(note, glide, mode="edge"), hann / hann.sum(), "same")[glide:-glide]
-    line = note + offset
+    line = join_steps(note, glide) + offset
     time = np.arange(length) / sample_rate
     pitch_hz: Pitch = 440.0 * 2.0 ** ((np.interp(time, grid, line) - 69) / 12)
     smoothed = np.convolve(np.pad(level, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")

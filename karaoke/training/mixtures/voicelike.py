@@ -20,8 +20,6 @@ from karaoke.training.mixtures.augment import (
     echo,
     equalise,
     filter_by,
-    from_frames,
-    in_frames,
     low_pass,
     pan,
     reverberate,
@@ -37,6 +35,7 @@ from karaoke.training.mixtures.oscillators import (
     sine,
     turns,
 )
+from karaoke.training.spectra import at_frames, from_frames, in_frames
 
 Instrument = Callable[[Rng, int, int], Wave]
 
@@ -65,7 +64,7 @@ def _follow(wave: Wave, tune: Tune, sample_rate: int, *, low: float, high: float
     """Keep what lies between two multiples of a pitch that moves, as breath in a tube does."""
     frame = 1024
     spectra = in_frames(wave[None], frame)
-    pitch = np.pad(tune.pitch_hz, frame, mode="edge")[frame // 2 :: frame // 4][: spectra.shape[1]]
+    pitch = at_frames(tune.pitch_hz, frame, spectra.shape[1])
     multiple = np.fft.rfftfreq(frame, 1 / sample_rate) / pitch[:, None]
     octaves = np.log2(np.maximum(multiple, 1e-3))
     outside = np.maximum(np.log2(low) - octaves, octaves - np.log2(high)).clip(0, 4)

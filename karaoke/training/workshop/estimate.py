@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 from numpy.typing import NDArray
 
 from karaoke.errors import NoInputError
 from karaoke.evaluation.corpora import read_manifest, write_manifest
-from karaoke.evaluation.metrics import sdr, windows
+from karaoke.evaluation.metrics import level_db, sdr, windows
 from karaoke.separation.separator import Separator
 from karaoke.store.loading import load_model
 from karaoke.training.corpus import SAMPLE_RATE, decode
-from karaoke.training.mixtures.augment import Audio, rms
+from karaoke.training.mixtures.augment import Audio
 from karaoke.training.mixtures.data import to_stereo
+from karaoke.training.spectra import as_tensor
 
 #: What is kept or dropped as a whole.
 WINDOW_SECONDS = 3.0
@@ -73,10 +73,9 @@ def estimate_vocals(
 def judge(mixture: Audio, vocals: Audio, again: Audio) -> Iterator[tuple[slice, Judgement]]:
     """Judge an estimate ``(2, N)`` window by window, given the vocals of the vocals."""
     for window in windows(mixture.shape[1], round(WINDOW_SECONDS * SAMPLE_RATE)):
-        voice, back = vocals[:, window], again[:, window]
-        level_db = 20 * np.log10(rms(voice) / rms(mixture[:, window]))
-        ratio = sdr(torch.from_numpy(back).flatten(), torch.from_numpy(voice).flatten())
-        yield window, Judgement(float(level_db), float(ratio))
+        heard, voice, back = (as_tensor(a[:, window]) for a in (mixture, vocals, again))
+        ratio = sdr(back.flatten(), voice.flatten())
+        yield window, Judgement(level_db(voice, heard), float(ratio))
 
 
 def stretches(judged: Sequence[tuple[slice, Judgement]]) -> list[slice]:

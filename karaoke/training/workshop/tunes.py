@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.training.mixtures.augment import Rng
+from karaoke.training.mixtures.augment import Rng, join_steps
+from karaoke.training.mixtures.oscillators import SCALES
 from karaoke.training.workshop.vocoder import FRAMES_PER_SECOND
 
-#: Steps of a scale in semitones.
-SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 3, 5, 7, 10), (0, 2, 4, 7, 9))
 #: Lengths of notes in beats; short ones are more common.
 BEATS = (0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.5, 2.0)
 
@@ -94,8 +93,6 @@ def pitch_line(rng: Rng, notes: list[Note], frames: int) -> NDArray[np.float64]:
     if notes:
         line[notes[-1].stop :] = notes[-1].semitones
     glide = int(rng.uniform(0.03, 0.14) * FRAMES_PER_SECOND)
-    window = np.hanning(glide + 2)
-    line = np.convolve(np.pad(line, glide + 2, mode="edge"), window / window.sum(), "same")
     drift = np.convolve(rng.standard_normal(frames + 80), np.hanning(81), "valid")
     drift *= rng.uniform(0.03, 0.15) / max(drift.std(), 1e-9)
-    return line[glide + 2 : -(glide + 2)] + vibrato + scoops + drift
+    return join_steps(line, glide) + vibrato + scoops + drift

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from karaoke.errors import NoInputError, UsageError
 
@@ -38,13 +37,13 @@ class Font:
 
         self.path = path
         try:
-            self._font: Any = TTFont(path, lazy=True, fontNumber=0)
-            self._glyphs: dict[int, str] = self._font.getBestCmap() or {}
-            self._advances: dict[str, tuple[int, int]] = self._font["hmtx"].metrics
-            metrics = self._font["OS/2"]
-            # As libass scales fonts, which does it as Windows does.
-            self._height = metrics.usWinAscent + metrics.usWinDescent
-            self.name = str(self._font["name"].getBestFullName())
+            with TTFont(path, lazy=True, fontNumber=0) as font:
+                self._glyphs: dict[int, str] = font.getBestCmap() or {}
+                self._advances: dict[str, tuple[int, int]] = font["hmtx"].metrics
+                metrics = font["OS/2"]
+                # As libass scales fonts, which does it as Windows does.
+                self._height = metrics.usWinAscent + metrics.usWinDescent
+                self.name = str(font["name"].getBestFullName())
         except OSError as error:
             raise NoInputError(f'"{path}": {error.strerror}', hint="Check --font.") from error
         except (TTLibError, KeyError, AttributeError, AssertionError, ValueError) as error:

@@ -214,7 +214,8 @@ def place(rows: Sequence[Row], count: int) -> list[Shown]:
         leads = not shown or row.start - ended >= GROUP_SECONDS
         slot = 0 if leads else (slot + 1) % count
         if leads:
-            group_start = max(row.start - EARLY_SECONDS, ended + LINGER_SECONDS, 0.0)
+            free = ended + LINGER_SECONDS if shown else 0.0
+            group_start = max(row.start - EARLY_SECONDS, free)
         since = max(group_start, 0.0)
         if slot in taken:
             before = taken[slot]

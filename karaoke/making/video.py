@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ffmpeg
@@ -57,19 +57,13 @@ class Picture:
 
 
 def background(picture: Picture, seconds: float) -> ffmpeg.nodes.Stream:
-    """Compose what is behind the words."""
+    """Compose what is behind the words: a colour, or a still that :func:`prepared` made."""
+    if picture.image is not None:
+        return ffmpeg.input(f"file:{picture.image}", loop=1, framerate=picture.fps,
+                            t=f"{seconds:.3f}", protocol_whitelist="file")  # fmt: skip
     wide, high = picture.size
-    if picture.image is None:
-        colour = f"0x{picture.colour[1:]}"
-        spec = f"color=c={colour}:s={wide}x{high}:r={picture.fps:g}:d={seconds:.3f}"
-        return ffmpeg.input(spec, f="lavfi")
-    still = ffmpeg.input(f"file:{picture.image}", loop=1, framerate=picture.fps, t=f"{seconds:.3f}",
-                         protocol_whitelist="file")  # fmt: skip
-    still = still.filter("scale", wide, high, force_original_aspect_ratio="increase")
-    still = still.filter("crop", wide, high)
-    if picture.blurred:
-        still = still.filter("gblur", sigma=round(high / 24))
-    return still.filter("eq", brightness=-0.12, contrast=0.7)
+    spec = f"color=c=0x{picture.colour[1:]}:s={wide}x{high}:r={picture.fps:g}:d={seconds:.3f}"
+    return ffmpeg.input(spec, f="lavfi")
 
 
 def render(
@@ -131,15 +125,21 @@ def render(
 
 
 def prepared(picture: Picture, path: Path) -> Picture:
-    """Cut, blur and darken a still once, instead of for every picture of the film.
+    """Cut a still to size, darken it, and perhaps blur it, once for the whole film.
 
     Raises
     ------
     UsageError
-        It is no picture.
+        It is no picture, or an absurdly large one.
     """
-    one = background(picture, 1 / picture.fps)
-    out = ffmpeg.output(one, f"file:{path}", vframes=1, v="level+info").overwrite_output()
+    wide, high = picture.size
+    still = ffmpeg.input(f"file:{picture.image}", protocol_whitelist="file", max_pixels=MOST_PIXELS)
+    still = still.filter("scale", wide, high, force_original_aspect_ratio="increase")
+    still = still.filter("crop", wide, high)
+    if picture.blurred:
+        still = still.filter("gblur", sigma=round(high / 24))
+    still = still.filter("eq", brightness=-0.12, contrast=0.7)
+    out = ffmpeg.output(still, f"file:{path}", vframes=1, v="level+info").overwrite_output()
     process = FfmpegProcess(["-nostdin", *map(str, ffmpeg.get_args(out))])
     try:
         if process.wait() != 0 or not path.is_file():
@@ -149,7 +149,7 @@ def prepared(picture: Picture, path: Path) -> Picture:
             )
     finally:
         process.kill()
-    return Picture(picture.size, picture.fps, picture.colour, path)
+    return replace(picture, image=path, blurred=False)
 
 
 def run(

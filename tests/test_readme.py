@@ -60,6 +60,7 @@ WRITTEN = [
 #: The same for making songs to sing to.
 MADE = [
     ["made/song/song (karaoke).m4a"],
+    ["made/song/song (karaoke).m4a", "made/song/song (karaoke).mp4"],
     ["made/song/song (karaoke).m4a"],
     ["made/song/song (karaoke).mp3"],
     ["party/a/a (karaoke).m4a", "party/live/b/b (karaoke).m4a"],
@@ -84,6 +85,7 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         transcode(song, name)
     (tmp_path / "songs.txt").write_text("song.mp3\nother.mp3\n")
+    (tmp_path / "words.lrc").write_text("[00:00.30]A line\n")
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in {
@@ -100,11 +102,14 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
 @pytest.mark.parametrize("number", range(len(WRITTEN) + len(MADE)))
 def test_uses(number: int, desk: dict[str, str], tmp_path: Path) -> None:
     written = [*WRITTEN, *MADE]
-    assert len(uses()) == len(written) == 15
+    assert len(uses()) == len(written) == 16
     before = set(tmp_path.rglob("*"))
+    use = uses()[number]
+    # The song of this test takes a second, and has words in one use alone.
+    for shown, done_here in {"0:40-1:10": "0:00-0:01", "song.lrc": "words.lrc"}.items():
+        use = use.replace(shown, done_here)
     done = subprocess.run(
-        # The song of this test takes a second.
-        ["bash", "-o", "pipefail", "-c", uses()[number].replace("0:40-1:10", "0:00-0:01")],
+        ["bash", "-o", "pipefail", "-c", use],
         cwd=tmp_path, env=desk, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

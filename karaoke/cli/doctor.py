@@ -22,7 +22,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an 
 #: Free bytes below which longer songs will not fit.
 LITTLE_SPACE = 2e9
 #: Filters of ffmpeg that `karaoke make` has a use for.
-FILTERS = {"rubberband": "--key and --tempo", "ebur128": "--loudness"}
+FILTERS = {"rubberband": "--key and --tempo", "ebur128": "--loudness", "ass": "films"}
 
 
 @dataclass(frozen=True)

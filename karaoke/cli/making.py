@@ -24,6 +24,8 @@ from karaoke.cli.split import (
 from karaoke.errors import KaraokeError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from karaoke.jobs.naming import Song
@@ -76,6 +78,7 @@ def make_all(context: typer.Context) -> None:
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
         films, failures = films_of(songs, wanted, kinds, console)
+        require_filters(wishes, films)
         planned = plan(
             songs,
             wanted["out"],
@@ -95,6 +98,24 @@ def make_all(context: typer.Context) -> None:
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(MakeTask(job, settings, chosen, overwrite, strict, film=film))
         run(tasks, load, options, reporter)
+
+
+def require_filters(wishes: dict[str, Any], films: Mapping[Path, Film]) -> None:
+    """Refuse an ffmpeg that cannot do what is wished for, before any work.
+
+    Raises
+    ------
+    ToolMissingError
+        It lacks a filter.
+    """
+    from karaoke.audio.filtering import require_filter
+
+    if wishes["semitones"] or wishes["tempo"] != 1:
+        require_filter("rubberband")
+    if wishes["loudness_lufs"] is not None:
+        require_filter("ebur128")
+    if films:
+        require_filter("ass")
 
 
 def films_of(

@@ -6,6 +6,7 @@ from tests.faults import (  # noqa: F401 (they enter their cases)
     commands,
     filesystems,
     inputs,
+    making,
     outputs,
     processes,
     sources,

@@ -119,7 +119,13 @@ def test_words_light_up_when_they_are_sung(
 def test_sound_and_picture_begin_together(run_karaoke: Run, tmp_path: Path) -> None:
     lyrics = tmp_path / "words.lrc"
     lyrics.write_text(words_at([1.0, 1.5], 2.0))
-    film = film_of(run_karaoke, tmp_path, *a_song(tmp_path, 3), "--lyrics", lyrics)
+    song = a_song(tmp_path, 3)
+    film = film_of(run_karaoke, tmp_path, *song, "--lyrics", lyrics)
+    done = run_karaoke("make", *song, "--lyrics", lyrics, "-o", tmp_path / "b", "--json", "-q",
+                       "--size", "160x90")  # fmt: skip
+    report = json.loads(done.stdout)
+    assert report["lyrics"] == {"format": "elrc", "lines": 1, "syllables": 2, "timing": "words"}
+    assert report["outputs"].keys() == {"karaoke", "video"}
     said = subprocess.run([find_ffmpeg(), "-hide_banner", "-i", film], capture_output=True,
                           text=True, check=False).stderr  # fmt: skip
     assert "Video: h264" in said and "Audio: aac" in said and "yuv420p" in said

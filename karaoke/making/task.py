@@ -274,7 +274,16 @@ class MakeTask(SplitTask):
         """Make the song; see :class:`karaoke.jobs.task.Task`."""
         result = super().run(tools)
         facts = {name: value for name, value in result.facts.items() if name != "residual_dbfs"}
-        return replace(result, facts={**facts, "mix": self.mix_facts()})
+        facts["mix"] = self.mix_facts()
+        if self.film is not None:
+            lyrics = self.film.lyrics
+            facts["lyrics"] = {
+                "format": lyrics.format,
+                "lines": len(lyrics.lines),
+                "syllables": sum(1 for _ in lyrics.syllables()),
+                "timing": lyrics.timing,
+            }
+        return replace(result, facts=facts)
 
     def mix_facts(self) -> dict[str, Any]:
         """Tell how it was mixed, for JSON."""

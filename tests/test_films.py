@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.lyrics.model import Line, Lyrics, Syllable, Word
-from karaoke.lyrics.timeline import Timeline
+from karaoke.lyrics import Line, Lyrics, Syllable, Timeline, Word, read_lyrics
 from karaoke.making.font import Font
 from karaoke.making.screens import STYLES, Row, draw, harmless, place, wrap
 
@@ -126,6 +125,12 @@ def test_sound_and_picture_begin_together(run_karaoke: Run, tmp_path: Path) -> N
     report = json.loads(done.stdout)
     assert report["lyrics"] == {"format": "elrc", "lines": 1, "syllables": 2, "timing": "words"}
     assert report["outputs"].keys() == {"karaoke", "video"}
+    done = run_karaoke("make", *song, "--lyrics", lyrics, "-o", tmp_path / "c", "-t", "0.5",
+                       "--to", "elrc,srt,ass,kar,lrc", "--excerpt", "0.5-")  # fmt: skip
+    made = [Path(line) for line in done.stdout.splitlines()]
+    assert {path.suffix for path in made} == {".m4a", ".elrc", ".srt", ".ass", ".kar", ".lrc"}
+    again = read_lyrics(next(path for path in made if path.suffix == ".elrc"))
+    assert [s.start_seconds for s in again.syllables()] == [1.0, 2.0], "half as fast, cut"
     said = subprocess.run([find_ffmpeg(), "-hide_banner", "-i", film], capture_output=True,
                           text=True, check=False).stderr  # fmt: skip
     assert "Video: h264" in said and "Audio: aac" in said and "yuv420p" in said

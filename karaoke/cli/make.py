@@ -74,7 +74,7 @@ To = Annotated[
     typer.Option(
         "--to",
         metavar="A,B",
-        help="audio, mp4, or both.",
+        help="audio, mp4, and words as lrc, elrc, srt, ass or kar.",
         show_default="audio, and mp4 where there are lyrics with times",
         rich_help_panel=FILM,
     ),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MOST_SEMITONES = 12.0
 SLOWEST, FASTEST = 0.5, 2.0
-KINDS = ("audio", "mp4")
+KINDS = ("audio", "mp4", "lrc", "elrc", "srt", "ass", "kar")
 
 
 def make_all(context: typer.Context) -> None:
@@ -83,17 +83,18 @@ def make_all(context: typer.Context) -> None:
             songs,
             wanted["out"],
             ["karaoke"],
-            "mp4" if kinds == {"mp4"} else chosen.extension,
+            chosen.extension if "audio" in kinds else "mp4",
             template=wanted["name"].replace("{track}", "{title}"),
             model=model,
-            more=lambda song: {"video": "mp4"} if song.path in films and kinds != {"mp4"} else {},
+            more=lambda song: outputs_of(kinds) if song.path in films else {},
         )
         tasks = []
         for song, job in zip(songs, planned, strict=True):
             film = films.get(song.path)
             job = replace(job, error=job.error or failures.get(song.path))
-            if kinds == {"mp4"}:
-                job = replace(job, outputs={"video": job.outputs["karaoke"]})
+            if "audio" not in kinds:
+                files = dict(job.outputs)
+                job = replace(job, outputs={"video": files.pop("karaoke"), **files})
             settings = MakeSettings(**common.as_dict(), **wishes, **settings_of(film))
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(MakeTask(job, settings, chosen, overwrite, strict, film=film))
@@ -128,6 +129,7 @@ def films_of(
     look = read_look(wanted)
     films: dict[Path, Film] = {}
     failures: dict[Path, KaraokeError] = {}
+    asked = wanted["to"] is not None
     if wanted["no_lyrics"] or kinds == {"audio"}:
         return films, failures
     for song in songs:
@@ -137,9 +139,9 @@ def films_of(
             if not problem and words is not None:
                 look(words)  # the font may lack characters
                 films[song.path] = look(words)
-            elif "mp4" in kinds:
+            elif asked:
                 raise UsageError(
-                    f'"{song.path}": no film without words ({problem})',
+                    f'"{song.path}": no words to write or to draw ({problem})',
                     hint="Name lyrics with times by --lyrics FILE, or say --to audio.",
                 )
             elif words is not None:
@@ -216,19 +218,27 @@ def settings_of(film: Film | None) -> dict[str, Any]:
 
 
 def read_kinds(text: str | None) -> set[str]:
-    """Read what is to be made; empty for whatever there are words for.
+    """Read what is to be made: sound or a film among it.
 
     Raises
     ------
     UsageError
         It has other kinds.
     """
-    kinds = set() if text is None else {part.strip() for part in text.lower().split(",")}
+    if text is None:
+        return {"audio", "mp4"}
+    kinds = {part.strip() for part in text.lower().split(",")}
     if unknown := kinds - {*KINDS}:
         raise UsageError(
             f"--to: unknown {', '.join(sorted(unknown))}", hint=f"Choose of {', '.join(KINDS)}."
         )
-    return kinds
+    return kinds if kinds & {"audio", "mp4"} else kinds | {"audio"}
+
+
+def outputs_of(kinds: set[str]) -> dict[str, str]:
+    """Name what a song with words becomes besides its main file, with the extensions."""
+    texts = {kind: kind for kind in KINDS[2:] if kind in kinds}
+    return {"video": "mp4", **texts} if {"audio", "mp4"} <= kinds else texts
 
 
 def read_wishes(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,12 +24,19 @@ from karaoke.audio import (
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import NoInputError, UsageError
-from karaoke.files import PartFile
+from karaoke.files import PartFile, writing_to
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.splitting import SplitTask, fill_spools
 from karaoke.jobs.task import Result, Tools
-from karaoke.lyrics.model import Lyrics
-from karaoke.lyrics.timeline import Timeline
+from karaoke.lyrics import (
+    Lyrics,
+    Timeline,
+    write_ass,
+    write_enhanced_lrc,
+    write_kar,
+    write_lrc,
+    write_srt,
+)
 from karaoke.making.font import Font
 from karaoke.making.screens import Style, draw
 from karaoke.making.video import Picture, render
@@ -40,6 +47,14 @@ CONTEXT_SECONDS = 5.0
 #: True peaks above it clip in players and lossy formats.
 HIGHEST_PEAK_DB = -1.0
 STEMS = ("vocals", "instrumental")
+#: What words are written as, by the extension.
+WRITERS: dict[str, Callable[[Lyrics, Timeline], bytes]] = {
+    "lrc": write_lrc,
+    "elrc": write_enhanced_lrc,
+    "srt": write_srt,
+    "ass": write_ass,
+    "kar": write_kar,
+}
 
 
 @dataclass(frozen=True)
@@ -207,13 +222,19 @@ class MakeTask(SplitTask):
         files: ExitStack,
         warn: Warn,
     ) -> None:
-        """Write the film, if there is to be one."""
+        """Write the words, in their formats and as a film."""
         if self.film is None:
             return
         film, mix = self.film, spools["karaoke"]
         seconds = mix.frames / reader.sample_rate
         start, end = self.settings.excerpt or (0.0, None)
         timeline = Timeline(start, self.settings.tempo, 0.0, film.offset_seconds, end)
+        for name, write in WRITERS.items():
+            if name in parts:
+                with writing_to(parts[name].target):
+                    parts[name].path.write_bytes(write(film.lyrics, timeline))
+        if "video" not in parts:
+            return
         font = Font(film.font_path)
         words = draw(
             film.lyrics,

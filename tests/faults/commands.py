@@ -226,7 +226,7 @@ def whose_stems_exist_is_missing_all_the_same(bench: Bench, option: str) -> None
     ("KARAOKE_BIT_DEPTH", "12"),
     ("KARAOKE_QUALITY", "superb"),
     ("KARAOKE_STEMS", "drums"),
-    ("KARAOKE_NAME", "{title}{stem}{track}"),
+    ("KARAOKE_NAME", "{artist}{stem}{track}"),
     ("KARAOKE_DEVICE", "toaster"),
     ("KARAOKE_OUT", "/dev/null/x"),
 )

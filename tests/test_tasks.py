@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+import torch
 
 from karaoke.audio import AudioReader, output_format
 from karaoke.errors import KaraokeError, NoInputError
@@ -94,7 +95,9 @@ def count_tasks(contents: list[bytes | None], folder: Path) -> list[CountTask]:
 def executors() -> list[Callable[[], Executor] | None]:
     """List ways to do tasks: by itself, in threads of the caller, and in another process."""
     spawn = multiprocessing.get_context("spawn")
-    return [None, partial(ThreadPoolExecutor, 2), partial(ProcessPoolExecutor, 1, spawn)]
+    # With as many threads of torch as here, on which the last bits depend.
+    process = partial(ProcessPoolExecutor, 1, spawn, torch.set_num_threads, (1,))
+    return [None, partial(ThreadPoolExecutor, 2), process]
 
 
 @pytest.mark.parametrize("make", executors(), ids=["alone", "threads", "process"])

@@ -251,28 +251,33 @@ class MakeTask(SplitTask):
         if late and timeline.to_output(max(late)) > seconds + 1 and self.settings.excerpt is None:
             warn("its lyrics go on after its end; are they those of this song?")
         if "karaoke" in parts and self.chosen.extension == "m4a":
-            sound = parts["karaoke"].path
+            sound = parts["karaoke"]
         else:
-            part = files.enter_context(PartFile(parts["video"].target.with_suffix(".m4a")))
-            encode(
-                part,
-                (np.float32(gain) * block for block in part_of(mix, 0, mix.frames, tools)),
-                sample_rate=reader.sample_rate,
-                channels=reader.channels,
-                frames=mix.frames,
-                chosen=output_format("m4a"),
-                layout=reader.layout,
-            )
-            sound = part.path
+            sound = files.enter_context(PartFile(parts["video"].target.with_suffix(".m4a")))
+            self.encode_sound(sound, mix, gain, reader, tools)
         render(
             parts["video"].path,
             words=words,
             font=font,
-            sound=sound,
+            sound=sound.path,
             seconds=seconds,
             picture=self.behind(film, reader, files),
             progress=lambda done: tools.progress(done, seconds),
             check=tools.check,
+        )
+
+    def encode_sound(
+        self, part: PartFile, mix: Spool, gain: float, reader: AudioReader, tools: Tools
+    ) -> None:
+        """Encode what a film sounds like."""
+        encode(
+            part,
+            (np.float32(gain) * block for block in part_of(mix, 0, mix.frames, tools)),
+            sample_rate=reader.sample_rate,
+            channels=reader.channels,
+            frames=mix.frames,
+            chosen=output_format("m4a"),
+            layout=reader.layout,
         )
 
     def behind(self, film: Film, reader: AudioReader, files: ExitStack) -> Picture:

@@ -221,6 +221,7 @@ def test_words_are_found_beside_the_song_and_in_its_tags(
         (["--background", "nowhere.png"], "neither a colour nor a file"),
         (["--font", __file__], "not a font"),
         (["--to", "gif"], "--to: unknown gif"),
+        (["--to", "mp4", "--no-lyrics"], "needs words"),
         (["--offset", "1e9"], "within an hour"),
     ],
 )

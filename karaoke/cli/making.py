@@ -24,8 +24,6 @@ from karaoke.cli.split import (
 from karaoke.errors import KaraokeError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
 
     from karaoke.jobs.naming import Song
@@ -78,7 +76,7 @@ def make_all(context: typer.Context) -> None:
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
         films, failures = films_of(songs, wanted, kinds, console)
-        require_filters(wishes, films)
+        require_filters(wishes, bool(films) and "mp4" in kinds)
         planned = plan(
             songs,
             wanted["out"],
@@ -101,7 +99,7 @@ def make_all(context: typer.Context) -> None:
         run(tasks, load, options, reporter)
 
 
-def require_filters(wishes: dict[str, Any], films: Mapping[Path, Film]) -> None:
+def require_filters(wishes: dict[str, Any], films: bool) -> None:
     """Refuse an ffmpeg that cannot do what is wished for, before any work.
 
     Raises
@@ -130,6 +128,8 @@ def films_of(
     films: dict[Path, Film] = {}
     failures: dict[Path, KaraokeError] = {}
     asked = wanted["to"] is not None
+    if wanted["no_lyrics"] and asked and kinds != {"audio"}:
+        raise UsageError(f"--to {wanted['to']}: needs words", hint="Leave out --no-lyrics.")
     if wanted["no_lyrics"] or kinds == {"audio"}:
         return films, failures
     for song in songs:

@@ -82,7 +82,7 @@ def make_all(context: typer.Context) -> None:
             wanted["out"],
             ["karaoke"],
             chosen.extension if "audio" in kinds else "mp4",
-            template=wanted["name"].replace("{track}", "{title}"),
+            template=wanted["name"],
             model=model,
             more=lambda song: outputs_of(kinds) if song.path in films else {},
         )

@@ -86,7 +86,6 @@ def split(
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
-        name = name.replace("{track}", "{title}")  # its former name
         planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
         tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)

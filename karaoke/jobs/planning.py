@@ -259,6 +259,7 @@ def plan(
     UsageError
         The template cannot name files.
     """
+    template = template.replace("{track}", "{title}")  # its former name
     check_template(template, stems)
     name = Path(model).stem
     laid_out: list[list[Path]] = []

@@ -87,22 +87,28 @@ def lyrics_from_tags(fields: Mapping[str, Sequence[str]], language: str = "") ->
     Returns
     -------
     Lyrics or None
-        With title and artist of the song where they name none; None if there are no lyrics.
+        With what the tags say of the song; None if there are no lyrics.
     """
-    for name in FIELDS:
-        for value in fields.get(name, ()):
-            try:
-                found = lyrics_from_text(value)
-            except LyricsError:
-                continue
-            return replace(
-                found,
-                title=found.title or first_of(fields, "title"),
-                artist=found.artist or first_of(fields, "artist"),
-                album=found.album or first_of(fields, "album"),
-                language=found.language or language_code(language or first_of(fields, "language")),
-            )
-    return None
+    found: Lyrics | None = None
+    for value in (value for name in FIELDS for value in fields.get(name, ())):
+        try:
+            lyrics = lyrics_from_text(value)
+        except LyricsError:
+            continue
+        if found is None or (found.timing == "none" and lyrics.timing != "none"):
+            found = lyrics
+    return None if found is None else with_facts(found, fields, language)
+
+
+def with_facts(lyrics: Lyrics, fields: Mapping[str, Sequence[str]], language: str = "") -> Lyrics:
+    """Add title, artist, album and language from a song's tags where lyrics name none."""
+    return replace(
+        lyrics,
+        title=lyrics.title or first_of(fields, "title"),
+        artist=lyrics.artist or first_of(fields, "artist"),
+        album=lyrics.album or first_of(fields, "album"),
+        language=lyrics.language or language_code(language or first_of(fields, "language")),
+    )
 
 
 def first_of(fields: Mapping[str, Sequence[str]], name: str) -> str:

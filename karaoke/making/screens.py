@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from karaoke.errors import UsageError
+from karaoke.lyrics.ass import escaped, timestamp
+from karaoke.lyrics.lrc import hundredths
 from karaoke.lyrics.model import Line, Lyrics
 from karaoke.lyrics.timeline import Timeline
 from karaoke.making.font import Font
@@ -238,17 +240,13 @@ def colour(text: str) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Write a time as subtitles do, in hundredths of a second."""
-    hundredths = max(round(seconds * 100), 0)
-    minutes, rest = divmod(hundredths, 6000)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest / 100:05.2f}"
+    """Write a time as subtitles do; what is before the film is its beginning."""
+    return timestamp(hundredths(max(seconds, 0.0)))
 
 
 def harmless(text: str) -> str:
-    """Write a text so that nothing in it is a command of the subtitle format."""
-    # A word joiner behind a backslash takes its meaning away, and is not seen.
-    plain = text.replace("\\", "\\\u2060").replace("{", "\\{").replace("}", "\\}")
-    return " ".join(plain.splitlines())
+    """Write a text on one line, so that nothing in it is a command of the subtitle format."""
+    return " ".join(escaped(text).splitlines())
 
 
 def sung(one: Shown, sweep: str) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from karaoke.audio import read_tags
-from karaoke.errors import LyricsError
 from karaoke.lyrics.model import Lyrics
 from karaoke.lyrics.sniffing import read_lyrics
-from karaoke.lyrics.tags import lyrics_from_text
+from karaoke.lyrics.tags import lyrics_from_tags, with_facts
 
 #: Of files beside a song that have its name, in the order in which they are looked for.
 EXTENSIONS = (".elrc", ".lrc", ".txt", ".ass", ".ssa", ".srt", ".vtt")
-#: Tags that may hold lyrics; those with times first.
-FIELDS = ("syncedlyrics", "lyrics", "unsyncedlyrics")
 
 
 def beside(song: Path) -> Path | None:
@@ -50,17 +46,7 @@ def find_words(song: Path, named: Path | None) -> Lyrics | None:
         The file with the lyrics cannot be read.
     """
     path = named or beside(song)
-    tags = read_tags(song).fields if song.is_file() else {}
-    lyrics = read_lyrics(path) if path is not None else None
-    texts = [text for name in FIELDS for text in tags.get(name, ())] if lyrics is None else []
-    for text in texts:
-        try:
-            found = lyrics_from_text(text)
-        except LyricsError:
-            continue
-        if lyrics is None or (lyrics.timing == "none" and found.timing != "none"):
-            lyrics = found
-    if lyrics is None:
-        return None
-    title, artist = (next(iter(tags.get(name, ())), "") for name in ("title", "artist"))
-    return replace(lyrics, title=lyrics.title or title, artist=lyrics.artist or artist)
+    fields = read_tags(song).fields if song.is_file() else {}
+    if path is not None:
+        return with_facts(read_lyrics(path), fields)
+    return lyrics_from_tags(fields)

@@ -19,6 +19,7 @@ from karaoke.audio import (
     Block,
     OutputFormat,
     Spool,
+    Tags,
     channel_groups,
     encode,
     fit_tags,
@@ -28,6 +29,7 @@ from karaoke.audio import (
     unspoken,
 )
 from karaoke.audio.blocks import BLOCK_LENGTH, Warn, silenced
+from karaoke.audio.writing import NO_TAGS
 from karaoke.errors import NotAudioError, WriteError
 from karaoke.files import (
     HashedFile,
@@ -157,6 +159,13 @@ class SplitTask:
     ) -> None:
         """Write the outputs that are more than sound: none."""
 
+    def facts(
+        self, spools: dict[str, Spool], residual: float | None, tools: Tools
+    ) -> dict[str, Any]:
+        """Collect what else there is to say: the residual, if all stems were written."""
+        whole = set(spools) == set(tools.separator().stems)
+        return {"residual_dbfs": residual if whole else None}
+
     def warnings(self, reader: AudioReader) -> list[str]:
         """Tell what a listener might otherwise wonder about."""
         found = [said for said in (reader.damage, *reader.remarks) if said]
@@ -184,7 +193,6 @@ class SplitTask:
         self.add(parts, spools, gain, reader, tools, files, troubles.append)
         checksums, residual = verify(sounds, spools, gain, chosen)
         checksums |= {name: checksum(parts[name].path) for name in parts if name not in sounds}
-        all_stems = self.needs_model and set(spools) == set(tools.separator().stems)
         facts = publish_stems(job, self.settings, parts, checksums, song.identity)
         return Result(
             outputs=job.outputs,
@@ -196,7 +204,7 @@ class SplitTask:
                 "sample_rate": reader.sample_rate,
                 "channels": reader.channels,
                 "gain": gain,
-                "residual_dbfs": residual if all_stems else None,
+                **self.facts(spools, residual, tools),
             },
         )
 
@@ -329,22 +337,34 @@ def write_stems(
 ) -> list[str]:
     """Encode every spool to its part file with the song's tags; return warnings about lost tags."""
     tags, lost = fit_tags(read_tags(reader.path, reader.stream), chosen.extension)
+    for stem, part in parts.items():
+        encode_spool(part, spools[stem], gain, reader, chosen, check, tags.for_stem(stem))
+    return lost
 
-    def lowered(spool: Spool) -> Iterator[Block]:
+
+def encode_spool(
+    part: PartFile,
+    spool: Spool,
+    gain: float,
+    reader: AudioReader,
+    chosen: OutputFormat,
+    check: Callable[[], None],
+    tags: Tags = NO_TAGS,
+) -> None:
+    """Encode a spool, at a gain, to a part file that has the song's rate, channels and layout."""
+
+    def lowered() -> Iterator[Block]:
         for block in in_blocks(spool.read, spool.frames):
             check()
             yield np.float32(gain) * block
 
-    for stem, part in parts.items():
-        spool = spools[stem]
-        encode(
-            part,
-            lowered(spool),
-            sample_rate=reader.sample_rate,
-            channels=reader.channels,
-            frames=spool.frames,
-            chosen=chosen,
-            tags=tags.for_stem(stem),
-            layout=reader.layout,
-        )
-    return lost
+    encode(
+        part,
+        lowered(),
+        sample_rate=reader.sample_rate,
+        channels=reader.channels,
+        frames=spool.frames,
+        chosen=chosen,
+        tags=tags,
+        layout=reader.layout,
+    )

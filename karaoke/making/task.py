@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,6 @@ from karaoke.audio import (
     AudioReader,
     Block,
     Spool,
-    encode,
     in_blocks,
     output_format,
     read_tags,
@@ -26,8 +26,8 @@ from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import NoInputError, UsageError
 from karaoke.files import PartFile, writing_to
 from karaoke.jobs.manifest import SplitSettings
-from karaoke.jobs.splitting import SplitTask, fill_spools
-from karaoke.jobs.task import Result, Tools
+from karaoke.jobs.splitting import SplitTask, encode_spool, fill_spools
+from karaoke.jobs.task import Tools
 from karaoke.lyrics import (
     Lyrics,
     Timeline,
@@ -47,6 +47,8 @@ CONTEXT_SECONDS = 5.0
 #: True peaks above it clip in players and lossy formats.
 HIGHEST_PEAK_DB = -1.0
 STEMS = ("vocals", "instrumental")
+#: More samples than any song has.
+ENDLESS = 1 << 62
 #: What words are written as, by the extension.
 WRITERS: dict[str, Callable[[Lyrics, Timeline], bytes]] = {
     "lrc": write_lrc,
@@ -148,7 +150,9 @@ class MakeTask(SplitTask):
         def spool() -> Spool:
             return Spool(self.job.manifest.parent, reader.channels, files)
 
-        first, last = self.section(reader)
+        start, stop = self.span
+        first = round(start * rate)
+        last = ENDLESS if stop is None else round(stop * rate)
         context = min(first, round(CONTEXT_SECONDS * rate))
         stems = {stem: spool() for stem in heard}
         if settings.stems_from:
@@ -184,14 +188,14 @@ class MakeTask(SplitTask):
             parts.append((part, np.float32(gain)))
         mix = spool()
         for blocks in zip(*(part for part, _ in parts), strict=True):
-            mix.append(sum_of([g * block for block, (_, g) in zip(blocks, parts, strict=True)]))
+            # Not sum(), which begins with a zero: the band alone stays what it is, bit by bit.
+            mix.append(reduce(np.add, [g * b for b, (_, g) in zip(blocks, parts, strict=True)]))
         return {"karaoke": mix}
 
-    def section(self, reader: AudioReader) -> tuple[int, int]:
-        """Tell the first sample that is wanted, and the first that is not any more."""
-        start, end = self.settings.excerpt or (0.0, None)
-        rate = reader.sample_rate
-        return round(start * rate), round(end * rate) if end is not None else 1 << 62
+    @property
+    def span(self) -> tuple[float, float | None]:
+        """Seconds of the song at which the excerpt begins and ends; None for the song's end."""
+        return self.settings.excerpt or (0.0, None)
 
     def gain(self, spools: dict[str, Spool], sample_rate: int, warn: Warn) -> float:
         """Find the gain that gives the loudness that is wanted, and with which nothing clips."""
@@ -227,7 +231,7 @@ class MakeTask(SplitTask):
             return
         film, mix = self.film, spools["karaoke"]
         seconds = mix.frames / reader.sample_rate
-        start, end = self.settings.excerpt or (0.0, None)
+        start, end = self.span
         timeline = Timeline(start, self.settings.tempo, 0.0, film.offset_seconds, end)
         for name, write in WRITERS.items():
             if name in parts:
@@ -254,7 +258,7 @@ class MakeTask(SplitTask):
             sound = parts["karaoke"]
         else:
             sound = files.enter_context(PartFile(parts["video"].target.with_suffix(".m4a")))
-            self.encode_sound(sound, mix, gain, reader, tools)
+            encode_spool(sound, mix, gain, reader, output_format("m4a"), tools.check)
         render(
             parts["video"].path,
             words=words,
@@ -264,20 +268,6 @@ class MakeTask(SplitTask):
             picture=self.behind(film, reader, files),
             progress=lambda done: tools.progress(done, seconds),
             check=tools.check,
-        )
-
-    def encode_sound(
-        self, part: PartFile, mix: Spool, gain: float, reader: AudioReader, tools: Tools
-    ) -> None:
-        """Encode what a film sounds like."""
-        encode(
-            part,
-            (np.float32(gain) * block for block in part_of(mix, 0, mix.frames, tools)),
-            sample_rate=reader.sample_rate,
-            channels=reader.channels,
-            frames=mix.frames,
-            chosen=output_format("m4a"),
-            layout=reader.layout,
         )
 
     def behind(self, film: Film, reader: AudioReader, files: ExitStack) -> Picture:
@@ -293,14 +283,15 @@ class MakeTask(SplitTask):
     def warnings(self, reader: AudioReader) -> list[str]:
         """Tell what a listener might wonder about; not of what was left out on purpose."""
         found = super().warnings(reader)
-        whole = self.needs_model and self.section(reader)[1] >= 1 << 62
+        whole = self.needs_model and self.span[1] is None
         return found if whole else [said for said in found if said != reader.damage]
 
-    def run(self, tools: Tools) -> Result:
-        """Make the song; see :class:`karaoke.jobs.task.Task`."""
-        result = super().run(tools)
-        facts = {name: value for name, value in result.facts.items() if name != "residual_dbfs"}
-        facts["mix"] = self.mix_facts()
+    def facts(
+        self, spools: dict[str, Spool], residual: float | None, tools: Tools
+    ) -> dict[str, Any]:
+        """Collect how it was mixed, and what its words are."""
+        names = ("guide_db", "semitones", "tempo", "loudness_lufs", "excerpt")
+        facts: dict[str, Any] = {"mix": {name: getattr(self.settings, name) for name in names}}
         if self.film is not None:
             lyrics = self.film.lyrics
             facts["lyrics"] = {
@@ -309,12 +300,7 @@ class MakeTask(SplitTask):
                 "syllables": sum(1 for _ in lyrics.syllables()),
                 "timing": lyrics.timing,
             }
-        return replace(result, facts=facts)
-
-    def mix_facts(self) -> dict[str, Any]:
-        """Tell how it was mixed, for JSON."""
-        names = ("guide_db", "semitones", "tempo", "loudness_lufs", "excerpt")
-        return {name: getattr(self.settings, name) for name in names}
+        return facts
 
 
 def between(blocks: Iterator[Block], first: int, last: int) -> Iterator[Block]:
@@ -334,14 +320,6 @@ def part_of(spool: Spool, first: int, frames: int, tools: Tools) -> Iterator[Blo
     for block in in_blocks(lambda start, length: spool.read(first + start, length), frames):
         tools.check()
         yield block
-
-
-def sum_of(blocks: list[Block]) -> Block:
-    """Add blocks of one shape; a single one stays what it is, bit by bit."""
-    total = blocks[0]
-    for block in blocks[1:]:
-        total = total + block
-    return total
 
 
 def read_stems(folder: Path, spools: dict[str, Spool], reader: AudioReader) -> None:

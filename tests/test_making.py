@@ -67,12 +67,16 @@ def make(run_karaoke: Run, folder: Path, *arguments: object) -> tuple[Block, dic
 
 
 def pitch_hz(tone: NDArray[np.float32]) -> float:
-    """Find the frequency of a steady tone to a fraction of a cent."""
-    middle = tone[len(tone) // 4 : -len(tone) // 4] * np.hanning(
-        len(tone[len(tone) // 4 : -len(tone) // 4])
-    )
-    size = 1 << 21
-    return float(np.argmax(np.abs(np.fft.rfft(middle, size)))) * RATE / size
+    """Find the frequency of a steady tone to a fraction of a cent: of its lowest strong partial.
+
+    Where formants stay as the pitch moves, a higher partial may be the strongest.
+    """
+    middle = tone[len(tone) // 4 : -len(tone) // 4]
+    bins_per_hz = (1 << 21) / RATE
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 21))
+    lowest = int(np.argmax(spectrum > 0.2 * spectrum.max()))
+    peak = lowest + int(np.argmax(spectrum[lowest : lowest + round(5 * bins_per_hz)]))
+    return peak / bins_per_hz
 
 
 def onsets(clicks: NDArray[np.float32], near: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,9 +18,9 @@ from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, built_with, find_ffmpeg
 from karaoke.errors import KaraokeError, ToolMissingError
 
 #: What of rubberband suits which stem. Its default is up to 30 cents out of tune on steady tones:
-#: ``mixed`` keeps a band's attacks and is in tune within half a cent, ``smooth`` is exact and
-#: blurs drums, which a voice has none of.
-SHIFTS = {"band": "transients=mixed", "voice": "transients=smooth:formant=preserved"}
+#: ``mixed`` keeps a band's attacks, and with a long window single tones are within 2 cents, else
+#: within 13; ``smooth`` is exact and blurs drums, which a voice has none of.
+SHIFTS = {"band": "transients=mixed:window=long", "voice": "transients=smooth:formant=preserved"}
 #: Clicks that show how late a shifted sound is, a quarter of a second apart, and their length.
 CLICKS, CLICK_SECONDS, CLICK_LENGTH = 12, 0.25, 400
 

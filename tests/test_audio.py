@@ -278,7 +278,20 @@ def test_formats_say_what_they_cannot_hold(noise: Noise, tmp_path: Path) -> None
         output_format("mp3", 16)
     with pytest.raises(UsageError, match="mp3 holds at most 2 channels, not 6"):
         save_audio(tmp_path / "x.mp3", noise(6, 100), 44100)
+    with pytest.raises(UsageError, match="m4a holds at most 2 channels, or 5.1, not 4"):
+        output_format("m4a").check_channels(4)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_m4a_keeps_the_channels_of_surround_sound_apart(tmp_path: Path) -> None:
+    seconds = np.arange(44100) / 44100
+    # The fourth is the one for low frequencies.
+    tones = [900, 1100, 1300, 60, 1700, 1900]
+    song = np.stack([0.3 * np.sin(2 * np.pi * hz * seconds) for hz in tones]).astype(np.float32)
+    save_audio(tmp_path / "song.m4a", song, 44100)
+    back, _ = load_audio(tmp_path / "song.m4a")
+    loudest = np.abs(np.fft.rfft(back[:, :44100])).argmax(axis=1)
+    np.testing.assert_allclose(loudest, tones, atol=1)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def film_of(run_karaoke: Run, folder: Path, *arguments: object) -> Path:
     done = run_karaoke("make", *arguments, "-o", folder / "made", "--to", "mp4", "--json",
                        "--overwrite", "--size", f"{WIDE}x{HIGH}")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    return Path(json.loads(done.stdout)["outputs"]["video"]["path"])
+    return Path(json.loads(done.stdout)["outputs"]["mp4"]["path"])
 
 
 def words_at(starts: list[float], end: float) -> str:
@@ -124,7 +124,7 @@ def test_sound_and_picture_begin_together(run_karaoke: Run, tmp_path: Path) -> N
                        "--size", "160x90")  # fmt: skip
     report = json.loads(done.stdout)
     assert report["lyrics"] == {"format": "elrc", "lines": 1, "syllables": 2, "timing": "words"}
-    assert report["outputs"].keys() == {"karaoke", "video"}
+    assert report["outputs"].keys() == {"karaoke", "mp4"}
     done = run_karaoke("make", *song, "--lyrics", lyrics, "-o", tmp_path / "c", "-t", "0.5",
                        "--to", "elrc,srt,ass,kar,lrc", "--excerpt", "0.5-")  # fmt: skip
     made = [Path(line) for line in done.stdout.splitlines()]
@@ -221,7 +221,11 @@ def test_words_are_found_beside_the_song_and_in_its_tags(
         (["--background", "nowhere.png"], "neither a colour nor a file"),
         (["--font", __file__], "not a font"),
         (["--to", "gif"], "--to: unknown gif"),
-        (["--to", "mp4", "--no-lyrics"], "needs words"),
+        (["--to", "mp4", "--no-lyrics"], "no words"),
+        (["--to", "lrc", "--no-lyrics"], "needs words"),
+        (["--tracks", "karaoke,bass"], "unknown bass"),
+        (["--tracks", "vocals,vocals"], "twice"),
+        (["--background", "original"], "no moving pictures"),
         (["--offset", "1e9"], "within an hour"),
     ],
 )

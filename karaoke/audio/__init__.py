@@ -9,7 +9,7 @@ from karaoke.audio.blocks import Block
 from karaoke.audio.layouts import channel_groups, unspoken
 from karaoke.audio.piping import PIPE_FORMATS, PipeWriter
 from karaoke.audio.reading import AudioReader, can_be_piped, load_audio
-from karaoke.audio.spools import Spool
+from karaoke.audio.spools import Samples, Spool
 from karaoke.audio.tags import Tags, fit_tags, read_tags
 from karaoke.audio.writing import (
     FORMATS,
@@ -28,6 +28,7 @@ __all__ = [
     "Block",
     "OutputFormat",
     "PipeWriter",
+    "Samples",
     "Spool",
     "Tags",
     "can_be_piped",

@@ -46,6 +46,8 @@ class StreamFacts:
         Channel layout in ffmpeg's words, such as ``5.1(side)``; empty for pictures.
     start_seconds
         Start time, on the same clock as the file's; None where ffmpeg does not say.
+    description
+        Codec, rate and so on, in ffmpeg's words.
     """
 
     index: int
@@ -55,6 +57,7 @@ class StreamFacts:
     is_picture: bool
     layout: str
     start_seconds: float | None
+    description: str = ""
 
     @property
     def is_film(self) -> bool:
@@ -133,6 +136,7 @@ class SourceFacts:
                     is_picture="(attached pic)" in rest,
                     layout=self._layout(int(index), layout[1]) if is_audio and layout else "",
                     start_seconds=float(start[1]) if start else None,
+                    description=rest,
                 )
             )
         else:

@@ -315,7 +315,7 @@ class AudioReader:
         declared, facts = self.declared_seconds, self._facts
         if declared is None or facts.duration_is_guess:
             return False
-        if declared - self._late_seconds - self.seconds_read <= TRUNCATION_SECONDS:
+        if declared - self.late_seconds - self.seconds_read <= TRUNCATION_SECONDS:
             return False
         if not (facts.is_film or len(facts.sounds) > 1) or not self.path.is_file():
             return True
@@ -323,8 +323,8 @@ class AudioReader:
         return declared - end_seconds(os.fspath(self.path)) > TRUNCATION_SECONDS
 
     @property
-    def _late_seconds(self) -> float:
-        """How long after the start of the file the sound begins, if ffmpeg says so."""
+    def late_seconds(self) -> float:
+        """How long after the start of the file its sound begins, as far as ffmpeg says so."""
         sounds = self._facts.sounds
         if len(sounds) < self.stream:
             return 0.0
@@ -341,9 +341,9 @@ class AudioReader:
                 f"it has {count} audio streams; number {self.stream} was taken"
                 " (choose another with --stream)"
             )
-        if self._facts.is_film and self._late_seconds > LATE_SECONDS:
+        if self._facts.is_film and self.late_seconds > LATE_SECONDS:
             found.append(
-                f"its sound begins {self._late_seconds:.2f} s after its picture;"
+                f"its sound begins {self.late_seconds:.2f} s after its picture;"
                 " the stems begin with the sound"
             )
         if self._sizes is not None and self._sizes.true is not None:

@@ -5,13 +5,32 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import numpy as np
 
 from karaoke.audio.blocks import Block
 from karaoke.errors import KaraokeError, WriteError
 from karaoke.files import writing_to
+
+
+class Samples(Protocol):
+    """Samples ``(channels, samples)`` that are read by place and length, as often as needed."""
+
+    @property
+    def frames(self) -> int:
+        """Samples per channel."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+
+    @property
+    def peak(self) -> float:
+        """Largest absolute sample."""
+
+    def read(self, start: int, length: int) -> Block:
+        """Read samples."""
 
 
 class Spool:

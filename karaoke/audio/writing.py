@@ -42,6 +42,8 @@ class OutputFormat:
         For ffmpeg; the encoder is None for formats that libsndfile writes.
     max_channels
         Most channels that it can hold.
+    surround
+        Whether it can hold the six channels of 5.1 as well.
     rates
         Supported rates in Hz, ascending; empty for any. Others are converted to the next higher.
     bit_depth
@@ -55,6 +57,7 @@ class OutputFormat:
     encoder: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     max_channels: int = 2
+    surround: bool = False
     rates: tuple[int, ...] = ()
     bit_depth: int = 0
     bitrate: str = ""
@@ -78,9 +81,10 @@ class OutputFormat:
         UsageError
             There are too many channels.
         """
-        if channels > self.max_channels:
+        if channels > self.max_channels and not (self.surround and channels == 6):
+            most = f"{self.max_channels} channels{', or 5.1' if self.surround else ''}"
             raise UsageError(
-                f"{self.extension} holds at most {self.max_channels} channels, not {channels}",
+                f"{self.extension} holds at most {most}, not {channels}",
                 hint="Choose flac or wav.",
             )
 
@@ -98,7 +102,9 @@ FORMATS = {
         OutputFormat(
             "mp3", (), "libmp3lame", {"f": "mp3", "audio_bitrate": "320k"}, rates=RATES[:9]
         ),
-        OutputFormat("m4a", (), "aac", {"f": "ipod", "audio_bitrate": "256k"}, rates=RATES),
+        OutputFormat(
+            "m4a", (), "aac", {"f": "ipod", "audio_bitrate": "256k"}, surround=True, rates=RATES
+        ),
         OutputFormat("ogg", (), "libvorbis", {"f": "ogg", "aq": 8}, rates=(*RATES, 192000)),
         OutputFormat("opus", (), "libopus", {"f": "opus", "audio_bitrate": "192k"}, rates=(48000,)),
     )

@@ -74,8 +74,8 @@ To = Annotated[
     typer.Option(
         "--to",
         metavar="A,B",
-        help="audio, mp4, and words as lrc, elrc, srt, ass or kar.",
-        show_default="audio, and mp4 where there are lyrics with times",
+        help="audio, mp4, mkv, and words as lrc, elrc, srt, ass or kar.",
+        show_default="audio, and mp4 of films and where there are lyrics with times",
         rich_help_panel=FILM,
     ),
 ]
@@ -100,17 +100,44 @@ Background = Annotated[
     str,
     typer.Option(
         metavar="B",
-        help="A colour as #102030, a picture, or auto: the song's cover, else night blue.",
+        help="A colour as #102030, a picture, original (the film that the song is), cover,"
+        " none, or auto: the first of these that there is.",
         rich_help_panel=FILM,
     ),
 ]
 Size = Annotated[
-    str,
-    typer.Option(metavar="SIZE", help="480p, 720p, 1080p, 4k, or WxH.", rich_help_panel=FILM),
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="480p, 720p, 1080p, 4k, or WxH.",
+        show_default="720p, or that of the film",
+        rich_help_panel=FILM,
+    ),
 ]
-Fps = Annotated[float, typer.Option(help="Pictures a second.", rich_help_panel=FILM)]
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        help="Pictures a second.", show_default="25, or as in the film", rich_help_panel=FILM
+    ),
+]
 StyleName = Annotated[
-    str, typer.Option("--style", metavar="NAME", help="plain, big, or light.", rich_help_panel=FILM)
+    str | None,
+    typer.Option(
+        "--style",
+        metavar="NAME",
+        help="plain, big, light, or film.",
+        show_default="plain, or film over a film",
+        rich_help_panel=FILM,
+    ),
+]
+Tracks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Sounds to choose from in a film: karaoke, original, instrumental, vocals.",
+        show_default="karaoke, and original in an MKV",
+        rich_help_panel=FILM,
+    ),
 ]
 FontFile = Annotated[
     Path | None,
@@ -142,9 +169,10 @@ def make(
     no_lyrics: NoLyrics = False,
     offset: Offset = 0.0,
     background: Background = "auto",
-    size: Size = "720p",
-    fps: Fps = 25.0,
-    style: StyleName = "plain",
+    size: Size = None,
+    fps: Fps = None,
+    style: StyleName = None,
+    tracks: Tracks = None,
     font: FontFile = None,
     out: parameters.Out = Path("made"),
     name: parameters.Name = TEMPLATE,

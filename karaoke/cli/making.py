@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import re
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import typer
 
+from karaoke.cli.films import FILMS, films_of, outputs_of, read_kinds, settings_of
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.split import (
     gather,
@@ -21,18 +19,10 @@ from karaoke.cli.split import (
     settings_for,
     song_from_standard_input,
 )
-from karaoke.errors import KaraokeError, UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from karaoke.jobs.naming import Song
-    from karaoke.lyrics.model import Lyrics
-    from karaoke.making.task import Film
+from karaoke.errors import UsageError
 
 MOST_SEMITONES = 12.0
 SLOWEST, FASTEST = 0.5, 2.0
-KINDS = ("audio", "mp4", "lrc", "elrc", "srt", "ass", "kar")
 
 
 def make_all(context: typer.Context) -> None:
@@ -59,6 +49,7 @@ def make_all(context: typer.Context) -> None:
     chosen = output_format(wanted["format_"], bit_depth, wanted["bitrate"])
     wishes = read_wishes(wanted)
     kinds = read_kinds(wanted["to"])
+    in_full = wishes["tempo"] == 1 and wishes["excerpt"] is None
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     for option in ("lyrics", "stems_from"):
         if wanted[option] is not None and len(songs) != 1:
@@ -75,24 +66,27 @@ def make_all(context: typer.Context) -> None:
     )
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
-        films, failures = films_of(songs, wanted, kinds, console)
-        require_filters(wishes, bool(films) and "mp4" in kinds)
+        films, failures = films_of(songs, wanted, kinds, in_full, console)
+        drawn = any(film.lyrics is not None for film in films.values())
+        require_filters(wishes, drawn and bool(kinds & {*FILMS}))
+        main, *others = outputs_of(kinds)
         planned = plan(
             songs,
             wanted["out"],
-            ["karaoke"],
-            chosen.extension if "audio" in kinds else "mp4",
-            template=wanted["name"],
+            [main],
+            chosen.extension if main == "karaoke" else main,
+            template=wanted["name"].replace("{stem}", "karaoke"),
             model=model,
-            more=lambda song: outputs_of(kinds) if song.path in films else {},
+            more=lambda song: {
+                kind: kind
+                for kind in others
+                if song.path in films and films[song.path].can_be(kind)
+            },
         )
         tasks = []
         for song, job in zip(songs, planned, strict=True):
             film = films.get(song.path)
             job = replace(job, error=job.error or failures.get(song.path))
-            if "audio" not in kinds:
-                files = dict(job.outputs)
-                job = replace(job, outputs={"video": files.pop("karaoke"), **files})
             settings = MakeSettings(**common.as_dict(), **wishes, **settings_of(film))
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(MakeTask(job, settings, chosen, overwrite, strict, film=film))
@@ -117,130 +111,6 @@ def require_filters(wishes: dict[str, Any], films: bool) -> None:
         require_filter("ass")
 
 
-def films_of(
-    songs: list[Song], wanted: dict[str, Any], kinds: set[str], console: Console
-) -> tuple[dict[Path, Film], dict[Path, KaraokeError]]:
-    """Find the words of all songs, and say of which a film is to be made, and what is wrong."""
-    from karaoke.cli.output import say, visible
-    from karaoke.making.words import find_words
-
-    look = read_look(wanted)
-    films: dict[Path, Film] = {}
-    failures: dict[Path, KaraokeError] = {}
-    asked = wanted["to"] is not None
-    if wanted["no_lyrics"] and asked and kinds != {"audio"}:
-        raise UsageError(f"--to {wanted['to']}: needs words", hint="Leave out --no-lyrics.")
-    if wanted["no_lyrics"] or kinds == {"audio"}:
-        return films, failures
-    for song in songs:
-        try:
-            words = find_words(song.path, wanted["lyrics"])
-            problem = trouble_with(words)
-            if not problem and words is not None:
-                look(words)  # the font may lack characters
-                films[song.path] = look(words)
-            elif asked:
-                raise UsageError(
-                    f'"{song.path}": no words to write or to draw ({problem})',
-                    hint="Name lyrics with times by --lyrics FILE, or say --to audio.",
-                )
-            elif words is not None:
-                name = visible(song.path.name)
-                say(console, "warning: ", "yellow", f'"{name}": no film; {problem}')
-        except KaraokeError as error:
-            failures[song.path] = error
-    return films, failures
-
-
-def trouble_with(words: Lyrics | None) -> str:
-    """Say why no film can be made of words, or nothing."""
-    if words is None:
-        return "no lyrics were found"
-    if words.timing == "none":
-        return "its lyrics have no times"
-    return ""
-
-
-def read_look(wanted: dict[str, Any]) -> Any:
-    """Read how films are to look; give what makes one of words.
-
-    Raises
-    ------
-    UsageError
-        Some of it cannot be.
-    """
-    from karaoke.making.font import BUNDLED, Font
-    from karaoke.making.screens import STYLES
-    from karaoke.making.task import Film
-    from karaoke.making.video import DEFAULT_COLOUR, Picture
-
-    if wanted["style"] not in STYLES:
-        known = ", ".join(STYLES)
-        raise UsageError(f"--style {wanted['style']}: unknown", hint=f"Choose of {known}.")
-    if not 1 <= wanted["fps"] <= 120:
-        raise UsageError(f"--fps {wanted['fps']:g}: not from 1 to 120")
-    if not abs(wanted["offset"]) <= 3600:
-        raise UsageError(f"--offset {wanted['offset']:g}: not within an hour")
-    back = wanted["background"]
-    colour = back if re.fullmatch(r"#[0-9a-fA-F]{6}", back) else DEFAULT_COLOUR
-    image = None if back == "auto" or back == colour else Path(back)
-    if image is not None and not image.is_file():
-        raise UsageError(
-            f"--background {back}: neither a colour nor a file", hint="Give #rrggbb or a picture."
-        )
-    font_path = wanted["font"] or BUNDLED
-    font = Font(font_path)
-    picture = Picture(parse_size(wanted["size"]), wanted["fps"], colour, image)
-
-    def look(words: Lyrics) -> Film:
-        font.check(words.text + words.title + words.artist, "lyrics")
-        return Film(
-            words,
-            STYLES[wanted["style"]],
-            font_path,
-            picture,
-            wanted["offset"],
-            cover=back == "auto",
-        )
-
-    return look
-
-
-def settings_of(film: Film | None) -> dict[str, Any]:
-    """Write down what a film depends on, for its manifest."""
-    if film is None:
-        return {}
-    looks = asdict(film.picture) | {"image": str(film.picture.image or ""), "cover": film.cover}
-    drawn = repr((film.lyrics.lines, film.lyrics.title, film.lyrics.artist, film.style,
-                  film.offset_seconds, str(film.font_path)))  # fmt: skip
-    digest = hashlib.sha256(drawn.encode("utf-8", "surrogatepass")).hexdigest()
-    return {"words_sha256": digest, "picture": looks | {"size": list(film.picture.size)}}
-
-
-def read_kinds(text: str | None) -> set[str]:
-    """Read what is to be made: sound or a film among it.
-
-    Raises
-    ------
-    UsageError
-        It has other kinds.
-    """
-    if text is None:
-        return {"audio", "mp4"}
-    kinds = {part.strip() for part in text.lower().split(",")}
-    if unknown := kinds - {*KINDS}:
-        raise UsageError(
-            f"--to: unknown {', '.join(sorted(unknown))}", hint=f"Choose of {', '.join(KINDS)}."
-        )
-    return kinds if kinds & {"audio", "mp4"} else kinds | {"audio"}
-
-
-def outputs_of(kinds: set[str]) -> dict[str, str]:
-    """Name what a song with words becomes besides its main file, with the extensions."""
-    texts = {kind: kind for kind in KINDS[2:] if kind in kinds}
-    return {"video": "mp4", **texts} if {"audio", "mp4"} <= kinds else texts
-
-
 def read_wishes(wanted: dict[str, Any]) -> dict[str, Any]:
     """Read what the singer wants, as fields of :class:`karaoke.making.task.MakeSettings`.
 
@@ -258,26 +128,6 @@ def read_wishes(wanted: dict[str, Any]) -> dict[str, Any]:
         "excerpt": None if excerpt is None else parse_excerpt(excerpt),
         "stems_from": "" if stems_from is None else str(stems_from.absolute()),
     }
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read the size of a picture, whose sides come out even.
-
-    Raises
-    ------
-    UsageError
-        It is none, or far too large.
-    """
-    from karaoke.making.video import MOST_PIXELS, SIZES
-
-    if text.lower() in SIZES:
-        return SIZES[text.lower()]
-    sides = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text.lower())
-    if sides is None or math.prod(map(int, sides.groups())) > MOST_PIXELS:
-        raise UsageError(
-            f"--size {text}: not a size", hint=f"Choose {', '.join(SIZES)}, or say 1080x1920."
-        )
-    return int(sides[1]) // 2 * 2, int(sides[2]) // 2 * 2
 
 
 def parse_level(option: str, text: str, limits: tuple[float, float]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from karaoke.audio import (
     AudioReader,
     Block,
     OutputFormat,
+    Samples,
     Spool,
     Tags,
     channel_groups,
@@ -132,14 +133,14 @@ class SplitTask:
 
     def compose(
         self, reader: AudioReader, tools: Tools, files: ExitStack, warn: Warn
-    ) -> dict[str, Spool]:
+    ) -> Mapping[str, Samples]:
         """Make what the outputs are to hold, by their names: the stems, as they are."""
         folder = self.job.manifest.parent
         spools = {stem: Spool(folder, reader.channels, files) for stem in self.job.outputs}
         fill_spools(spools, reader, reader.blocks(), tools, warn)
         return spools
 
-    def gain(self, spools: dict[str, Spool], sample_rate: int, warn: Warn) -> float:
+    def gain(self, spools: Mapping[str, Samples], sample_rate: int, warn: Warn) -> float:
         """Find one factor for all outputs with which none clips; never louder than they are."""
         peak = max(spool.peak for spool in spools.values())
         if not self.chosen.clips or peak <= 1:
@@ -150,7 +151,7 @@ class SplitTask:
     def add(
         self,
         parts: dict[str, PartFile],
-        spools: dict[str, Spool],
+        spools: Mapping[str, Samples],
         gain: float,
         reader: AudioReader,
         tools: Tools,
@@ -160,7 +161,7 @@ class SplitTask:
         """Write the outputs that are more than sound: none."""
 
     def facts(
-        self, spools: dict[str, Spool], residual: float | None, tools: Tools
+        self, spools: Mapping[str, Samples], residual: float | None, tools: Tools
     ) -> dict[str, Any]:
         """Collect what else there is to say: the residual, if all stems were written."""
         whole = set(spools) == set(tools.separator().stems)
@@ -191,7 +192,8 @@ class SplitTask:
         sounds = {name: parts[name] for name in spools if name in parts}
         lost = write_stems(sounds, spools, gain, reader, chosen, tools.check)
         self.add(parts, spools, gain, reader, tools, files, troubles.append)
-        checksums, residual = verify(sounds, spools, gain, chosen)
+        written = {name: spools[name] for name in sounds}
+        checksums, residual = verify(sounds, written, gain, chosen)
         checksums |= {name: checksum(parts[name].path) for name in parts if name not in sounds}
         facts = publish_stems(job, self.settings, parts, checksums, song.identity)
         return Result(
@@ -254,7 +256,7 @@ def publish_stems(
 
 
 def verify(
-    parts: dict[str, PartFile], spools: dict[str, Spool], gain: float, chosen: OutputFormat
+    parts: dict[str, PartFile], spools: Mapping[str, Samples], gain: float, chosen: OutputFormat
 ) -> tuple[dict[str, str], float | None]:
     """Read the files back, once.
 
@@ -329,7 +331,7 @@ def fill_spools(
 
 def write_stems(
     parts: dict[str, PartFile],
-    spools: dict[str, Spool],
+    spools: Mapping[str, Samples],
     gain: float,
     reader: AudioReader,
     chosen: OutputFormat,
@@ -344,7 +346,7 @@ def write_stems(
 
 def encode_spool(
     part: PartFile,
-    spool: Spool,
+    spool: Samples,
     gain: float,
     reader: AudioReader,
     chosen: OutputFormat,

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import reduce
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from karaoke.audio import (
-    AudioReader,
-    Block,
-    Spool,
-    in_blocks,
-    output_format,
-    read_tags,
-)
+from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import NoInputError, UsageError
 from karaoke.files import PartFile, writing_to
 from karaoke.jobs.manifest import SplitSettings
-from karaoke.jobs.splitting import SplitTask, encode_spool, fill_spools
+from karaoke.jobs.splitting import SplitTask, fill_spools
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import (
     Lyrics,
@@ -37,9 +29,9 @@ from karaoke.lyrics import (
     write_lrc,
     write_srt,
 )
-from karaoke.making.font import Font
-from karaoke.making.screens import Style, draw
-from karaoke.making.video import Picture, render
+from karaoke.making.films import Film, Studio, write_films
+from karaoke.making.mixes import Mix, Part
+from karaoke.making.video import CONTAINERS
 
 #: What the model hears of the song before and after an excerpt, so that its ends sound as they do
 #: in the whole song.
@@ -92,30 +84,6 @@ class MakeSettings(SplitSettings):
     picture: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Film:
-    """What a film is made of besides its sound.
-
-    Parameters
-    ----------
-    lyrics
-        With times.
-    style, font, picture
-        Of the words, and behind them.
-    offset_seconds
-        How much later the words come than the lyrics say.
-    cover
-        Whether the song's cover is the background, if it has one.
-    """
-
-    lyrics: Lyrics
-    style: Style
-    font_path: Path
-    picture: Picture
-    offset_seconds: float = 0.0
-    cover: bool = True
-
-
 @dataclass
 class MakeTask(SplitTask):
     """Separate a song, move band and voice to the singer's key and tempo, and mix them.
@@ -135,74 +103,117 @@ class MakeTask(SplitTask):
 
     @property
     def spool_count(self) -> int:
-        """How often the song lies on the disk: both stems, perhaps shifted, and the mix."""
-        moved = self.settings.semitones != 0 or self.settings.tempo != 1
-        heard = 1 if self.settings.guide_db is None else 2
-        return heard * (2 if moved else 1) + 1
+        """How often the song lies on the disk: the stems, and perhaps the stems as moved."""
+        return len(self.heard) * (2 if self.is_moved else 1)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the key or the tempo changes."""
+        return self.settings.semitones != 0 or self.settings.tempo != 1
+
+    @property
+    def gains(self) -> dict[str, dict[str, float]]:
+        """Factors of the stems in all mixes that are wanted; the singer's comes first."""
+        guide_db = self.settings.guide_db
+        guide = {} if guide_db is None else {"vocals": 10 ** (guide_db / 20)}
+        known: dict[str, dict[str, float]] = {
+            "karaoke": {**guide, "instrumental": 1.0},
+            "original": {"vocals": 1.0, "instrumental": 1.0},
+            "instrumental": {"instrumental": 1.0},
+            "vocals": {"vocals": 1.0},
+        }
+        films = {} if self.film is None else self.film.tracks
+        wanted = {
+            name for kind, names in films.items() if kind in self.job.outputs for name in names
+        }
+        return {name: known[name] for name in known if name == "karaoke" or name in wanted}
+
+    @property
+    def heard(self) -> list[str]:
+        """The stems that any of the mixes needs."""
+        return [stem for stem in STEMS if any(stem in mix for mix in self.gains.values())]
 
     def compose(
         self, reader: AudioReader, tools: Tools, files: ExitStack, warn: Warn
-    ) -> dict[str, Spool]:
-        """Make the mix, by way of the stems."""
-        settings, rate = self.settings, reader.sample_rate
-        heard = STEMS[1:] if settings.guide_db is None else STEMS
-
-        def spool() -> Spool:
-            return Spool(self.job.manifest.parent, reader.channels, files)
-
+    ) -> Mapping[str, Samples]:
+        """Make the mixes, by way of the stems."""
+        rate = reader.sample_rate
+        stems = {stem: self.spool(reader, files) for stem in self.heard}
         start, stop = self.span
         first = round(start * rate)
         last = ENDLESS if stop is None else round(stop * rate)
         context = min(first, round(CONTEXT_SECONDS * rate))
-        stems = {stem: spool() for stem in heard}
-        if settings.stems_from:
-            read_stems(Path(settings.stems_from), stems, reader)
+        silence = list(self.silence(reader))
+        if self.settings.stems_from:
+            read_stems(Path(self.settings.stems_from), stems, reader, silence)
             context = first
         else:
+            blocks = chain(silence, reader.blocks())
             begin, end = first - context, last + round(CONTEXT_SECONDS * rate)
-            fill_spools(stems, reader, between(reader.blocks(), begin, end), tools, warn)
+            fill_spools(stems, reader, between(blocks, begin, end), tools, warn)
         frames = min(next(iter(stems.values())).frames - context, last - first)
         if frames <= 0:
             raise UsageError(
                 f'"{self.job.source}": is over before the excerpt begins',
                 hint="Choose an earlier --excerpt.",
             )
-        parts = []
-        for stem, source in stems.items():
-            part = part_of(source, context, frames, tools)
-            if settings.semitones or settings.tempo != 1:
-                moved = spool()
-                kind = "voice" if stem == "vocals" else "band"
-                for block in shifted(
-                    part,
-                    sample_rate=rate,
-                    channels=reader.channels,
-                    length=frames,
-                    semitones=settings.semitones,
-                    tempo=settings.tempo,
-                    kind=kind,
-                ):
-                    moved.append(block)
-                part = part_of(moved, 0, moved.frames, tools)
-            gain = 1.0 if stem != "vocals" else 10 ** ((settings.guide_db or 0.0) / 20)
-            parts.append((part, np.float32(gain)))
-        mix = spool()
-        for blocks in zip(*(part for part, _ in parts), strict=True):
-            # Not sum(), which begins with a zero: the band alone stays what it is, bit by bit.
-            mix.append(reduce(np.add, [g * b for b, (_, g) in zip(blocks, parts, strict=True)]))
-        return {"karaoke": mix}
+        if self.is_moved:
+            stems = {
+                stem: self.moved(
+                    stem, part_of(spool, context, frames, tools), frames, reader, files
+                )
+                for stem, spool in stems.items()
+            }
+            context, frames = 0, next(iter(stems.values())).frames
+        return {
+            name: Mix([Part(stems[stem], gain, context) for stem, gain in mix.items()], frames)
+            for name, mix in self.gains.items()
+        }
+
+    def spool(self, reader: AudioReader, files: ExitStack) -> Spool:
+        """Open an empty spool beside the outputs."""
+        return Spool(self.job.manifest.parent, reader.channels, files)
+
+    def silence(self, reader: AudioReader) -> Iterator[Block]:
+        """Yield what is before the sound of a film whose picture begins earlier."""
+        if self.film is not None and self.film.keeps_time:
+            yield np.zeros(
+                (reader.channels, round(reader.late_seconds * reader.sample_rate)), np.float32
+            )
+
+    def moved(
+        self,
+        stem: str,
+        blocks: Iterator[Block],
+        frames: int,
+        reader: AudioReader,
+        files: ExitStack,
+    ) -> Spool:
+        """Change key and tempo of a stem."""
+        spool = self.spool(reader, files)
+        for block in shifted(
+            blocks,
+            sample_rate=reader.sample_rate,
+            channels=reader.channels,
+            length=frames,
+            semitones=self.settings.semitones,
+            tempo=self.settings.tempo,
+            kind="voice" if stem == "vocals" else "band",
+        ):
+            spool.append(block)
+        return spool
 
     @property
     def span(self) -> tuple[float, float | None]:
         """Seconds of the song at which the excerpt begins and ends; None for the song's end."""
         return self.settings.excerpt or (0.0, None)
 
-    def gain(self, spools: dict[str, Spool], sample_rate: int, warn: Warn) -> float:
+    def gain(self, spools: Mapping[str, Samples], sample_rate: int, warn: Warn) -> float:
         """Find the gain that gives the loudness that is wanted, and with which nothing clips."""
         wanted = self.settings.loudness_lufs
         if wanted is None:
             return super().gain(spools, sample_rate, warn)
-        mix = next(iter(spools.values()))
+        mix, *others = spools.values()
         found = measure_loudness(
             in_blocks(mix.read, mix.frames), sample_rate=sample_rate, channels=mix.channels
         )
@@ -210,8 +221,10 @@ class MakeTask(SplitTask):
             warn("it is too soft or too short to be brought to a loudness")
             return super().gain(spools, sample_rate, warn)
         gain_db = wanted - found.integrated_lufs
-        if gain_db + found.true_peak_db > HIGHEST_PEAK_DB:
-            gain_db = HIGHEST_PEAK_DB - found.true_peak_db
+        peaks_db = [20 * math.log10(max(other.peak, 1e-10)) for other in others]
+        peak_db = max(found.true_peak_db, *peaks_db)
+        if gain_db + peak_db > HIGHEST_PEAK_DB:
+            gain_db = HIGHEST_PEAK_DB - peak_db
             reached = found.integrated_lufs + gain_db
             warn(f"its peaks allow {reached:.1f} LUFS, not {wanted:g}; nothing was compressed")
         return float(10 ** (gain_db / 20))
@@ -219,66 +232,39 @@ class MakeTask(SplitTask):
     def add(
         self,
         parts: dict[str, PartFile],
-        spools: dict[str, Spool],
+        spools: Mapping[str, Samples],
         gain: float,
         reader: AudioReader,
         tools: Tools,
         files: ExitStack,
         warn: Warn,
     ) -> None:
-        """Write the words, in their formats and as a film."""
+        """Write the words, in their formats, and the films."""
         if self.film is None:
             return
-        film, mix = self.film, spools["karaoke"]
-        seconds = mix.frames / reader.sample_rate
+        film = self.film
         start, end = self.span
         timeline = Timeline(start, self.settings.tempo, 0.0, film.offset_seconds, end)
-        for name, write in WRITERS.items():
-            if name in parts:
-                with writing_to(parts[name].target):
-                    parts[name].path.write_bytes(write(film.lyrics, timeline))
-        if "video" not in parts:
-            return
-        font = Font(film.font_path)
-        words = draw(
-            film.lyrics,
-            timeline,
-            size=film.picture.size,
-            font=font,
-            style=film.style,
-            title=film.lyrics.title,
-            artist=film.lyrics.artist,
-        )
-        for warning in film.lyrics.warnings:
+        if film.lyrics is not None:
+            seconds = spools["karaoke"].frames / reader.sample_rate
+            self.look_over(film.lyrics, timeline, seconds, warn)
+            for name, write in WRITERS.items():
+                if name in parts:
+                    with writing_to(parts[name].target):
+                        parts[name].path.write_bytes(write(film.lyrics, timeline))
+        ready = {f"karaoke.{self.chosen.extension}": parts[n].path for n in parts if n == "karaoke"}
+        films = {name: part for name, part in parts.items() if name in CONTAINERS}
+        studio = Studio(reader, spools, gain, timeline, tools.progress, tools.check, files)
+        if films:
+            write_films(film, films, ready, studio)
+
+    def look_over(self, lyrics: Lyrics, timeline: Timeline, seconds: float, warn: Warn) -> None:
+        """Warn of what is odd about the words."""
+        for warning in lyrics.warnings:
             warn(warning)
-        late = [s.start_seconds for s in film.lyrics.syllables() if s.start_seconds is not None]
+        late = [s.start_seconds for s in lyrics.syllables() if s.start_seconds is not None]
         if late and timeline.to_output(max(late)) > seconds + 1 and self.settings.excerpt is None:
             warn("its lyrics go on after its end; are they those of this song?")
-        if "karaoke" in parts and self.chosen.extension == "m4a":
-            sound = parts["karaoke"]
-        else:
-            sound = files.enter_context(PartFile(parts["video"].target.with_suffix(".m4a")))
-            encode_spool(sound, mix, gain, reader, output_format("m4a"), tools.check)
-        render(
-            parts["video"].path,
-            words=words,
-            font=font,
-            sound=sound.path,
-            seconds=seconds,
-            picture=self.behind(film, reader, files),
-            progress=lambda done: tools.progress(done, seconds),
-            check=tools.check,
-        )
-
-    def behind(self, film: Film, reader: AudioReader, files: ExitStack) -> Picture:
-        """Choose the background: the song's cover, where it has one and nobody chose another."""
-        pictures = read_tags(reader.path, reader.stream).pictures if film.cover else ()
-        if not pictures:
-            return film.picture
-        folder = Path(files.enter_context(TemporaryDirectory(prefix="karaoke-")))
-        cover = folder / "cover"
-        cover.write_bytes(pictures[0].data)
-        return replace(film.picture, image=cover, blurred=True)
 
     def warnings(self, reader: AudioReader) -> list[str]:
         """Tell what a listener might wonder about; not of what was left out on purpose."""
@@ -287,12 +273,12 @@ class MakeTask(SplitTask):
         return found if whole else [said for said in found if said != reader.damage]
 
     def facts(
-        self, spools: dict[str, Spool], residual: float | None, tools: Tools
+        self, spools: Mapping[str, Samples], residual: float | None, tools: Tools
     ) -> dict[str, Any]:
         """Collect how it was mixed, and what its words are."""
         names = ("guide_db", "semitones", "tempo", "loudness_lufs", "excerpt")
         facts: dict[str, Any] = {"mix": {name: getattr(self.settings, name) for name in names}}
-        if self.film is not None:
+        if self.film is not None and self.film.lyrics is not None:
             lyrics = self.film.lyrics
             facts["lyrics"] = {
                 "format": lyrics.format,
@@ -322,8 +308,10 @@ def part_of(spool: Spool, first: int, frames: int, tools: Tools) -> Iterator[Blo
         yield block
 
 
-def read_stems(folder: Path, spools: dict[str, Spool], reader: AudioReader) -> None:
-    """Fill spools from files that are called as their stems are.
+def read_stems(
+    folder: Path, spools: dict[str, Spool], reader: AudioReader, silence: Iterable[Block]
+) -> None:
+    """Fill spools from files that are called as their stems are, after a silence.
 
     Raises
     ------
@@ -343,5 +331,5 @@ def read_stems(folder: Path, spools: dict[str, Spool], reader: AudioReader) -> N
                     f" song has {reader.sample_rate} Hz and {reader.channels}",
                     hint="Take the stems of this very song.",
                 )
-            for block in stems.blocks():
+            for block in chain(silence, stems.blocks()):
                 spool.append(block)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 
-from karaoke.audio.ffmpeg import FfmpegProcess
+from karaoke.audio.ffmpeg import DEMUXERS, FfmpegProcess
 from karaoke.audio.filtering import require_filter
 from karaoke.errors import UsageError, WriteError
 from karaoke.files import SPACE
+from karaoke.lyrics import Timeline
 from karaoke.making.font import Font
+from karaoke.making.footage import Footage
 
 #: Night blue.
 DEFAULT_COLOUR = "#101a30"
@@ -24,7 +27,15 @@ ENCODING = {
     "preset": "veryfast",
     "crf": 20,
     "pix_fmt": "yuv420p",
-    "movflags": "+faststart",
+}
+CONTAINERS = {
+    "mp4": {"f": "mp4", "movflags": "+faststart"},
+    "mkv": {"f": "matroska"},
+}
+#: Codecs of pictures that players expect in each container; others are encoded anew.
+COPIED = {
+    "mp4": frozenset(("h264", "hevc", "av1", "mpeg4")),
+    "mkv": frozenset(("h264", "hevc", "av1", "mpeg4", "vp8", "vp9", "mpeg2video", "theora")),
 }
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 #: Larger pictures are a slip of the hand, or a bomb.
@@ -47,6 +58,10 @@ class Picture:
         A picture instead, which is cut to fit and darkened; None for the colour alone.
     blurred
         Whether to blur it, as suits covers, which are small and square.
+    footage
+        A film instead.
+    copied
+        Whether the film's pictures are taken as they are, if nothing has to be drawn on them.
     """
 
     size: tuple[int, int] = SIZES["720p"]
@@ -54,41 +69,84 @@ class Picture:
     colour: str = DEFAULT_COLOUR
     image: Path | None = None
     blurred: bool = False
+    footage: Footage | None = None
+    copied: bool = False
 
 
-def background(picture: Picture, seconds: float) -> ffmpeg.nodes.Stream:
-    """Compose what is behind the words: a colour, or a still that :func:`prepared` made."""
+@dataclass(frozen=True)
+class Track:
+    """A sound of a film that has several to choose from.
+
+    Parameters
+    ----------
+    title
+        Shown by players.
+    path
+        Of a file, encoded as the container wants it.
+    language
+        Three letters of ISO 639-2.
+    """
+
+    title: str
+    path: Path
+    language: str = "und"
+
+
+def background(picture: Picture, timeline: Timeline, seconds: float) -> ffmpeg.nodes.Stream:
+    """Compose what is behind the words: a film, a still that :func:`prepared` made, or a colour."""
+    wide, high = picture.size
+    if picture.footage is not None:
+        shown = film_input(picture.footage.path, timeline)["V:0"]
+        if timeline.tempo != 1:
+            shown = shown.filter("setpts", f"PTS/{timeline.tempo:.9f}")
+        shown = shown.filter("fps", fps=f"{picture.fps:g}", start_time=0)
+        shown = shown.filter("scale", "trunc(iw*sar/2)*2", "ih").filter("setsar", 1)
+        shown = shown.filter("scale", wide, high, force_original_aspect_ratio="decrease")
+        shown = shown.filter("pad", wide, high, "(ow-iw)/2", "(oh-ih)/2").filter("setsar", 1)
+        return shown.filter("tpad", stop=-1, stop_mode="clone")
     if picture.image is not None:
         return ffmpeg.input(f"file:{picture.image}", loop=1, framerate=picture.fps,
                             t=f"{seconds:.3f}", protocol_whitelist="file")  # fmt: skip
-    wide, high = picture.size
     spec = f"color=c=0x{picture.colour[1:]}:s={wide}x{high}:r={picture.fps:g}:d={seconds:.3f}"
     return ffmpeg.input(spec, f="lavfi")
+
+
+def film_input(path: Path, timeline: Timeline) -> ffmpeg.nodes.Stream:
+    """Open a film from where the timeline begins."""
+    start = timeline.start_seconds
+    return ffmpeg.input(f"file:{path}", protocol_whitelist="file", format_whitelist=DEMUXERS,
+                        **({"ss": f"{start:.6f}"} if start > 0 else {}))  # fmt: skip
 
 
 def render(
     target: Path,
     *,
+    container: str,
     words: str,
     font: Font,
-    sound: Path,
+    tracks: Sequence[Track],
+    timeline: Timeline,
     seconds: float,
     picture: Picture,
     progress: Callable[[float], None],
     check: Callable[[], None],
 ) -> None:
-    """Write an MP4 of words over a background.
+    """Write a film of words over a background.
 
     Parameters
     ----------
     target
         To write to, whatever is there.
+    container
+        A key of :data:`CONTAINERS`.
     words
         From :func:`karaoke.making.screens.draw`; may be empty.
     font
         That they are written in.
-    sound
-        AAC, taken as it is.
+    tracks
+        Sounds, taken as they are; the first is what players choose.
+    timeline
+        Of a film in the background: where it begins, and its speed.
     seconds
         How long the film is.
     picture
@@ -105,23 +163,62 @@ def render(
     WriteError
         It did not come out whole.
     """
-    require_filter("ass")
+    if picture.copied and picture.footage is not None:
+        shown = film_input(picture.footage.path, timeline)["V:0"]
+        mux(target, container, shown, tracks, {"vcodec": "copy"}, progress, check)
+        return
     with tempfile.TemporaryDirectory(prefix="karaoke-") as folder:
         # Paths of no strange characters: in filters they would have to be escaped three times.
         script, fonts = Path(folder, "words.ass"), Path(folder, "fonts")
-        script.write_text(words, encoding="utf-8")
-        fonts.mkdir()
-        shutil.copy(font.path, fonts / f"font{font.path.suffix.lower()}")
         if picture.image is not None:
             picture = prepared(picture, Path(folder, "background.png"))
-        shown = background(picture, seconds)
+        shown = background(picture, timeline, seconds)
         if words:
+            require_filter("ass")
+            script.write_text(words, encoding="utf-8")
+            fonts.mkdir()
+            shutil.copy(font.path, fonts / f"font{font.path.suffix.lower()}")
             shown = shown.filter("ass", str(script), fontsdir=str(fonts))
-        heard = ffmpeg.input(f"file:{sound}", protocol_whitelist="file").audio
-        out = ffmpeg.output(shown, heard, f"file:{target}", acodec="copy", f="mp4", v="level+info",
-                            t=f"{seconds:.3f}", progress="pipe:1", nostats=None, map_metadata=1,
-                            **ENCODING).overwrite_output()  # fmt: skip
-        run(ffmpeg.get_args(out), target, progress, check)
+        options = {**ENCODING, "t": f"{seconds:.3f}"}
+        mux(target, container, shown, tracks, options, progress, check)
+
+
+def copy_pictures(
+    target: Path,
+    *,
+    container: str,
+    film: Path,
+    tracks: Sequence[Track],
+    progress: Callable[[float], None],
+    check: Callable[[], None],
+) -> None:
+    """Write a film with the pictures of one that :func:`render` made, and other sounds."""
+    shown = ffmpeg.input(f"file:{film}", protocol_whitelist="file").video
+    mux(target, container, shown, tracks, {"vcodec": "copy"}, progress, check)
+
+
+def mux(
+    target: Path,
+    container: str,
+    shown: ffmpeg.nodes.Stream,
+    tracks: Sequence[Track],
+    options: dict[str, Any],
+    progress: Callable[[float], None],
+    check: Callable[[], None],
+) -> None:
+    """Put pictures and sounds into one file, each sound with its title."""
+    heard = [ffmpeg.input(f"file:{t.path}", protocol_whitelist="file").audio for t in tracks]
+    out = ffmpeg.output(shown, *heard, f"file:{target}", acodec="copy", v="level+info",
+                        progress="pipe:1", nostats=None, map_metadata=1, map_chapters=-1,
+                        **CONTAINERS[container], **options)  # fmt: skip
+    *arguments, path = map(str, ffmpeg.get_args(out))
+    for number, track in enumerate(tracks):
+        # Players of MP4 show the name of the handler.
+        for fact in (f"title={track.title}", f"handler_name={track.title}"):
+            arguments += [f"-metadata:s:a:{number}", fact]
+        arguments += [f"-metadata:s:a:{number}", f"language={track.language}"]
+        arguments += [f"-disposition:a:{number}", "default" if number == 0 else "0"]
+    run(["-y", *arguments, path], target, progress, check)
 
 
 def prepared(picture: Picture, path: Path) -> Picture:

@@ -1,0 +1,63 @@
+"""Mixes of stems, summed while they are read: none of them lies on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+import numpy as np
+
+from karaoke.audio import Block, Spool, in_blocks
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stem in a mix.
+
+    Parameters
+    ----------
+    stem
+        On the disk.
+    gain
+        A factor.
+    first
+        Sample of the stem at which the mix begins.
+    """
+
+    stem: Spool
+    gain: float = 1.0
+    first: int = 0
+
+    def read(self, start: int, length: int) -> Block:
+        """Read samples of the mix's clock."""
+        block = self.stem.read(self.first + start, length)
+        return block if self.gain == 1 else np.float32(self.gain) * block
+
+
+class Mix:
+    """A sum of stems, read as a :class:`karaoke.audio.Spool` is.
+
+    Parameters
+    ----------
+    parts
+        At least one, all of the same channels.
+    frames
+        Length in samples; no part is shorter.
+    """
+
+    def __init__(self, parts: Sequence[Part], frames: int) -> None:
+        self.parts = tuple(parts)
+        self.frames = frames
+        self.channels = self.parts[0].stem.channels
+
+    def read(self, start: int, length: int) -> Block:
+        """Read samples ``(channels, length)``."""
+        # Not sum(), which begins with a zero: the band alone stays what it is, bit by bit.
+        return reduce(np.add, (part.read(start, length) for part in self.parts))
+
+    @cached_property
+    def peak(self) -> float:
+        """Largest absolute sample; found by reading all of them."""
+        blocks = in_blocks(self.read, self.frames)
+        return max((float(np.abs(block).max()) for block in blocks), default=0.0)

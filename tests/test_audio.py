@@ -278,7 +278,7 @@ def test_formats_say_what_they_cannot_hold(noise: Noise, tmp_path: Path) -> None
         output_format("mp3", 16)
     with pytest.raises(UsageError, match="mp3 holds at most 2 channels, not 6"):
         save_audio(tmp_path / "x.mp3", noise(6, 100), 44100)
-    with pytest.raises(UsageError, match="m4a holds at most 2 channels, or 5.1, not 4"):
+    with pytest.raises(UsageError, match=r"m4a holds at most 2 channels, or 5\.1, not 4"):
         output_format("m4a").check_channels(4)
     assert list(tmp_path.iterdir()) == []
 

@@ -73,9 +73,9 @@ def make_all(context: typer.Context) -> None:
         planned = plan(
             songs,
             wanted["out"],
-            [main],
+            ["karaoke"],
             chosen.extension if main == "karaoke" else main,
-            template=wanted["name"].replace("{stem}", "karaoke"),
+            template=wanted["name"],
             model=model,
             more=lambda song: {
                 kind: kind
@@ -87,6 +87,8 @@ def make_all(context: typer.Context) -> None:
         for song, job in zip(songs, planned, strict=True):
             film = films.get(song.path)
             job = replace(job, error=job.error or failures.get(song.path))
+            outputs = {main if kind == "karaoke" else kind: p for kind, p in job.outputs.items()}
+            job = replace(job, outputs=outputs)
             settings = MakeSettings(**common.as_dict(), **wishes, **settings_of(film))
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(MakeTask(job, settings, chosen, overwrite, strict, film=film))

@@ -222,7 +222,7 @@ class MakeTask(SplitTask):
             return super().gain(spools, sample_rate, warn)
         gain_db = wanted - found.integrated_lufs
         peaks_db = [20 * math.log10(max(other.peak, 1e-10)) for other in others]
-        peak_db = max(found.true_peak_db, *peaks_db)
+        peak_db = max([found.true_peak_db, *peaks_db])
         if gain_db + peak_db > HIGHEST_PEAK_DB:
             gain_db = HIGHEST_PEAK_DB - peak_db
             reached = found.integrated_lufs + gain_db

@@ -25,16 +25,16 @@ SHIFTS = {"band": "transients=mixed:window=long", "voice": "transients=smooth:fo
 CLICKS, CLICK_SECONDS, CLICK_LENGTH = 12, 0.25, 400
 
 
-def require_filter(name: str) -> None:
-    """Refuse an ffmpeg that was built without a filter.
+def require_filter(name: str, kind: str = "filter") -> None:
+    """Refuse an ffmpeg that was built without a filter, or another kind of part.
 
     Raises
     ------
     ToolMissingError
         It was.
     """
-    if name not in built_with(find_ffmpeg(), "filters"):
-        raise ToolMissingError(f"ffmpeg has no filter {name}", hint=INSTALL)
+    if name not in built_with(find_ffmpeg(), f"{kind}s"):
+        raise ToolMissingError(f"ffmpeg has no {kind} {name}", hint=INSTALL)
 
 
 def filtered(

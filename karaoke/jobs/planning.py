@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from karaoke.errors import (
     KaraokeError,
@@ -246,13 +246,13 @@ def plan(
     *,
     template: str = DEFAULT_TEMPLATE,
     model: str = "",
-    more: Callable[[Song], Mapping[str, str]] = lambda song: {},
+    more: Callable[[Song], Mapping[str, str | PurePath]] = lambda song: {},
 ) -> list[Job]:
     """Plan all outputs before any work.
 
     Songs that would write the same files, on whatever file system, each get a job with an error.
     ``more`` returns what a song becomes besides: by its name, the extension of a file that is
-    otherwise called as that of the first stem.
+    otherwise called as that of the first stem, or a path beside that.
 
     Raises
     ------
@@ -262,24 +262,28 @@ def plan(
     template = template.replace("{track}", "{title}")  # its former name
     check_template(template, stems)
     name = Path(model).stem
-    laid_out: list[list[Path]] = []
+    laid_out: list[tuple[dict[str, Path], Path]] = []
     owners: dict[str, set[int]] = {}
     for number, song in enumerate(songs):
-        wanted = [(stem, extension) for stem in stems]
-        wanted += [(stems[0], other) for other in more(song).values()]
-        paths = [name_output(template, song, stem, kind, name) for stem, kind in wanted]
-        paths.append(name_manifest(template, song, extension, name))
-        laid_out.append([folder / path for path in paths])
-        for path in laid_out[-1]:
+        paths = {stem: name_output(template, song, stem, extension, name) for stem in stems}
+        beside = paths[stems[0]].parent
+        for output, other in more(song).items():
+            if isinstance(other, str):
+                paths[output] = name_output(template, song, stems[0], other, name)
+            else:
+                paths[output] = beside / other
+        outputs = {output: folder / path for output, path in paths.items()}
+        manifest = folder / name_manifest(template, song, extension, name)
+        laid_out.append((outputs, manifest))
+        for path in (*outputs.values(), manifest):
             owners.setdefault(_as_compared(path), set()).add(number)
     sources = {os.path.realpath(song.path) for song in songs}
     jobs = []
-    for number, (song, files) in enumerate(zip(songs, laid_out, strict=True)):
+    for number, (song, (outputs, manifest)) in enumerate(zip(songs, laid_out, strict=True)):
+        files = [*outputs.values(), manifest]
         others = [songs[n] for n in sorted(_rivals(files, owners) - {number})]
         error = _refusal(song, files, others, sources)
-        *outputs, manifest = files
-        by_stem = dict(zip((*stems, *more(song)), outputs, strict=True))
-        jobs.append(Job(song.path, by_stem, manifest, song.named, error))
+        jobs.append(Job(song.path, outputs, manifest, song.named, error))
     return jobs
 
 
@@ -305,6 +309,11 @@ def _refusal(
             return OutputExistsError(
                 f'"{path}": is one of the songs', hint="Choose another folder with --out."
             )
+    if len(set(map(_as_compared, paths))) < len(paths):
+        return UsageError(
+            f'"{song.path}": several of its files would have one name',
+            hint="Put {ext} into --name.",
+        )
     if any(map(too_long, paths)):
         return UsageError(
             f'"{song.path}": its files would have names of more than {LONGEST_NAME} bytes',

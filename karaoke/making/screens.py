@@ -45,6 +45,12 @@ class Style:
     sweep
         ``fill``: colour runs through the letters; ``word``: syllables change when they begin;
         ``line``: lines do.
+    spacing
+        From line to line, in heights of the letters.
+    fade_seconds
+        In which title and artist appear, and vanish.
+    line_seconds
+        In which a row changes colour, about its time, where that of its words is not known.
     """
 
     rows: int = 4
@@ -56,6 +62,9 @@ class Style:
     margin: float = 0.06
     middle: float = 0.56
     sweep: str = "fill"
+    spacing: float = 1.32
+    fade_seconds: float = 0.3
+    line_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.sweep not in SWEEPS:
@@ -197,11 +206,14 @@ def rows_of(
             end = min([start + LONGEST_LINE_SECONDS, *(t for t in later[:1] if t > start)])
         if not timeline.holds(start, end):
             continue
-        for part in wrap(timed_pieces(line, end, timeline), font, size, width):
+        for below, part in enumerate(wrap(timed_pieces(line, end, timeline), font, size, width)):
             whole = line.timing == "lines" or style.sweep == "line"
             begin = timeline.to_output(start) if whole else part[0][1]
             stop = max(part[-1][2], begin)
-            pieces = ((("".join(p[0] for p in part)), begin, begin),) if whole else tuple(part)
+            pieces = tuple(part)
+            if whole:
+                at = begin + (below - 0.5) * style.line_seconds
+                pieces = (("".join(p[0] for p in part), at, at + style.line_seconds),)
             rows.append(Row(pieces, begin, stop, singers.index(line.singer)))
     return sorted(rows, key=lambda row: row.start)
 
@@ -251,7 +263,7 @@ def harmless(text: str) -> str:
 
 def sung(one: Shown, sweep: str) -> str:
     """Write a row with the times at which its syllables change colour."""
-    tag = "kf" if sweep == "fill" else "k"
+    tag = "k" if sweep == "word" else "kf"
     written, at = [], round(100 * one.since)
     for text, start, end in one.row.pieces:
         begin, stop = round(100 * start), round(100 * end)
@@ -273,6 +285,7 @@ def draw(
     title: str = "",
     artist: str = "",
     card_seconds: float = 4.0,
+    matrix: str = "TV.709",
 ) -> str:
     """Write the subtitle file of a song.
 
@@ -290,6 +303,8 @@ def draw(
         Shown before the first line where there is time.
     card_seconds
         How long, at most.
+    matrix
+        That the film's pictures are encoded with; ``None`` for those of red, green and blue.
 
     Returns
     -------
@@ -306,7 +321,7 @@ def draw(
     letters = style.size * min(high, wide * 0.75)
     rows = rows_of(lyrics, timeline, font, style, letters, wide * (1 - 2 * style.margin))
     shown = place(rows, style.rows)
-    step = 1.32 * letters
+    step = style.spacing * letters
     top = style.middle * high - step * (style.rows - 1) / 2
     events = []
     first = min((one.since for one in shown), default=float("inf"))
@@ -316,7 +331,9 @@ def draw(
             if text:
                 room = font.width(text, letters * scale) / (wide * (1 - 2 * style.margin))
                 points = letters * scale / max(room, 1.0)
-                at = f"{{\\pos({wide // 2},{round(place_y * high)})\\fs{points:.0f}\\fad(300,300)}}"
+                fade = round(1000 * style.fade_seconds)
+                where = f"\\pos({wide // 2},{round(place_y * high)})"
+                at = f"{{{where}\\fs{points:.0f}\\fad({fade},{fade})}}"
                 events.append((0.0, card, "Card", at + harmless(text)))
     for one in shown:
         y = top + step * one.slot
@@ -329,7 +346,7 @@ def draw(
         f"Dialogue: 0,{clock(since)},{clock(until)},{name},,0,0,0,,{text}"
         for since, until, name, text in sorted(events)
     ]
-    return header(size, font, style, letters) + "\n".join(lines) + "\n"
+    return header(size, font, style, letters, matrix) + "\n".join(lines) + "\n"
 
 
 def dots(
@@ -345,7 +362,9 @@ def dots(
     yield since, one.row.start, "Dots", f"{{\\pos({wide // 2},{round(y)})}}{text}"
 
 
-def header(size: tuple[int, int], font: Font, style: Style, letters: float) -> str:
+def header(
+    size: tuple[int, int], font: Font, style: Style, letters: float, matrix: str = "TV.709"
+) -> str:
     """Write what stands before the events: the picture's size and the looks by name."""
     looks = [
         ("Card", style.unsung, style.unsung, letters),
@@ -363,7 +382,7 @@ def header(size: tuple[int, int], font: Font, style: Style, letters: float) -> s
     ]
     return (
         "[Script Info]\nScriptType: v4.00+\nWrapStyle: 2\nScaledBorderAndShadow: yes\n"
-        f"PlayResX: {size[0]}\nPlayResY: {size[1]}\nYCbCr Matrix: TV.709\n\n[V4+ Styles]\n"
+        f"PlayResX: {size[0]}\nPlayResY: {size[1]}\nYCbCr Matrix: {matrix}\n\n[V4+ Styles]\n"
         "Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour,"
         " BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle,"
         " BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\n"

@@ -168,19 +168,33 @@ def render(
         mux(target, container, shown, tracks, {"vcodec": "copy"}, progress, check)
         return
     with tempfile.TemporaryDirectory(prefix="karaoke-") as folder:
-        # Paths of no strange characters: in filters they would have to be escaped three times.
-        script, fonts = Path(folder, "words.ass"), Path(folder, "fonts")
         if picture.image is not None:
             picture = prepared(picture, Path(folder, "background.png"))
         shown = background(picture, timeline, seconds)
         if words:
-            require_filter("ass")
-            script.write_text(words, encoding="utf-8")
-            fonts.mkdir()
-            shutil.copy(font.path, fonts / f"font{font.path.suffix.lower()}")
-            shown = shown.filter("ass", str(script), fontsdir=str(fonts))
+            shown = with_words(shown, words, font, Path(folder))
         options = {**ENCODING, "t": f"{seconds:.3f}"}
         mux(target, container, shown, tracks, options, progress, check)
+
+
+def with_words(
+    shown: ffmpeg.nodes.Stream, words: str, font: Font, folder: Path
+) -> ffmpeg.nodes.Stream:
+    """Draw words on pictures, by way of files in a folder.
+
+    Its path may have no strange characters: in filters they would have to be escaped three times.
+
+    Raises
+    ------
+    ToolMissingError
+        This ffmpeg has no libass.
+    """
+    require_filter("ass")
+    script, fonts = folder / "words.ass", folder / "fonts"
+    script.write_text(words, encoding="utf-8")
+    fonts.mkdir()
+    shutil.copy(font.path, fonts / f"font{font.path.suffix.lower()}")
+    return shown.filter("ass", str(script), fontsdir=str(fonts))
 
 
 def copy_pictures(

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from karaoke.errors import KaraokeError, UsageError
@@ -21,33 +21,43 @@ if TYPE_CHECKING:
     from karaoke.making.footage import Footage
 
 FILMS = ("mp4", "mkv")
+#: What needs no words.
+PICTURES = {"audio", *FILMS}
 BACKGROUNDS = ("auto", "original", "cover", "none")
-TEXTS = ("lrc", "elrc", "srt", "ass", "kar")
-KINDS = ("audio", *FILMS, *TEXTS)
 
 
 def read_kinds(text: str | None) -> set[str]:
-    """Read what is to be made: sound or a film among it.
+    """Read what is to be made: something to hear among it.
 
     Raises
     ------
     UsageError
         It has other kinds.
     """
+    from karaoke.making.outputs import KINDS, kinds_among
+
     if text is None:
         return {"audio", "mp4"}
     kinds = {part.strip() for part in text.lower().split(",")}
-    if unknown := kinds - {*KINDS}:
+    known = ("audio", *KINDS)
+    if unknown := kinds - {*known}:
         raise UsageError(
-            f"--to: unknown {', '.join(sorted(unknown))}", hint=f"Choose of {', '.join(KINDS)}."
+            f"--to: unknown {', '.join(sorted(unknown))}", hint=f"Choose of {', '.join(known)}."
         )
-    return kinds if kinds & {"audio", *FILMS} else kinds | {"audio"}
+    return kinds if any(kind.sound for kind in kinds_among(kinds)) else kinds | {"audio"}
 
 
-def outputs_of(kinds: set[str]) -> list[str]:
-    """Name what a song becomes; only the first is made of every song."""
-    sounds = ["karaoke"] if "audio" in kinds else []
-    return [*sounds, *(kind for kind in (*FILMS, *TEXTS) if kind in kinds)]
+def outputs_of(
+    kinds: set[str], song: Song, film: Film | None, sound: str
+) -> dict[str, str | PurePath]:
+    """Name what a song becomes besides sound, as kinds of outputs do; nothing without a film."""
+    from karaoke.making.outputs import KINDS
+
+    outputs: dict[str, str | PurePath] = {}
+    for name, kind in KINDS.items():
+        if name in kinds and film is not None and film.can_be(name):
+            outputs |= kind.files(film, song.path, sound)
+    return outputs
 
 
 def films_of(
@@ -61,7 +71,7 @@ def films_of(
     failures: dict[Path, KaraokeError] = {}
     if kinds == {"audio"}:
         return films, failures
-    if wanted["no_lyrics"] and kinds & {*TEXTS}:
+    if wanted["no_lyrics"] and kinds - PICTURES:
         raise UsageError(f"--to {wanted['to']}: needs words", hint="Leave out --no-lyrics.")
     look = read_look(wanted, kinds, in_full)
     for song in songs:
@@ -96,7 +106,7 @@ def film_of(
     usable = None if problem else words
     footage = footage_of(song, wanted["background"]) if kinds & {*FILMS} else None
     asked = wanted["to"] is not None
-    if usable is None and asked and (footage is None or kinds & {*TEXTS}):
+    if usable is None and asked and (footage is None or kinds - PICTURES):
         raise UsageError(
             f'"{song.path}": no words to write or to draw ({problem})',
             hint="Name lyrics with times by --lyrics FILE, or say --to audio.",

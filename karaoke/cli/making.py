@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from karaoke.cli.films import FILMS, films_of, outputs_of, read_kinds, settings_of
+from karaoke.cli.films import films_of, outputs_of, read_kinds, settings_of
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.split import (
     gather,
@@ -68,49 +68,47 @@ def make_all(context: typer.Context) -> None:
         songs = [song_from_standard_input(song, saved) for song in songs]
         films, failures = films_of(songs, wanted, kinds, in_full, console)
         drawn = any(film.lyrics is not None for film in films.values())
-        require_filters(wishes, drawn and bool(kinds & {*FILMS}))
-        main, *others = outputs_of(kinds)
+        require_parts(wishes, kinds if drawn else set())
         planned = plan(
             songs,
             wanted["out"],
             ["karaoke"],
-            chosen.extension if main == "karaoke" else main,
+            chosen.extension,
             template=wanted["name"],
             model=model,
-            more=lambda song: {
-                kind: kind
-                for kind in others
-                if song.path in films and films[song.path].can_be(kind)
-            },
+            more=lambda song: outputs_of(kinds, song, films.get(song.path), chosen.extension),
         )
         tasks = []
         for song, job in zip(songs, planned, strict=True):
             film = films.get(song.path)
             job = replace(job, error=job.error or failures.get(song.path))
-            outputs = {main if kind == "karaoke" else kind: p for kind, p in job.outputs.items()}
-            job = replace(job, outputs=outputs)
+            if "audio" not in kinds and film is not None:
+                outputs = {name: p for name, p in job.outputs.items() if name != "karaoke"}
+                job = replace(job, outputs=outputs)
             settings = MakeSettings(**common.as_dict(), **wishes, **settings_of(film))
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(MakeTask(job, settings, chosen, overwrite, strict, film=film))
         run(tasks, load, options, reporter)
 
 
-def require_filters(wishes: dict[str, Any], films: bool) -> None:
+def require_parts(wishes: dict[str, Any], kinds: set[str]) -> None:
     """Refuse an ffmpeg that cannot do what is wished for, before any work.
 
     Raises
     ------
     ToolMissingError
-        It lacks a filter.
+        It lacks a filter or a decoder.
     """
     from karaoke.audio.filtering import require_filter
+    from karaoke.making.outputs import kinds_among
 
     if wishes["semitones"] or wishes["tempo"] != 1:
         require_filter("rubberband")
     if wishes["loudness_lufs"] is not None:
         require_filter("ebur128")
-    if films:
-        require_filter("ass")
+    for kind in kinds_among(kinds):
+        for name, what in kind.parts:
+            require_filter(name, what)
 
 
 def read_wishes(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from karaoke.audio import AudioReader, Samples, output_format, read_tags
+from karaoke.audio import AudioReader, OutputFormat, Samples, Tags, output_format, read_tags
+from karaoke.audio.writing import NO_TAGS
 from karaoke.files import PartFile
 from karaoke.jobs.splitting import encode_spool
 from karaoke.lyrics import Lyrics, Timeline
@@ -67,7 +68,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Studio:
-    """What :func:`write_films` is lent of the song's task.
+    """What writers of outputs are lent of the song's task.
 
     Parameters
     ----------
@@ -83,6 +84,10 @@ class Studio:
         As :class:`karaoke.jobs.task.Tools` has them.
     files
         Closes what was opened.
+    chosen
+        Format that the user wants of sound.
+    sounds
+        Mixes that are encoded already, by track and format: ``karaoke.m4a``.
     """
 
     reader: AudioReader
@@ -92,11 +97,31 @@ class Studio:
     progress: Callable[[float, float], None]
     check: Callable[[], None]
     files: ExitStack
+    chosen: OutputFormat
+    sounds: dict[str, Path]
+
+    @property
+    def seconds(self) -> float:
+        """How long the singer's mix is."""
+        return self.mixes["karaoke"].frames / self.reader.sample_rate
+
+    def sound(self, name: str, extension: str, beside: PartFile) -> Path:
+        """Encode a mix beside an output for the meantime, if that was not done yet."""
+        key = f"{name}.{extension}"
+        if key not in self.sounds:
+            target = beside.target.with_name(f"{beside.target.stem}.{key}")
+            part = self.files.enter_context(PartFile(target))
+            self.encode(part, name, output_format(extension))
+            self.sounds[key] = part.path
+        return self.sounds[key]
+
+    def encode(self, part: PartFile, name: str, chosen: OutputFormat, tags: Tags = NO_TAGS) -> None:
+        """Encode a mix to an output."""
+        chosen.check_channels(self.reader.channels)
+        encode_spool(part, self.mixes[name], self.gain, self.reader, chosen, self.check, tags)
 
 
-def write_films(
-    film: Film, parts: Mapping[str, PartFile], ready: Mapping[str, Path], studio: Studio
-) -> None:
+def write_films(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> None:
     """Write a film in each container that is wanted; the pictures are drawn once.
 
     Parameters
@@ -104,14 +129,11 @@ def write_films(
     film
         What it is made of.
     parts
-        Of the containers.
-    ready
-        Mixes that are encoded already, by track and format: ``karaoke.m4a``.
+        Of the outputs, with the containers among them.
     studio
         What the song's task lends.
     """
-    reader, mix = studio.reader, studio.mixes["karaoke"]
-    seconds = mix.frames / reader.sample_rate
+    reader, seconds = studio.reader, studio.seconds
     font = Font(film.font_path)
     words = ""
     if film.lyrics is not None:
@@ -129,15 +151,17 @@ def write_films(
         rest = (reader.declared_seconds or 0.0) - studio.timeline.start_seconds
         seconds = max(seconds, rest / studio.timeline.tempo)
     picture = behind(film, reader, studio.files)
-    sounds: dict[str, Path] = dict(ready)
 
     def progress(done: float) -> None:
         studio.progress(done, seconds)
 
     drawn: Path | None = None
-    for container, part in parts.items():
-        tracks = [encoded(name, container, sounds, part, film, studio)
-                  for name in film.tracks[container]]  # fmt: skip
+    for container in [name for name in SOUNDS if name in parts]:
+        part = parts[container]
+        tracks = [
+            Track(TRACKS[name], studio.sound(name, SOUNDS[container], part), language(name, film))
+            for name in film.tracks[container]
+        ]
         if drawn is not None:
             copy_pictures(part.path, container=container, film=drawn, tracks=tracks,
                           progress=progress, check=studio.check)  # fmt: skip
@@ -155,22 +179,6 @@ def write_films(
             progress=progress,
             check=studio.check,
         )
-
-
-def encoded(
-    name: str, container: str, sounds: dict[str, Path], part: PartFile, film: Film, studio: Studio
-) -> Track:
-    """Encode a mix as a container wants it, if that was not done yet."""
-    extension = SOUNDS[container]
-    key = f"{name}.{extension}"
-    if key not in sounds:
-        chosen = output_format(extension)
-        chosen.check_channels(studio.reader.channels)
-        target = part.target.with_name(f"{part.target.stem}.{key}")
-        sound = studio.files.enter_context(PartFile(target))
-        encode_spool(sound, studio.mixes[name], studio.gain, studio.reader, chosen, studio.check)
-        sounds[key] = sound.path
-    return Track(TRACKS[name], sounds[key], language(name, film))
 
 
 def language(name: str, film: Film) -> str:

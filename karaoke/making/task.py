@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 
-from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks
+from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import NoInputError, UsageError
-from karaoke.files import PartFile, writing_to
+from karaoke.files import PartFile
 from karaoke.jobs.manifest import SplitSettings
-from karaoke.jobs.splitting import SplitTask, fill_spools
+from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
 from karaoke.jobs.task import Tools
-from karaoke.lyrics import (
-    Lyrics,
-    Timeline,
-    write_ass,
-    write_enhanced_lrc,
-    write_kar,
-    write_lrc,
-    write_srt,
-)
-from karaoke.making.films import Film, Studio, write_films
+from karaoke.lyrics import Lyrics, Timeline
+from karaoke.making.films import Film, Studio
 from karaoke.making.mixes import Mix, Part
-from karaoke.making.video import CONTAINERS
+from karaoke.making.outputs import kinds_among, write_all
 
 #: What the model hears of the song before and after an excerpt, so that its ends sound as they do
 #: in the whole song.
@@ -41,14 +34,6 @@ HIGHEST_PEAK_DB = -1.0
 STEMS = ("vocals", "instrumental")
 #: More samples than any song has.
 ENDLESS = 1 << 62
-#: What words are written as, by the extension.
-WRITERS: dict[str, Callable[[Lyrics, Timeline], bytes]] = {
-    "lrc": write_lrc,
-    "elrc": write_enhanced_lrc,
-    "srt": write_srt,
-    "ass": write_ass,
-    "kar": write_kar,
-}
 
 
 @dataclass(frozen=True)
@@ -88,13 +73,27 @@ class MakeSettings(SplitSettings):
 class MakeTask(SplitTask):
     """Separate a song, move band and voice to the singer's key and tempo, and mix them.
 
-    Parameters are those of :class:`karaoke.jobs.splitting.SplitTask`; the only output of the job
-    is ``karaoke``. With neither key nor tempo changed, the band alone is the instrumental of
-    ``karaoke split``, and with the voice at 0 dB it is the song, sample by sample.
+    Parameters are those of :class:`karaoke.jobs.splitting.SplitTask`; of the job's outputs,
+    ``karaoke`` is the sound, the others are those of :data:`karaoke.making.outputs.KINDS`. With
+    neither key nor tempo changed, the band alone is the instrumental of ``karaoke split``, and
+    with the voice at 0 dB it is the song, sample by sample.
     """
 
     settings: MakeSettings
     film: Film | None = None
+
+    def open(self, stopped: Event | None) -> OpenSong:
+        """Open the song, if all that is to be written can hold its channels."""
+        song = super().open(stopped)
+        try:
+            for kind in kinds_among(self.job.outputs):
+                if kind.sound is not None:
+                    chosen = output_format(kind.sound(self.chosen.extension))
+                    chosen.check_channels(song.reader.channels)
+        except BaseException:
+            song.reader.close()
+            raise
+        return song
 
     @property
     def needs_model(self) -> bool:
@@ -122,10 +121,10 @@ class MakeTask(SplitTask):
             "instrumental": {"instrumental": 1.0},
             "vocals": {"vocals": 1.0},
         }
+        outputs = self.job.outputs
         films = {} if self.film is None else self.film.tracks
-        wanted = {
-            name for kind, names in films.items() if kind in self.job.outputs for name in names
-        }
+        wanted = {name for kind, names in films.items() if kind in outputs for name in names}
+        wanted |= {name for kind in kinds_among(outputs) for name in kind.mixes}
         return {name: known[name] for name in known if name == "karaoke" or name in wanted}
 
     @property
@@ -239,24 +238,26 @@ class MakeTask(SplitTask):
         files: ExitStack,
         warn: Warn,
     ) -> None:
-        """Write the words, in their formats, and the films."""
+        """Write what is more than sound."""
         if self.film is None:
             return
         film = self.film
         start, end = self.span
         timeline = Timeline(start, self.settings.tempo, 0.0, film.offset_seconds, end)
+        studio = Studio(
+            reader,
+            spools,
+            gain,
+            timeline,
+            tools.progress,
+            tools.check,
+            files,
+            self.chosen,
+            {f"karaoke.{self.chosen.extension}": parts[n].path for n in parts if n == "karaoke"},
+        )
         if film.lyrics is not None:
-            seconds = spools["karaoke"].frames / reader.sample_rate
-            self.look_over(film.lyrics, timeline, seconds, warn)
-            for name, write in WRITERS.items():
-                if name in parts:
-                    with writing_to(parts[name].target):
-                        parts[name].path.write_bytes(write(film.lyrics, timeline))
-        ready = {f"karaoke.{self.chosen.extension}": parts[n].path for n in parts if n == "karaoke"}
-        films = {name: part for name, part in parts.items() if name in CONTAINERS}
-        studio = Studio(reader, spools, gain, timeline, tools.progress, tools.check, files)
-        if films:
-            write_films(film, films, ready, studio)
+            self.look_over(film.lyrics, timeline, studio.seconds, warn)
+        write_all(film, parts, studio)
 
     def look_over(self, lyrics: Lyrics, timeline: Timeline, seconds: float, warn: Warn) -> None:
         """Warn of what is odd about the words."""

@@ -18,6 +18,7 @@ from karaoke.lyrics import (
 )
 from karaoke.making.disc import write_disc
 from karaoke.making.films import SOUNDS, Film, Studio, write_films
+from karaoke.making.game import GAME_MIXES, game_files, sound_format, write_game
 
 #: Writes outputs, of which it knows its own by their names.
 Writer = Callable[[Film, Mapping[str, PartFile], Studio], None]
@@ -67,6 +68,7 @@ KINDS = {
     "mp4": Kind(lambda *_: {"mp4": "mp4"}, write_films, lambda _: SOUNDS["mp4"], parts=(DRAWN,)),
     "mkv": Kind(lambda *_: {"mkv": "mkv"}, write_films, lambda _: SOUNDS["mkv"], parts=(DRAWN,)),
     "cdg": Kind(lambda *_: {"cdg": "zip"}, write_disc, lambda _: "mp3", parts=(DRAWN, DECODED)),
+    "ultrastar": Kind(game_files, write_game, sound_format, GAME_MIXES),
     "lrc": text("lrc", write_lrc),
     "elrc": text("elrc", write_enhanced_lrc),
     "srt": text("srt", write_srt),

@@ -74,7 +74,7 @@ To = Annotated[
     typer.Option(
         "--to",
         metavar="A,B",
-        help="audio, mp4, mkv, and words as lrc, elrc, srt, ass or kar.",
+        help="audio, mp4, mkv, cdg, ultrastar, and words as lrc, elrc, srt, ass or kar.",
         show_default="audio, and mp4 of films and where there are lyrics with times",
         rich_help_panel=FILM,
     ),

@@ -90,13 +90,19 @@ def parts(colour: str) -> tuple[int, int, int]:
 
 def in_colours(picture: Pixels) -> Pixels:
     """Turn a picture ``(216, 300, 3)`` in marking colours into numbers of colours."""
-    red, green, blue = (picture[..., part].astype(np.int16) for part in range(3))
+    numbers = np.zeros(picture.shape[:2], np.uint8)
+    inked = np.flatnonzero(picture.reshape(len(picture), -1).any(axis=1))
+    if not len(inked):
+        return numbers
+    rows = slice(inked[0], inked[-1] + 1)
+    red, green, blue = (picture[rows, :, part].astype(np.int16) for part in range(3))
     sung = np.maximum(red, green)
     share = np.minimum(sung + blue, 255)
     shade = (share * (SHADES - 1) + 127) // 255
     singer = np.where(2 * np.minimum(red, green) > sung, 3, np.where(red >= green, 1, 2))
     kind = np.where(blue >= sung, 0, singer)
-    return np.where(shade == 0, 0, kind * SHADES + shade).astype(np.uint8)
+    numbers[rows] = np.where(shade == 0, 0, kind * SHADES + shade)
+    return numbers
 
 
 def pictures(words: str, font: Font, seconds: float) -> Iterator[Pixels]:
@@ -199,7 +205,7 @@ def write_cdg(
     WriteError
         It cannot be written, or a player would not show the pictures that it was made from.
     """
-    packets = round(seconds * PACKETS_PER_SECOND)
+    packets = max(round(seconds * PACKETS_PER_SECOND), 1)
     with writing_to(path), path.open("wb") as file:
         encoder = Encoder(file.write, opening(colours), STEP // TILE_HIGH)
         for number, picture in enumerate(pictures(words, font, seconds)):

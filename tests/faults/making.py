@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import struct
 import time
+import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 from karaoke.audio.ffmpeg import find_ffmpeg
 from tests.faults.bench import Bench, Done, fault
+from tests.faults.filesystems import refuse_fsync
 from tests.faults.outputs import script
 from tests.launching import Running
 
@@ -23,7 +27,11 @@ def make(bench: Bench, *arguments: object, **options: object) -> Done:
 
 
 @fault(
-    "make", ("rubberband", "--key", "2"), ("ass", "--to", "mp4"), ("ebur128", "--loudness", "-20")
+    "make",
+    ("rubberband", "--key", "2"),
+    ("ass", "--to", "mp4"),
+    ("ass", "--to", "cdg"),
+    ("ebur128", "--loudness", "-20"),
 )
 def without_a_filter_says_so_before_any_work(bench: Bench, variant: tuple[str, str, str]) -> None:
     name, *arguments = variant
@@ -58,11 +66,24 @@ def with_a_bomb_behind_the_words_leaves_nothing(bench: Bench) -> None:
     bench.refused(make(bench, bench.song(), "--background", back), 2, "not a picture")
 
 
-@fault("make")
-def that_is_killed_leaves_all_or_nothing(bench: Bench) -> None:
+@fault("make", errno.EIO, errno.ENOSPC)
+def onto_a_disk_that_is_full_leaves_nothing(bench: Bench, code: int) -> None:
+    bench.put("song.lrc", WORDS)
+    done = make(bench, bench.song(), "--to", "cdg,ultrastar", "-q",
+                before=partial(refuse_fsync, code, False))  # fmt: skip
+    bench.refused(done, 74)
+
+
+#: What is made, by what is asked for: how many files.
+SETS = (("audio,mp4", 2), ("cdg,ultrastar", 5))
+
+
+@fault("make", *SETS)
+def that_is_killed_leaves_all_or_nothing(bench: Bench, kinds: tuple[str, int]) -> None:
+    to, count = kinds
     bench.put("song.lrc", WORDS)
     source = bench.song(seconds=1.0)
-    options = ("-n", bench.model, "-q", "--overwrite", "--size", "160x90")
+    options = ("-n", bench.model, "-q", "--overwrite", "--size", "160x90", "--to", to)
 
     def begin(out: Path) -> Running:
         return Running("make", source, *options, "-o", out, cwd=bench.folder)
@@ -79,9 +100,19 @@ def that_is_killed_leaves_all_or_nothing(bench: Bench) -> None:
         running.kill()
         running.wait(60)
         bench.tally.killed += 1
-        made = sorted(path.suffix for path in out.rglob("song (karaoke).*"))
-        assert made in ([], [".m4a", ".mp4"]) or len(made) == 1, made
-        bench.tally.published += len(made) == 2
+        made = finished(out)
+        assert len(made) <= count, made
+        for path in made:
+            assert path.stat().st_size, path
+            if path.suffix == ".zip":
+                with zipfile.ZipFile(path) as archive:
+                    assert len(archive.namelist()) == 2 and archive.testzip() is None
+        bench.tally.published += len(made) == count
         assert begin(out).wait().returncode == 0
         assert not [path for path in out.rglob(".karaoke-*") if path.is_file()]
-        assert len(list(out.rglob("song (karaoke).*"))) == 2
+        assert len(finished(out)) == count, finished(out)
+
+
+def finished(out: Path) -> list[Path]:
+    """List the files that have their final names."""
+    return [path for path in out.rglob("*") if path.is_file() and not path.name.startswith(".")]

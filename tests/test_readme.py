@@ -62,6 +62,11 @@ MADE = [
     ["made/song/song (karaoke).m4a"],
     ["made/song/song (karaoke).m4a", "made/song/song (karaoke).mp4"],
     ["made/song/song (karaoke).m4a"],
+    ["made/clip/clip (karaoke).mkv"],
+    [
+        "made/song/song (karaoke).zip",
+        *(f"made/song/song/song{end}" for end in (".txt", ".opus", " [VOC].opus", " [INSTR].opus")),
+    ],
     ["made/song/song (karaoke).mp3"],
     ["party/a/a (karaoke).m4a", "party/live/b/b (karaoke).m4a"],
     ["made/song/song (karaoke).m4a", *WRITTEN[0]],
@@ -84,6 +89,8 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
                  "album/one.mp3", "album/two.flac"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         transcode(song, name)
+    clip = ["-f", "lavfi", "-i", "testsrc=s=64x48:d=1", "-i", song, tmp_path / "clip.mkv"]
+    subprocess.run([find_ffmpeg(), "-nostdin", "-v", "error", *clip], check=True)
     (tmp_path / "songs.txt").write_text("song.mp3\nother.mp3\n")
     (tmp_path / "words.lrc").write_text("[00:00.30]A line\n")
     programs = tmp_path / "bin"
@@ -102,7 +109,7 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
 @pytest.mark.parametrize("number", range(len(WRITTEN) + len(MADE)))
 def test_uses(number: int, desk: dict[str, str], tmp_path: Path) -> None:
     written = [*WRITTEN, *MADE]
-    assert len(uses()) == len(written) == 16
+    assert len(uses()) == len(written) == 18
     before = set(tmp_path.rglob("*"))
     use = uses()[number]
     # The song of this test takes a second, and has words in one use alone.

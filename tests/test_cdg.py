@@ -20,7 +20,8 @@ from karaoke.lyrics import Timeline, read_lyrics
 from karaoke.making import disc
 from karaoke.making.cdg import BORDER_PRESET, Encoder, opening, packet, steps
 from karaoke.making.font import Font
-from karaoke.making.screens import STYLES, Style, draw
+from karaoke.making.screens import draw
+from karaoke.making.styles import STYLES, Style
 from tests.test_films import a_song, words_at
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.lyrics import Line, Lyrics, Syllable, Timeline, Word, read_lyrics
 from karaoke.making.font import Font
-from karaoke.making.screens import STYLES, Row, draw, harmless, place, wrap
+from karaoke.making.screens import Row, draw, harmless, place, wrap
+from karaoke.making.styles import STYLES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RATE = 44_100

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from karaoke.lyrics.model import Lyrics
     from karaoke.making.films import Film
     from karaoke.making.footage import Footage
+    from karaoke.making.styles import Style
 
 FILMS = ("mp4", "mkv")
 #: What needs no words.
@@ -161,12 +162,10 @@ def read_look(
     """
     from karaoke.making.films import Film
     from karaoke.making.font import BUNDLED, Font
-    from karaoke.making.screens import STYLES
+    from karaoke.making.styles import STYLES
     from karaoke.making.video import COPIED, DEFAULT_COLOUR, Picture
 
-    if wanted["style"] is not None and wanted["style"] not in STYLES:
-        known = ", ".join(STYLES)
-        raise UsageError(f"--style {wanted['style']}: unknown", hint=f"Choose of {known}.")
+    own_style, own_font = parse_style(wanted["style"])
     fps, size = wanted["fps"], wanted["size"]
     if fps is not None and not 1 <= fps <= 120:
         raise UsageError(f"--fps {fps:g}: not from 1 to 120")
@@ -181,7 +180,7 @@ def read_look(
             f"--background {back}: neither a colour nor a file",
             hint=f"Give #rrggbb, a picture, or one of {', '.join(BACKGROUNDS)}.",
         )
-    font_path = wanted["font"] or BUNDLED
+    font_path = wanted["font"] or own_font or BUNDLED
     font = Font(font_path)
     tracks = read_tracks(wanted["tracks"])
     as_it_is = in_full and fps is None and size is None
@@ -202,11 +201,30 @@ def read_look(
             and footage is not None
             and all(footage.codec in COPIED[kind] for kind in kinds & {*FILMS}),
         )
-        style = STYLES[wanted["style"] or ("plain" if footage is None else "film")]
+        style = own_style or STYLES["plain" if footage is None else "film"]
         cover = back in ("auto", "cover") and footage is None
         return Film(words, style, font_path, picture, wanted["offset"], cover, tracks)
 
     return look
+
+
+def parse_style(text: str | None) -> tuple[Style | None, Path | None]:
+    """Find a style by its name or its file, and the font that the file names.
+
+    Raises
+    ------
+    UsageError
+        There is none, or what the file says cannot be.
+    """
+    from karaoke.making.styles import STYLES, read_style
+
+    if text is None or text in STYLES:
+        return (None if text is None else STYLES[text]), None
+    path = Path(text)
+    if not path.is_file():
+        known = ", ".join(STYLES)
+        raise UsageError(f"--style {text}: unknown", hint=f"Choose of {known}, or give a file.")
+    return read_style(path)
 
 
 def read_tracks(text: str | None) -> dict[str, tuple[str, ...]]:

@@ -124,8 +124,8 @@ StyleName = Annotated[
     str | None,
     typer.Option(
         "--style",
-        metavar="NAME",
-        help="plain, big, light, or film.",
+        metavar="NAME|FILE",
+        help="plain, big, light, duet, or film; or a TOML file of your own.",
         show_default="plain, or film over a film",
         rich_help_panel=FILM,
     ),

@@ -37,7 +37,8 @@ from karaoke.making.cdg import (
 )
 from karaoke.making.films import Film, Studio
 from karaoke.making.font import Font
-from karaoke.making.screens import Style, draw
+from karaoke.making.screens import draw
+from karaoke.making.styles import Style
 from karaoke.making.video import with_words
 
 #: Height of the letters, from line to line, and where their middle is, in pixels: so all of a line
@@ -73,6 +74,7 @@ def marked(style: Style) -> Style:
         outline="#000000",
         fade_seconds=0.0,
         line_seconds=LINE_SECONDS,
+        tint=0.0,
     )
 
 

@@ -15,7 +15,8 @@ from karaoke.jobs.splitting import encode_spool
 from karaoke.lyrics import Lyrics, Timeline
 from karaoke.lyrics.languages import LANGUAGES
 from karaoke.making.font import Font
-from karaoke.making.screens import Style, draw
+from karaoke.making.screens import draw
+from karaoke.making.styles import Style
 from karaoke.making.video import Picture, Track, copy_pictures, render
 
 #: Sounds that a film can hold, with the title that players show.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from karaoke.errors import UsageError
 from karaoke.lyrics.ass import escaped, timestamp
 from karaoke.lyrics.lrc import hundredths
 from karaoke.lyrics.model import Line, Lyrics
 from karaoke.lyrics.timeline import Timeline
 from karaoke.making.font import Font
+from karaoke.making.styles import Style, mixed
 
 #: A rest after which the next line stands at the top again, and one before which dots count down.
 GROUP_SECONDS, DOTS_SECONDS = 2.5, 5.0
@@ -21,62 +21,6 @@ LINGER_SECONDS = 0.4
 #: Of a line whose end nobody knows.
 LONGEST_LINE_SECONDS = 8.0
 DOTS = 3
-SWEEPS = ("fill", "word", "line")
-
-
-@dataclass(frozen=True)
-class Style:
-    """How words look.
-
-    Parameters
-    ----------
-    rows
-        Lines on the screen at a time.
-    size
-        Height of the letters as a share of the picture's, or of its width where that is less.
-    sung, unsung, outline
-        Colours, ``#rrggbb``.
-    singers
-        Colours of what is sung by the first singer, the second and so on.
-    margin
-        Of the picture, at each side, that stays free.
-    middle
-        Where the middle of the lines is, from the top, as a share of the height.
-    sweep
-        ``fill``: colour runs through the letters; ``word``: syllables change when they begin;
-        ``line``: lines do.
-    spacing
-        From line to line, in heights of the letters.
-    fade_seconds
-        In which title and artist appear, and vanish.
-    line_seconds
-        In which a row changes colour, about its time, where that of its words is not known.
-    """
-
-    rows: int = 4
-    size: float = 0.092
-    sung: str = "#ffc83d"
-    unsung: str = "#ffffff"
-    outline: str = "#0b0d14"
-    singers: tuple[str, ...] = ("#ffc83d", "#5ad1ff", "#ff7ab8", "#8be36b")
-    margin: float = 0.06
-    middle: float = 0.56
-    sweep: str = "fill"
-    spacing: float = 1.32
-    fade_seconds: float = 0.3
-    line_seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.sweep not in SWEEPS:
-            raise UsageError(f"sweep {self.sweep!r}: unknown", hint=f"Choose {', '.join(SWEEPS)}.")
-
-
-STYLES = {
-    "plain": Style(),
-    "big": Style(rows=2, size=0.13),
-    "light": Style(unsung="#dfe7f5", sung="#3d7bff", outline="#ffffff"),
-    "film": Style(rows=2, size=0.085, middle=0.82),
-}
 
 
 @dataclass(frozen=True)
@@ -370,11 +314,9 @@ def header(
         ("Card", style.unsung, style.unsung, letters),
         ("Dots", style.sung, style.unsung, letters * 0.5),
     ]
-    colours = style.singers if style.singers else (style.sung,)
-    looks += [
-        (f"Singer{n}", style.sung if n == 0 else colours[n], style.unsung, letters)
-        for n in range(len(colours))
-    ]
+    for number, colour_of in enumerate((style.sung, *style.singers[1:])):
+        unsung = mixed(style.unsung, colour_of, style.tint)
+        looks.append((f"Singer{number}", colour_of, unsung, letters))
     styles = [
         f"Style: {name},{font.name},{points:.0f},{colour(after)},{colour(before)},"
         f"{colour(style.outline)},&H80000000,0,0,0,0,100,100,0,0,1,{points * 0.07:.1f},0,5,0,0,0,1"

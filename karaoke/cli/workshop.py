@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,19 @@ def music(
     from karaoke.training.workshop.music import write_corpus
 
     write_corpus(folder, pieces=pieces, seconds=seconds, seed=seed, parts=parts)
+
+
+@app.command(cls=Command)
+def listen(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="To write what was learned to.")],
+    songs: Annotated[int, typer.Option(min=1, help="How many to render.")] = 300,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Learn to hear beats, bars and chords; needs FluidSynth and a soundfont."""
+    from karaoke.training.workshop.listening import learn
+
+    learn(file, songs, workers, partial(print, flush=True))
 
 
 @app.command(cls=Command)

@@ -1,0 +1,265 @@
+"""Tuning, chords and key of a band, from the strengths of its notes.
+
+References
+----------
+.. [1] C. Harte, M. Sandler, S. Abdallah, E. Gómez, "Symbolic representation of musical chords",
+   ISMIR 2005: the notation of chords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karaoke.analysis.decoding import decode
+from karaoke.analysis.features import CHORD_FPS, HIGHEST_NOTE, LOWEST_NOTE, THIRDS
+from karaoke.analysis.learned import learned, softmax
+
+Curve = NDArray[np.float64]
+
+SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+#: Chords that are told apart, and how their names end for people.
+QUALITIES = ("maj", "min", "7", "maj7", "min7")
+ENDINGS = {"maj": "", "min": "m", "7": "7", "maj7": "maj7", "min7": "m7"}
+TONES = {"maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11),
+         "min7": (0, 3, 7, 10)}  # fmt: skip
+#: Majors whose signature has flats; minors as their relatives.
+FLAT_MAJORS = frozenset({1, 3, 5, 8, 10})
+#: The price of a chord that is another than in the beat before.
+CHANGE_COST = 3.0
+#: Strengths of notes are compared by this power of them.
+POWER = 0.6
+#: Notes of the bass, of the middle, and of what is above, from and to which MIDI number.
+BASS, MIDDLE, TREBLE = (LOWEST_NOTE, 50), (45, 62), (57, HIGHEST_NOTE)
+#: How much each chord of a key speaks for it, by its degree and whether it is minor.
+MAJOR_WEIGHTS = {(0, False): 1.0, (5, False): 0.8, (7, False): 0.9, (9, True): 0.55,
+                 (2, True): 0.5, (4, True): 0.35}  # fmt: skip
+MINOR_WEIGHTS = {(0, True): 1.0, (5, True): 0.75, (7, True): 0.7, (7, False): 0.7, (8, False): 0.6,
+                 (10, False): 0.65, (3, False): 0.5}  # fmt: skip
+STRANGE = -0.3
+#: What the first and the last chord, and a step from the dominant home, add, by seconds.
+LAST_SHARE, FIRST_SHARE, CADENCE_SECONDS = 0.08, 0.05, 1.0
+#: How fast confidence in a key grows with its lead.
+KEY_SHARPNESS = 12.0
+
+
+@dataclass(frozen=True)
+class Chord:
+    """What sounds from one second to another.
+
+    Parameters
+    ----------
+    start_seconds, end_seconds
+        In the song.
+    root
+        Pitch class, 0 is C; None where no chord is heard.
+    quality
+        One of :data:`QUALITIES`; empty where none is heard.
+    confidence
+        0 to 1.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    root: int | None
+    quality: str
+    confidence: float
+
+    @property
+    def label(self) -> str:
+        """In Harte's notation [1]_: ``A:min7``, ``N`` for none."""
+        return "N" if self.root is None else f"{SHARPS[self.root]}:{self.quality}"
+
+    def name(self, flats: bool = False) -> str:
+        """As musicians write it: ``Am7``; ``N.C.`` for none."""
+        if self.root is None:
+            return "N.C."
+        return (FLATS if flats else SHARPS)[self.root] + ENDINGS[self.quality]
+
+    def moved(self, semitones: int) -> Chord:
+        """Transpose it."""
+        if self.root is None:
+            return self
+        root = (self.root + semitones) % 12
+        return Chord(self.start_seconds, self.end_seconds, root, self.quality, self.confidence)
+
+
+@dataclass(frozen=True)
+class Key:
+    """The key of a song.
+
+    Parameters
+    ----------
+    tonic
+        Pitch class, 0 is C.
+    is_minor
+        Whether it is minor.
+    confidence
+        0 to 1.
+    """
+
+    tonic: int
+    is_minor: bool
+    confidence: float
+
+    @property
+    def flats(self) -> bool:
+        """Whether its signature has flats."""
+        return (self.tonic + 3 * self.is_minor) % 12 in FLAT_MAJORS
+
+    @property
+    def name(self) -> str:
+        """As musicians say it: ``Bb major``."""
+        names = FLATS if self.flats else SHARPS
+        return f"{names[self.tonic]} {'minor' if self.is_minor else 'major'}"
+
+    def moved(self, semitones: int) -> Key:
+        """Transpose it."""
+        return Key((self.tonic + semitones) % 12, self.is_minor, self.confidence)
+
+
+def tuning(notes: NDArray[np.float32]) -> float:
+    """Tell by how many semitones a band is sharp, or flat if negative; at most half of one."""
+    by_third = notes.sum(axis=0).reshape(-1, THIRDS).sum(axis=0)
+    turn = (by_third * np.exp(2j * np.pi * np.arange(THIRDS) / THIRDS)).sum()
+    return float(np.angle(turn) / (2 * np.pi))
+
+
+def in_semitones(notes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum the thirds of each semitone ``(T, notes)``, once the tuning is taken off."""
+    moved = np.pad(np.roll(notes, -round(THIRDS * tuning(notes)), axis=1), ((0, 0), (1, 1)))
+    return np.asarray(moved[:, 1:-1:THIRDS] + 0.5 * (moved[:, 0:-2:THIRDS] + moved[:, 2::THIRDS]))
+
+
+def folded(semitones: NDArray[np.float32], between: tuple[int, int]) -> NDArray[np.float32]:
+    """Sum the notes of a range by pitch class ``(T, 12)``."""
+    midi = LOWEST_NOTE + np.arange(semitones.shape[1])
+    inside = (midi >= between[0]) & (midi <= between[1])
+    fold = np.zeros((len(midi), 12), np.float32)
+    # Very high partials tell little of a chord.
+    fold[np.arange(len(midi)), midi % 12] = inside * np.exp(
+        -0.5 * (np.maximum(midi - 72, 0) / 10) ** 2
+    )
+    return np.asarray(semitones @ fold)
+
+
+def bass_and_treble(notes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the pitch classes of the bass and of all above it, each ``(T, 12)``."""
+    semitones = in_semitones(notes)
+    return folded(semitones, BASS), folded(semitones, (MIDDLE[0], HIGHEST_NOTE))
+
+
+def chord_features(notes: NDArray[np.float32], edges: Curve) -> Curve:
+    """Describe the notes between edges ``(spans, 39)``.
+
+    These are the pitch classes of bass, middle and treble, each compared with its strongest, and
+    how evenly they are spread, which tells noise and drums from chords.
+    """
+    semitones = in_semitones(notes)
+    parts, spreads = [], []
+    for between in (BASS, MIDDLE, TREBLE):
+        means = averages(folded(semitones, between), edges)
+        parts.append((means / (means.max(axis=1, keepdims=True) + 1e-6)) ** POWER)
+        shares = means / (means.sum(axis=1, keepdims=True) + 1e-9)
+        spreads.append(-(shares * np.log(shares + 1e-9)).sum(axis=1) / np.log(12))
+    return np.concatenate([*parts, np.stack(spreads, axis=1)], axis=1)
+
+
+def averages(values: NDArray[np.float32], edges: Curve) -> Curve:
+    """Average values ``(T, D)`` between seconds."""
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=float)])
+    frames = np.clip(np.round(edges * CHORD_FPS).astype(int), 0, len(values))
+    begins = np.minimum(frames[:-1], len(values) - 1)
+    ends = np.maximum(frames[1:], begins + 1)
+    return np.asarray((sums[ends] - sums[begins]) / (ends - begins)[:, None])
+
+
+def turned(features: Curve) -> Curve:
+    """See features from each of the twelve roots ``(spans, 12, 39)``."""
+    blocks = [features[:, start : start + 12] for start in (0, 12, 24)]
+    spread = features[:, 36:]
+    views = [[np.roll(block, -root, axis=1) for block in blocks] for root in range(12)]
+    return np.stack([np.concatenate([*view, spread], axis=1) for view in views], axis=1)
+
+
+def chord_scores(features: Curve) -> Curve:
+    """Score all chords ``(spans, 61)``: by quality, then root; the last is none."""
+    scores = learned("chords").score(turned(features))
+    named = scores[..., : len(QUALITIES)].transpose(0, 2, 1).reshape(len(features), -1)
+    none = scores[..., -1].mean(axis=1, keepdims=True)
+    return np.concatenate([named, none], axis=1)
+
+
+def find_chords(notes: NDArray[np.float32], beats: Curve, seconds: float) -> list[Chord]:
+    """Find the chords of a band; they change on beats.
+
+    Parameters
+    ----------
+    notes
+        Of :class:`karaoke.analysis.features.Features`.
+    beats
+        Seconds; without any, chords change every half second.
+    seconds
+        Length of the song.
+    """
+    if not len(notes):
+        return []
+    if len(beats) < 2:
+        beats = np.arange(0.5, seconds, 0.5)
+    inner = beats[(beats > 0.05) & (beats < seconds - 0.05)]
+    edges = np.concatenate([[0.0], inner, [seconds]])
+    shares = softmax(chord_scores(chord_features(notes, edges)))
+    # Where nothing sounds there is no chord.
+    loud = averages(notes, edges).sum(axis=1)
+    shares[loud < 0.02 * np.percentile(loud, 90) + 1e-6] = np.eye(shares.shape[1])[-1]
+    path = decode(np.log(shares + 1e-12), CHANGE_COST)
+    chords = []
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(path) != 0]))
+    for first, after in zip(starts, [*starts[1:], len(path)], strict=True):
+        state = int(path[first])
+        confidence = float(shares[first:after, state].mean())
+        begin, end = float(edges[first]), float(edges[after])
+        if state == len(QUALITIES) * 12:
+            chords.append(Chord(begin, end, None, "", confidence))
+        else:
+            quality, root = divmod(state, 12)
+            chords.append(Chord(begin, end, root, QUALITIES[quality], confidence))
+    return chords
+
+
+def find_key(chords: Sequence[Chord]) -> Key | None:
+    """Find the key that the chords speak for most; None where there are hardly any."""
+    sounding = [chord for chord in chords if chord.root is not None]
+    heard = sum(chord.end_seconds - chord.start_seconds for chord in sounding)
+    whole = chords[-1].end_seconds - chords[0].start_seconds if chords else 0.0
+    if len(sounding) < 2 or heard < 0.3 * whole:
+        return None
+    scores = np.array([key_score(sounding, heard, number) for number in range(24)])
+    shares = softmax(KEY_SHARPNESS * scores)
+    best = int(shares.argmax())
+    sure = np.average([c.confidence for c in sounding],
+                      weights=[c.end_seconds - c.start_seconds for c in sounding])  # fmt: skip
+    return Key(best % 12, best >= 12, float(shares[best] * sure))
+
+
+def key_score(chords: Sequence[Chord], heard: float, number: int) -> float:
+    """Score a key, 0 to 11 major from C on, 12 to 23 minor, by the chords, ends and cadences."""
+    tonic, is_minor = number % 12, number >= 12
+    weights = MINOR_WEIGHTS if is_minor else MAJOR_WEIGHTS
+    total, before = 0.0, (-1, False)
+    for chord in chords:
+        assert chord.root is not None
+        place = ((chord.root - tonic) % 12, chord.quality.startswith("min"))
+        lasts = chord.end_seconds - chord.start_seconds
+        total += lasts * weights.get(place, STRANGE)
+        if place == (0, is_minor) and before == (7, False):
+            total += 0.5 * min(lasts, 2 * CADENCE_SECONDS)
+        before = place
+    for chord, share in ((chords[0], FIRST_SHARE), (chords[-1], LAST_SHARE)):
+        if chord.root == tonic and chord.quality.startswith("min") == is_minor:
+            total += share * heard
+    return total / heard

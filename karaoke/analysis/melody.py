@@ -1,0 +1,100 @@
+"""The notes that a voice sings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
+
+from karaoke.analysis.decoding import decode
+from karaoke.analysis.pitch import PITCH_FPS, Pitch
+
+Curve = NDArray[np.float64]
+LOWEST_NOTE, HIGHEST_NOTE = 36, 90
+#: The price of another note, and of the distance of a frame from its note, in semitones.
+CHANGE_COST, OFF_PRICE, HIGHEST_PRICE = 6.0, 1.6, 3.0
+#: The price of a note in a frame without a pitch, and of silence in one with.
+GAP_PRICE, SILENCE_PRICE = 1.5, 1.2
+SHORTEST_SECONDS = 0.13
+#: A dip of the level so deep within so long, on both sides, parts two notes of one pitch.
+DIP_DB, DIP_SECONDS = 5.0, 0.15
+#: Not more often than this.
+APART_SECONDS = 0.08
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note of a melody.
+
+    Parameters
+    ----------
+    start_seconds, end_seconds
+        In the song.
+    pitch
+        MIDI number, 60 is middle C.
+    confidence
+        0 to 1: the share of its frames that have this pitch.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    pitch: int
+    confidence: float
+
+
+def find_notes(pitch: Pitch, tuning: float = 0.0) -> list[Note]:
+    """Cut the pitch of a voice into notes.
+
+    Parameters
+    ----------
+    pitch
+        Of the separated vocals.
+    tuning
+        By how many semitones the song is sharp.
+    """
+    if not len(pitch.midi):
+        return []
+    numbers = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
+    known = np.isfinite(pitch.midi)
+    sung = np.where(known, pitch.midi - tuning, 0.0)
+    off = np.abs(sung[:, None] - numbers[None, :])
+    prices = np.where(known[:, None], np.minimum(OFF_PRICE * off**1.5, HIGHEST_PRICE), GAP_PRICE)
+    silence = np.where(known, SILENCE_PRICE, 0.0)
+    path = decode(-np.concatenate([prices, silence[:, None]], axis=1), CHANGE_COST)
+    dips = find_dips(pitch.level)
+    notes = []
+    for first, after in runs(path):
+        if path[first] == len(numbers):
+            continue
+        number = int(numbers[path[first]])
+        inner = [dip for dip in dips if first + 6 <= dip <= after - 6]
+        for begin, end in zip([first, *inner], [*inner, after], strict=True):
+            if end - begin >= SHORTEST_SECONDS * PITCH_FPS:
+                near = known[begin:end] & (np.abs(sung[begin:end] - number) < 0.5)
+                notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, float(near.mean())))
+    return notes
+
+
+def runs(path: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """Yield where each state begins and ends."""
+    edges = np.flatnonzero(np.diff(path)) + 1
+    yield from zip([0, *map(int, edges)], [*map(int, edges), len(path)], strict=True)
+
+
+def find_dips(level: Curve) -> list[int]:
+    """Find where a voice is much softer than before and after: it begins anew there."""
+    db = uniform_filter1d(20 * np.log10(level + 1e-7), 3)
+    reach = round(DIP_SECONDS * PITCH_FPS)
+    lowest = db == minimum_filter1d(db, 13)
+    # The highest of the frames before, and after.
+    before = maximum_filter1d(db, reach, origin=(reach - 1) // 2)
+    after = maximum_filter1d(db, reach, origin=-(reach // 2))
+    places = np.flatnonzero(lowest & (before - db > DIP_DB) & (after - db > DIP_DB))
+    found: list[int] = []
+    for place in places:
+        if not found or place - found[-1] > APART_SECONDS * PITCH_FPS:
+            found.append(int(place))
+    return found

@@ -1,0 +1,276 @@
+"""The pulse of a band: when its beats are, and how fast they go.
+
+Beats are the path through the onsets that an interval leads from one to the next which changes
+little [1]_. At which level people would tap - each beat, every other, twice as often - is chosen
+among such paths by how strong onsets and changes of harmony are on and between their beats.
+
+References
+----------
+.. [1] D. Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 36 (2007).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+from karaoke.analysis.features import BEAT_FPS, CHORD_FPS, Features
+from karaoke.analysis.harmony import bass_and_treble
+from karaoke.analysis.learned import learned, softmax
+
+Curve = NDArray[np.float64]
+
+SLOWEST_BPM, FASTEST_BPM = 38.0, 220.0
+#: A first path is looked for near this tempo; others are multiples of it.
+LIKELY_BPM, LIKELY_OCTAVES = 110.0, 0.5
+RATIOS = (1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0, 3.0)
+#: Of the intervals around one of these, as a share.
+SPREAD = 0.14
+#: The price of an interval that is e times as long as the one before.
+CHANGE_COST = 60.0
+#: Logarithm of a beat's gain where the onset is of the usual strength.
+BEAT_GAIN = 1.8
+#: Autocorrelation: over so many seconds, so often a second.
+WINDOW_SECONDS, STEPS_PER_SECOND = 8.0, 2
+#: Bands below, between and above these are about kicks, snares and hats.
+KICKS, SNARES = 7, 16
+#: A pulse whose beats are no stronger than this, compared with all else, is none.
+FAINTEST = 1.35
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The beats of a song.
+
+    Parameters
+    ----------
+    beats
+        Seconds.
+    tempo_bpm
+        The median.
+    confidence
+        0 to 1, that this is the level at which people would tap.
+    other_tempi_bpm
+        Of other levels, likeliest first, with their confidence.
+    """
+
+    beats: Curve
+    tempo_bpm: float
+    confidence: float
+    other_tempi_bpm: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A path of beats, in frames, its tempo, and what it is judged by."""
+
+    frames: Curve
+    tempo_bpm: float
+    features: Curve
+
+
+def find_pulse(features: Features) -> Pulse | None:
+    """Find the beats of a band; None where nothing beats."""
+    found = candidates(features)
+    if not found:
+        return None
+    shares = softmax(learned("level").score(np.array([one.features for one in found])))
+    order = np.argsort(-shares)
+    best = found[int(order[0])]
+    strength = sample(strengths(features)["all"], best.frames).mean()
+    if strength < FAINTEST:
+        return None
+    others = tuple((found[int(n)].tempo_bpm, float(shares[n])) for n in order[1:])
+    return Pulse(smoothed(best.frames) / BEAT_FPS, best.tempo_bpm, float(shares[order[0]]), others)
+
+
+def candidates(features: Features) -> list[Candidate]:
+    """Follow the pulse at all levels that it may be felt at."""
+    curve = onset_strength(features.bands)
+    if len(curve) < 4 * BEAT_FPS or not curve.any():
+        return []
+    lags = lags_between(SLOWEST_BPM, FASTEST_BPM)
+    first = follow(curve, lags, tempo_scores(curve, lags))
+    curves = strengths(features)
+    middle = float(np.median(np.diff(first))) if len(first) > 1 else 60 * BEAT_FPS / LIKELY_BPM
+    found = []
+    for ratio in RATIOS:
+        lag = middle * ratio
+        if not SLOWEST_BPM <= 60 * BEAT_FPS / lag <= FASTEST_BPM:
+            continue
+        near = np.arange(int(lag * (1 - SPREAD)), int(np.ceil(lag * (1 + SPREAD))) + 1)
+        path = follow(curve, near, -8.0 * np.log(near / lag)[None] ** 2)
+        if len(path) < 6:
+            continue
+        tempo = tempo_of(path)
+        # What is strong may be off the beat.
+        for beats in (path, (path[:-1] + path[1:]) / 2):
+            found.append(Candidate(beats, tempo, describe(curves, beats, tempo)))
+    return found
+
+
+def tempo_of(path: Curve) -> float:
+    """Give the usual tempo of beats in frames; over several of them, it is finer than a frame."""
+    span = min(8, len(path) - 1)
+    return 60 * BEAT_FPS * span / float(np.median(path[span:] - path[:-span]))
+
+
+def smoothed(path: Curve) -> Curve:
+    """Put each beat where its neighbours say that it is, finer than a frame."""
+    reach = 2
+    steps = np.diff(path)
+    before, after = np.full(reach, steps[0]), np.full(reach, steps[-1])
+    wide = np.concatenate([path[0] - np.cumsum(before)[::-1], path, path[-1] + np.cumsum(after)])
+    return np.asarray(np.mean([wide[n : n + len(path)] for n in range(2 * reach + 1)], axis=0))
+
+
+def rises(bands: NDArray[np.float32]) -> Curve:
+    """Give how far the level of each band rises above that of it and its neighbours before."""
+    before = maximum_filter1d(bands, 3, axis=1)
+    rise = np.maximum(bands[1:] - before[:-1], 0)
+    return np.concatenate([np.zeros((1, bands.shape[1])), rise])
+
+
+def onset_strength(bands: NDArray[np.float32]) -> Curve:
+    """Give how strongly something begins in each frame, compared with the seconds around it."""
+    flux = rises(bands).sum(axis=1)
+    sharp = np.maximum(flux - uniform_filter1d(flux, BEAT_FPS // 2), 0)
+    usual = np.sqrt(uniform_filter1d(sharp**2, 4 * BEAT_FPS).clip(0))
+    return np.asarray(sharp / (usual + 1e-3 * sharp.max(initial=0) + 1e-9))
+
+
+def lags_between(slowest_bpm: float, fastest_bpm: float) -> NDArray[np.intp]:
+    """List intervals between beats, in frames."""
+    return np.arange(
+        int(60 * BEAT_FPS / fastest_bpm), int(np.ceil(60 * BEAT_FPS / slowest_bpm)) + 1
+    )
+
+
+def tempo_scores(curve: Curve, lags: NDArray[np.intp]) -> Curve:
+    """Score intervals ``(steps, lags)`` by how the onsets repeat after one to four of them."""
+    length = round(WINDOW_SECONDS * BEAT_FPS)
+    size = 1 << (2 * length - 1).bit_length()
+    window = np.hanning(length)
+    own = np.fft.irfft(np.abs(np.fft.rfft(window, size)) ** 2)[:length]
+    padded = np.pad(curve, length // 2)
+    views = np.lib.stride_tricks.sliding_window_view(padded, length)[
+        :: BEAT_FPS // STEPS_PER_SECOND
+    ]
+    rows = []
+    for first in range(0, len(views), 256):
+        parts = views[first : first + 256] * window
+        parts = parts - parts.mean(axis=1, keepdims=True)
+        again = np.fft.irfft(np.abs(np.fft.rfft(parts, size, axis=1)) ** 2, axis=1)[:, :length]
+        again /= again[:, :1] + 1e-9
+        comb = np.zeros((len(parts), len(lags)))
+        for times in (1, 2, 3, 4):
+            place = np.minimum(lags * times, length - 1)
+            comb += again[:, place] / np.maximum(own[place] / own[0], 0.2) / times
+        rows.append(np.log(np.maximum(comb, 0) / 2.08 + 0.05))
+    octaves = np.log2(60 * BEAT_FPS / lags / LIKELY_BPM)
+    scores = np.concatenate(rows) - 0.5 * (octaves / LIKELY_OCTAVES) ** 2
+    return np.asarray(scores * 2 * lags / BEAT_FPS)
+
+
+def follow(curve: Curve, lags: NDArray[np.intp], scores: Curve) -> Curve:
+    """Find the path of beats through onsets that is best by gains, scores and changes.
+
+    Parameters
+    ----------
+    curve
+        From :func:`onset_strength`.
+    lags
+        Intervals in frames, next to each other.
+    scores
+        ``(steps, lags)`` of intervals, for equal parts of the curve.
+
+    Returns
+    -------
+    array
+        Frames of the beats.
+    """
+    gain = np.log(np.clip(curve / 2, 0.02, 1.5)) + BEAT_GAIN
+    change = -CHANGE_COST * np.abs(np.log(lags[None, :] / lags[:, None]))
+    length, count = len(curve), len(lags)
+    total = np.full((length, count), -1e9, np.float32)
+    back = np.full((length, count), -1, np.int16)
+    numbers = np.arange(count)
+    per_step = -(-length // len(scores))
+    for frame in range(length):
+        # A first beat may be anywhere within three seconds.
+        best = np.full(count, 0.0 if frame < 3 * BEAT_FPS else -1e9)
+        reach = int(np.searchsorted(lags, frame, side="right"))
+        if reach:
+            ways = total[frame - lags[:reach]] + change[:reach]
+            chosen = ways.argmax(axis=1)
+            value = ways[numbers[:reach], chosen]
+            better = value > best[:reach]
+            best[:reach] = np.where(better, value, best[:reach])
+            back[frame, :reach] = np.where(better, chosen, -1)
+        total[frame] = gain[frame] + scores[frame // per_step] + best
+    start = max(0, length - int(lags[-1]))
+    frame, state = divmod(int(total[start:].argmax()), count)
+    frame += start
+    path = [frame]
+    while (before := int(back[frame, state])) >= 0:
+        frame, state = frame - int(lags[state]), before
+        path.append(frame)
+    return np.array(path[::-1], float)
+
+
+def strengths(features: Features) -> dict[str, Curve]:
+    """Give curves ``(T,)`` of what makes a beat strong, each with a mean of one."""
+    flux = rises(features.bands)
+    bass, treble = bass_and_treble(features.notes)
+    curves = {
+        "all": peaks(onset_strength(features.bands)),
+        "low": peaks(flux[:, :KICKS].sum(axis=1)),
+        "mid": peaks(flux[:, KICKS:SNARES].sum(axis=1)),
+        "high": peaks(flux[:, SNARES:].sum(axis=1)),
+        "harmony": changes(treble, len(flux)),
+        "bass": changes(bass, len(flux)),
+    }
+    return {name: curve / (curve.mean() + 1e-9) for name, curve in curves.items()}
+
+
+def peaks(curve: Curve) -> Curve:
+    """Widen peaks by a frame to each side: beats are not found to the frame."""
+    return np.asarray(maximum_filter1d(curve, 3))
+
+
+def changes(chroma: NDArray[np.float32], length: int, reach: int = 4) -> Curve:
+    """Give how much the notes after a time differ from those before, on the clock of beats."""
+    unit = chroma / (np.linalg.norm(chroma, axis=1, keepdims=True) + 1e-6)
+    count = len(unit)
+    held = np.pad(unit, ((reach, reach), (0, 0)), mode="edge")
+    sums = np.concatenate([np.zeros((1, held.shape[1])), np.cumsum(held, axis=0)])
+    before = sums[reach : reach + count] - sums[:count]
+    after = sums[2 * reach : 2 * reach + count] - sums[reach : reach + count]
+    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1) + 1e-6
+    apart = 1 - (before * after).sum(axis=1) / norms
+    return np.asarray(np.interp(np.arange(length) / BEAT_FPS, np.arange(count) / CHORD_FPS, apart))
+
+
+def sample(curve: Curve, frames: Curve) -> Curve:
+    """Read a curve between its frames."""
+    return np.asarray(np.interp(frames, np.arange(len(curve)), curve))
+
+
+def describe(curves: dict[str, Curve], path: Curve, tempo_bpm: float) -> Curve:
+    """Describe a path of beats: its tempo, what is on and between beats, and which stand out."""
+    octaves = np.log2(tempo_bpm / LIKELY_BPM)
+    found = [octaves, octaves**2, abs(octaves)]
+    steps = np.diff(path)
+    for curve in curves.values():
+        beats = sample(curve, path)
+        found.append(np.log(beats.mean() + 0.05))
+        for shares in ((1 / 2,), (1 / 3, 2 / 3), (1 / 4, 3 / 4)):
+            between = np.concatenate([path[:-1] + share * steps for share in shares])
+            found.append(np.log(sample(curve, between).mean() + 0.05))
+        for group in (2, 3, 4):
+            means = np.sort([beats[place::group].mean() for place in range(group)])[::-1]
+            found.append((means[0] - means[1:].mean()) / (beats.mean() + 0.05))
+    return np.array(found)

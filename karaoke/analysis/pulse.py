@@ -84,7 +84,8 @@ def find_pulse(features: Features) -> Pulse | None:
     if strength < FAINTEST:
         return None
     others = tuple((found[int(n)].tempo_bpm, float(shares[n])) for n in order[1:])
-    return Pulse(smoothed(best.frames) / BEAT_FPS, best.tempo_bpm, float(shares[order[0]]), others)
+    beats = extended(smoothed(best.frames), features.bands) / BEAT_FPS
+    return Pulse(beats, best.tempo_bpm, float(shares[order[0]]), others)
 
 
 def candidates(features: Features) -> list[Candidate]:
@@ -116,6 +117,17 @@ def tempo_of(path: Curve) -> float:
     """Give the usual tempo of beats in frames; over several of them, it is finer than a frame."""
     span = min(8, len(path) - 1)
     return 60 * BEAT_FPS * span / float(np.median(path[span:] - path[:-span]))
+
+
+def extended(path: Curve, bands: NDArray[np.float32]) -> Curve:
+    """Go on with the beats to where the sound begins and ends."""
+    level = bands.mean(axis=1)
+    heard = np.flatnonzero(level > 0.05 * np.percentile(level, 90))
+    first, last = heard[0] - 2.0, float(heard[-1])
+    begin, end = path[1] - path[0], path[-1] - path[-2]
+    before = path[0] - begin * np.arange(int((path[0] - first) / begin), 0, -1)
+    after = path[-1] + end * np.arange(1, int((last - path[-1]) / end) + 1)
+    return np.concatenate([before[before >= 0], path, after])
 
 
 def smoothed(path: Curve) -> Curve:

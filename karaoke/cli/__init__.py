@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from karaoke import __version__
+from karaoke.cli.analyse import analyse
 from karaoke.cli.commands import Command, Group, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
@@ -44,6 +45,7 @@ def print_version(wanted: bool) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "split": split,
     "make": make,
+    "analyse": analyse,
     "train": train,
     "evaluate": evaluate,
     "doctor": doctor,

@@ -30,15 +30,19 @@ if TYPE_CHECKING:
 
 
 def reporter_for(
-    context: typer.Context, console: Console, facts: dict[str, Any], work: tuple[str, str]
+    context: typer.Context,
+    console: Console,
+    facts: dict[str, Any],
+    work: tuple[str, str],
+    kind: type[Reporter] | None = None,
 ) -> Reporter:
-    """Make a reporter as the options of a command want it."""
+    """Make a reporter, perhaps of a special kind, as the options of a command want it."""
     wanted = context.params
     progress = wanted["progress"]
     # Two bars cannot share a terminal's last line.
     progress = "lines" if progress == "auto" and wanted["jobs"] > 1 else progress
     verbose, debug = wanted["verbose"], wanted["debug"]
-    reporter = Reporter(
+    reporter = (kind or Reporter)(
         console, wanted["json_"], facts, progress, verbose=verbose, debug=debug, work=work
     )
     reporter.explain = context.obj.explain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,10 +16,11 @@ import numpy as np
 from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
-from karaoke.errors import NoInputError, UsageError
+from karaoke.errors import UsageError
 from karaoke.files import PartFile
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
+from karaoke.jobs.stems import read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
 from karaoke.making.films import Film, Studio
@@ -307,30 +308,3 @@ def part_of(spool: Spool, first: int, frames: int, tools: Tools) -> Iterator[Blo
     for block in in_blocks(lambda start, length: spool.read(first + start, length), frames):
         tools.check()
         yield block
-
-
-def read_stems(
-    folder: Path, spools: dict[str, Spool], reader: AudioReader, silence: Iterable[Block]
-) -> None:
-    """Fill spools from files that are called as their stems are, after a silence.
-
-    Raises
-    ------
-    NoInputError
-        A stem is not there.
-    UsageError
-        It has another rate or other channels than the song.
-    """
-    for stem, spool in spools.items():
-        found = sorted(path for path in folder.glob(f"{stem}.*") if path.is_file())
-        if not found:
-            raise NoInputError(f'"{folder}": has no {stem}', hint="Name the folder of its stems.")
-        with AudioReader(found[0]) as stems:
-            if (stems.sample_rate, stems.channels) != (reader.sample_rate, reader.channels):
-                raise UsageError(
-                    f'"{found[0]}": {stems.sample_rate} Hz and {stems.channels} channels, but the'
-                    f" song has {reader.sample_rate} Hz and {reader.channels}",
-                    hint="Take the stems of this very song.",
-                )
-            for block in chain(silence, stems.blocks()):
-                spool.append(block)

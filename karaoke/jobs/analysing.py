@@ -1,0 +1,123 @@
+"""Hear one song through: separate it, and find its key, tempo, beats, chords and melody."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.writing import WRITERS, as_object
+from karaoke.audio import AudioReader, Samples, Spool, in_blocks
+from karaoke.audio.blocks import Warn
+from karaoke.files import PartFile, writing_to
+from karaoke.jobs.manifest import SplitSettings
+from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
+from karaoke.jobs.stems import read_stems
+from karaoke.jobs.task import Result, Tools
+
+STEMS = ("vocals", "instrumental")
+
+
+@dataclass(frozen=True)
+class AnalyseSettings(SplitSettings):
+    """What the facts about a song depend on besides it.
+
+    Parameters
+    ----------
+    stems_from
+        Folder of stems that exist; empty to separate the song.
+    separated
+        Whether voice and band are told apart; without, there is no melody.
+    """
+
+    command: str = "analyse"
+    stems_from: str = ""
+    separated: bool = True
+
+
+@dataclass
+class AnalyseTask(SplitTask):
+    """Find out what is in a song, and write it in the formats of the job's outputs, if any."""
+
+    settings: AnalyseSettings
+    found: SongFacts | None = None
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the song is to be separated."""
+        return self.settings.separated and not self.settings.stems_from
+
+    @property
+    def spool_count(self) -> int:
+        """How often the song lies on the disk while it is worked on."""
+        return 2 if self.settings.separated else 1
+
+    def _split(self, song: OpenSong, tools: Tools, files: ExitStack, started: float) -> Result:
+        """Publish nothing where nothing is to be written."""
+        if self.job.outputs:
+            return super()._split(song, tools, files, started)
+        troubles: list[str] = []
+        self.compose(song.reader, tools, files, troubles.append)
+        return Result(
+            outputs={},
+            manifest={"outputs": {}},
+            seconds=song.reader.seconds_read,
+            elapsed_seconds=time.perf_counter() - started,
+            warnings=[*self.warnings(song.reader), *troubles],
+            facts=self.facts({}, None, tools),
+        )
+
+    def compose(
+        self, reader: AudioReader, tools: Tools, files: ExitStack, warn: Warn
+    ) -> Mapping[str, Samples]:
+        """Hear the song; none of its sound is kept."""
+        folder = self.job.manifest.parent if self.job.outputs else Path(tempfile.gettempdir())
+        wanted = STEMS if self.settings.separated else STEMS[1:]
+        spools = {stem: Spool(folder, reader.channels, files) for stem in wanted}
+        if self.settings.stems_from:
+            read_stems(Path(self.settings.stems_from), spools, reader, [])
+        elif self.settings.separated:
+            fill_spools(spools, reader, reader.blocks(), tools, warn)
+        else:
+            for block in reader.blocks():
+                tools.check()
+                spools["instrumental"].append(block)
+        vocals = spools.get("vocals")
+        self.found = analyse(
+            None if vocals is None else in_blocks(vocals.read, vocals.frames),
+            in_blocks(spools["instrumental"].read, spools["instrumental"].frames),
+            reader.sample_rate,
+        )
+        return {}
+
+    def gain(self, spools: Mapping[str, Samples], sample_rate: int, warn: Warn) -> float:
+        """Change no level: no sound is written."""
+        return 1.0
+
+    def add(
+        self,
+        parts: dict[str, PartFile],
+        spools: Mapping[str, Samples],
+        gain: float,
+        reader: AudioReader,
+        tools: Tools,
+        files: ExitStack,
+        warn: Warn,
+    ) -> None:
+        """Write what was found."""
+        assert self.found is not None
+        for name, part in parts.items():
+            with writing_to(part.target):
+                part.path.write_bytes(WRITERS[name].write(self.found))
+
+    def facts(
+        self, spools: Mapping[str, Samples], residual: float | None, tools: Tools
+    ) -> dict[str, Any]:
+        """Give what was found."""
+        assert self.found is not None
+        return {"analysis": as_object(self.found)}

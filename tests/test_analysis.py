@@ -1,0 +1,277 @@
+"""What ``karaoke analyse`` finds, on songs that are drawn anew each time and known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from karaoke.analysis.decoding import decode
+from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
+from karaoke.analysis.melody import Note, find_dips
+from karaoke.analysis.pulse import Pulse
+from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+RATE = 44_100
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Draw other songs each time; the seed is printed where a test fails."""
+    seed = int(np.random.SeedSequence().generate_state(1)[0])
+    print(f"seed {seed}")
+    return np.random.default_rng(seed)
+
+
+def tone(pitch: float, seconds: float, voice: bool = False) -> NDArray[np.float64]:
+    """Sound a note: a string that dies away, or a steady voice."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    hz = 440 * 2 ** ((pitch - 69) / 12)
+    sound = np.zeros(len(t))
+    for k in range(1, 9):
+        fall = 1.0 if voice else np.exp(-t * (1 + k / 2))
+        sound += np.sin(2 * np.pi * k * hz * t + k) * fall / k**1.3
+    return sound * np.clip(t / 0.01, 0, 1) * np.clip((seconds - t) / 0.03, 0, 1)
+
+
+def a_song(
+    rng: np.random.Generator, shift: int = 0, beat: float | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, object]]:
+    """Draw eight bars twice of a cadence in a key, with drums and a tune; give voice and band."""
+    beat = float(rng.uniform(0.45, 0.6)) if beat is None else beat
+    tonic = int(rng.integers(12))
+    turn = [(0, "maj"), (5, "maj"), (7, "maj"), (0, "maj"), (9, "min"), (2, "min"), (7, "7"),
+            (0, "maj")]  # fmt: skip
+    bars = turn * 2
+    length = round((len(bars) * 4 * beat + 1) * RATE)
+    band, voice = np.zeros(length), np.zeros(length)
+
+    def add(bus: NDArray[np.float64], sound: NDArray[np.float64], second: float) -> None:
+        first = round(second * RATE)
+        bus[first : first + len(sound)] += sound[: max(0, len(bus) - first)]
+
+    chords, notes, now = [], [], 0.2
+    for bar, (degree, quality) in enumerate(bars):
+        root = (tonic + degree) % 12
+        start = now + bar * 4 * beat
+        chords.append((start, start + 4 * beat, (root + shift) % 12, quality))
+        for n in range(4):
+            for step in TONES[quality]:
+                pitch = 55 + (root + step - 55) % 12 + shift
+                add(band, 0.05 * tone(pitch, 0.9 * beat), start + n * beat)
+            add(band, 0.12 * tone(36 + (root - 36) % 12 + shift, 0.9 * beat), start + n * beat)
+            hit = rng.standard_normal(2000) * np.exp(-np.arange(2000) / 300)
+            add(band, (0.25 if n % 2 else 0.1) * hit, start + n * beat)
+            if n == 0:
+                t = np.arange(8000) / RATE
+                add(band, 0.5 * np.sin(2 * np.pi * 55 * t) * np.exp(-t / 0.05), start)
+        if bar % 4 != 3:
+            for n in range(3):
+                step = int(rng.choice(TONES[quality]))
+                pitch = 60 + (root + step - 60) % 12 + shift
+                notes.append((start + n * beat, pitch))
+                add(voice, 0.1 * tone(pitch, 0.85 * beat, voice=True), start + n * beat)
+    truth: dict[str, object] = {
+        "key": f"{SHARPS[(tonic + shift) % 12]} major",
+        "bpm": 60 / beat,
+        "chords": chords,
+        "notes": notes,
+        "beats": now + beat * np.arange(4 * len(bars)),
+    }
+    stereo = [np.stack([bus, bus]).astype(np.float32) for bus in (voice, band)]
+    return stereo[0], stereo[1], truth
+
+
+def sharp_name(key: object) -> str:
+    """Name a key by sharps alone."""
+    assert key is not None
+    return f"{SHARPS[key.tonic]} {'minor' if key.is_minor else 'major'}"  # type: ignore[attr-defined]
+
+
+def test_a_song_is_heard(rng: np.random.Generator) -> None:
+    voice, band, truth = a_song(rng)
+    found = analyse([voice], [band], RATE)
+    assert sharp_name(found.key) == truth["key"]
+    assert found.tuning_hz == pytest.approx(440, abs=2)
+    assert found.pulse is not None and found.bars is not None
+    assert found.pulse.tempo_bpm == pytest.approx(truth["bpm"], rel=0.02)
+    beats = np.asarray(truth["beats"])
+    near = np.abs(beats[:, None] - found.pulse.beats[None]).min(axis=1)
+    assert np.mean(near < 0.07) > 0.9
+    right = 0.0
+    for start, end, root, quality in truth["chords"]:  # type: ignore[attr-defined]
+        middle = (start + end) / 2
+        chord = next(c for c in found.chords if c.start_seconds <= middle < c.end_seconds)
+        minor = chord.quality.startswith("min")
+        right += chord.root == root and minor == (quality == "min")
+    assert right / 16 > 0.8
+    notes = truth["notes"]
+    hits = sum(
+        any(abs(note.start_seconds - start) < 0.1 and note.pitch == pitch for note in found.notes)
+        for start, pitch in notes  # type: ignore[attr-defined]
+    )
+    assert hits > 0.85 * len(notes) and len(found.notes) < 1.2 * len(notes)  # type: ignore[arg-type]
+
+
+def test_a_song_in_another_key_is_the_same_song(rng: np.random.Generator) -> None:
+    seed, shift = int(rng.integers(2**32)), int(rng.choice([-4, -3, 2, 3, 5]))
+    here, there = (
+        analyse([voice], [band], RATE)
+        for voice, band, _ in (
+            a_song(np.random.default_rng(seed)), a_song(np.random.default_rng(seed), shift),
+        )
+    )  # fmt: skip
+    assert here.key is not None and there.key is not None
+    assert (there.key.tonic - here.key.tonic) % 12 == shift % 12
+    assert there.key.is_minor == here.key.is_minor
+    names = [
+        [c.moved(moved).label for c in song.chords] for song, moved in ((here, shift), (there, 0))
+    ]
+    same = sum(a == b for a, b in zip(*names, strict=False))
+    assert same >= 0.8 * max(map(len, names)), names
+
+
+@pytest.mark.parametrize("kind", ["silence", "noise", "nothing"])
+def test_where_there_is_no_music_nothing_is_said(rng: np.random.Generator, kind: str) -> None:
+    length = 0 if kind == "nothing" else 12 * RATE
+    sound = np.zeros((2, length), np.float32)
+    if kind == "noise":
+        sound += (0.1 * rng.standard_normal(sound.shape)).astype(np.float32)
+    found = as_object(analyse([sound], [sound], RATE))
+    assert found["key"] is None and found["tuning_hz"] is None
+    assert all(chord["name"] is None for chord in found["chords"])
+    assert found["notes"] == [] and found["range"] is None
+    assert found["tempo"] is None, found["tempo"]
+    assert "not known" in as_table(found)
+
+
+def facts_of(beat: float = 0.5, first: int = 0) -> SongFacts:
+    """Make up what may be found."""
+    beats = 0.7 + beat * np.arange(24)
+    from karaoke.analysis.metre import Bars
+
+    chords = (Chord(0.7, 2.7, 9, "min", 0.9), Chord(2.7, 4.7, None, "", 0.5),
+              Chord(4.7, 6.7, 10, "7", 0.8))  # fmt: skip
+    notes = (Note(0.7, 1.2, 60, 1.0), Note(1.2, 1.6, 60, 0.9), Note(5.0, 6.0, 64, 0.8))
+    key = find_key(chords[:1] + chords[2:])
+    pulse = Pulse(beats, 60 / beat, 0.9, ((30 / beat, 0.1),))
+    return SongFacts(13.0, 441.0, key, pulse, Bars("4/4", first, 0.8), chords, notes)
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_midi_holds_the_same_notes_at_the_same_times(first: int) -> None:
+    facts = facts_of(first=first)
+    midi = mido.MidiFile(file=io.BytesIO(WRITERS["midi"].write(facts)))
+    assert midi.type == 1 and [t.name for t in midi.tracks] == ["Tempo", "Melody", "Chords"]
+    sounding: dict[tuple[int, int], float] = {}
+    heard: dict[int, list[tuple[float, float, int]]] = {0: [], 1: []}
+    now = 0.0
+    for message in midi:
+        now += message.time
+        if message.type == "note_on":
+            sounding[message.channel, message.note] = now
+        elif message.type == "note_off":
+            start = sounding.pop((message.channel, message.note))
+            heard[message.channel].append((start, now, message.note))
+    assert not sounding
+    wanted = [(n.start_seconds, n.end_seconds, n.pitch) for n in facts.notes]
+    np.testing.assert_allclose(heard[0], wanted, atol=0.003)
+    roots = {note % 12 for _, _, note in heard[1]}
+    assert roots == {(9 + t) % 12 for t in TONES["min"]} | {(10 + t) % 12 for t in TONES["7"]}
+    # Bars begin on multiples of four beats.
+    ticks, at = [], 0
+    for message in midi.tracks[1]:
+        at += message.time
+        if message.type == "note_on":
+            ticks.append(at)
+    beat_of_first_note = ticks[0] / midi.ticks_per_beat
+    assert (beat_of_first_note + first) % 4 == pytest.approx(0, abs=0.01) or first == 0
+
+
+def test_formats_are_what_other_programs_read() -> None:
+    facts = facts_of()
+    assert WRITERS["chords"].write(facts).decode().splitlines() == [
+        "0.700\t2.700\tA:min", "2.700\t4.700\tN", "4.700\t6.700\tA#:7",
+    ]  # fmt: skip
+    beats = [line.split("\t") for line in WRITERS["beats"].write(facts).decode().splitlines()]
+    assert beats[0] == ["0.700", "1"] and beats[5] == ["3.200", "2"] and len(beats) == 24
+    rows = list(csv.DictReader(io.StringIO(WRITERS["notes"].write(facts).decode())))
+    assert [row["name"] for row in rows] == ["C4", "C4", "E4"]
+    whole = json.loads(WRITERS["json"].write(facts))
+    assert whole["chords"][1]["name"] is None and whole["range"] == {
+        "lowest": "C4",
+        "highest": "E4",
+    }
+    assert whole["phrases"] == 2 and note_name(70, flats=True) == "Bb4"
+
+
+def test_chords_speak_for_a_key() -> None:
+    def chords(*names: tuple[int, str]) -> list[Chord]:
+        return [Chord(2.0 * n, 2.0 * n + 2, *name, 0.9) for n, name in enumerate(names)]
+
+    key = find_key(chords((0, "maj"), (5, "maj"), (7, "7"), (0, "maj")))
+    assert key is not None and key.name == "C major"
+    key = find_key(chords((9, "min"), (2, "min"), (4, "7"), (9, "min")))
+    assert key is not None and key.name == "A minor" and not key.flats
+    key = find_key(chords((10, "maj"), (3, "maj"), (5, "maj"), (10, "maj")))
+    assert key is not None and key.name == "Bb major"
+    assert find_key([]) is None and find_key(chords((0, "maj"))) is None
+
+
+def test_the_best_path_changes_where_it_pays() -> None:
+    scores = np.array([[0.0, -1], [0, -1], [-3, 0], [-3, 0], [-0.5, 0]])
+    assert decode(scores, 1.0).tolist() == [0, 0, 1, 1, 1]
+    assert decode(scores, 100.0).tolist() == [1] * 5
+    assert decode(np.zeros((0, 3)), 1.0).tolist() == []
+
+
+def test_a_voice_begins_anew_where_it_is_soft_for_a_moment() -> None:
+    level = np.ones(100)
+    level[48:52] = 0.1
+    assert find_dips(level) == [pytest.approx(50, abs=2)]
+    level[48:] = 0.1
+    assert find_dips(level) == []
+
+
+def test_the_command(
+    run_karaoke: Run, tmp_path: Path, tiny_model: Path, rng: np.random.Generator
+) -> None:
+    voice, band, truth = a_song(rng)
+    soundfile.write(tmp_path / "song.wav", (voice + band).T, RATE)
+    for name, stem in (("vocals", voice), ("instrumental", band)):
+        (tmp_path / "stems").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "stems" / f"{name}.wav", stem.T, RATE, subtype="FLOAT")
+    song = [tmp_path / "song.wav", "--from", tmp_path / "stems"]
+    done = run_karaoke("analyse", *song)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("song.wav\nkey ") and "melody " in done.stdout
+    assert not (tmp_path / "analysed").exists()
+    done = run_karaoke("analyse", *song, "--json", "--write", "midi,chords", "-o", tmp_path / "out")
+    report = json.loads(done.stdout)
+    assert report["analysis"]["tempo"]["bpm"] == pytest.approx(truth["bpm"], rel=0.02)
+    assert {Path(o["path"]).name for o in report["outputs"].values()} == {"song.mid", "song.lab"}
+    done = run_karaoke("analyse", *song, "--write", "midi,chords", "-o", tmp_path / "out",
+                       "--skip-existing")  # fmt: skip
+    assert "is done already" in done.stderr and done.returncode == 0
+    done = run_karaoke("analyse", tmp_path / "song.wav", "--no-split", "--json")
+    assert json.loads(done.stdout)["analysis"]["notes"] == []
+    done = run_karaoke("analyse", tmp_path / "song.wav", "-n", tiny_model, "--json")
+    assert done.returncode == 0, done.stderr
+    for arguments, words in (
+        (["--write", "tab"], "--write: unknown tab"),
+        (["--no-split", "--from", tmp_path], "choose one"),
+        (["--from", tmp_path / "nowhere"], "has no vocals"),
+    ):
+        done = run_karaoke("analyse", tmp_path / "song.wav", *arguments)
+        assert done.returncode != 0 and words in done.stderr and done.stderr.count("\n") <= 2

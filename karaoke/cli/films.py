@@ -163,7 +163,7 @@ def read_look(
     from karaoke.making.films import Film
     from karaoke.making.font import BUNDLED, Font
     from karaoke.making.styles import STYLES
-    from karaoke.making.video import COPIED, DEFAULT_COLOUR, Picture
+    from karaoke.making.video import COPIED, Picture
 
     own_style, own_font = parse_style(wanted["style"])
     fps, size = wanted["fps"], wanted["size"]
@@ -173,8 +173,8 @@ def read_look(
         raise UsageError(f"--offset {wanted['offset']:g}: not within an hour")
     chosen_size = None if size is None else parse_size(size)
     back = wanted["background"]
-    colour = back if re.fullmatch(r"#[0-9a-fA-F]{6}", back) else DEFAULT_COLOUR
-    image = None if back in BACKGROUNDS or back == colour else Path(back)
+    colour = back if re.fullmatch(r"#[0-9a-fA-F]{6}", back) else None
+    image = None if back in BACKGROUNDS or colour is not None else Path(back)
     if image is not None and not image.is_file():
         raise UsageError(
             f"--background {back}: neither a colour nor a file",
@@ -188,12 +188,13 @@ def read_look(
     def look(words: Lyrics | None, footage: Footage | None) -> Film:
         if words is not None:
             font.check(words.text + words.title + words.artist, "lyrics")
+        style = own_style or STYLES["plain" if footage is None else "film"]
         own = Picture() if footage is None else Picture(footage.size, footage.fps)
         picture = replace(
             own,
             size=chosen_size or own.size,
             fps=fps or own.fps,
-            colour=colour,
+            colour=colour or style.background,
             image=image,
             footage=footage,
             copied=as_it_is
@@ -201,7 +202,6 @@ def read_look(
             and footage is not None
             and all(footage.codec in COPIED[kind] for kind in kinds & {*FILMS}),
         )
-        style = own_style or STYLES["plain" if footage is None else "film"]
         cover = back in ("auto", "cover") and footage is None
         return Film(words, style, font_path, picture, wanted["offset"], cover, tracks)
 

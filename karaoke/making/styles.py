@@ -42,6 +42,8 @@ class Style:
         Height of the letters as a share of the picture's, or of its width where that is less.
     sung, unsung, outline
         Colours, ``#rrggbb``.
+    background
+        Behind the words where there is nothing else.
     singers
         Colours of what is sung by the first singer, the second and so on.
     margin
@@ -67,6 +69,7 @@ class Style:
     sung: str = "#ffc83d"
     unsung: str = "#ffffff"
     outline: str = "#0b0d14"
+    background: str = "#101a30"
     singers: tuple[str, ...] = ("#ffc83d", "#5ad1ff", "#ff7ab8", "#8be36b")
     margin: float = 0.06
     middle: float = 0.56
@@ -82,7 +85,7 @@ class Style:
         for name, (least, most) in LIMITS.items():
             if not least <= getattr(self, name) <= most:
                 raise UsageError(f"{name} {getattr(self, name)}: not from {least:g} to {most:g}")
-        for colour in (self.sung, self.unsung, self.outline, *self.singers):
+        for colour in (self.sung, self.unsung, self.outline, self.background, *self.singers):
             if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
                 raise UsageError(f"{colour!r}: not a colour", hint="Write #rrggbb.")
         if not self.singers:
@@ -92,7 +95,13 @@ class Style:
 STYLES = {
     "plain": Style(),
     "big": Style(rows=2, size=0.13),
-    "light": Style(unsung="#dfe7f5", sung="#3d7bff", outline="#ffffff"),
+    "light": Style(
+        sung="#e0145a",
+        unsung="#1b2436",
+        outline="#ffffff",
+        background="#eef2f8",
+        singers=("#e0145a", "#0a66d0", "#0c7a3d", "#8a3fd1"),
+    ),
     "duet": Style(sung="#ff9a3d", singers=("#ff9a3d", "#5ad1ff", "#ff7ab8", "#8be36b"), tint=0.4),
     "film": Style(rows=2, size=0.085, middle=0.82),
 }

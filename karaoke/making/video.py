@@ -19,8 +19,6 @@ from karaoke.lyrics import Timeline
 from karaoke.making.font import Font
 from karaoke.making.footage import Footage
 
-#: Night blue.
-DEFAULT_COLOUR = "#101a30"
 #: H.264 that every player takes; nothing moves but letters.
 ENCODING = {
     "vcodec": "libx264",
@@ -66,7 +64,7 @@ class Picture:
 
     size: tuple[int, int] = SIZES["720p"]
     fps: float = 25.0
-    colour: str = DEFAULT_COLOUR
+    colour: str = "#000000"
     image: Path | None = None
     blurred: bool = False
     footage: Footage | None = None

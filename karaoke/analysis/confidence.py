@@ -17,6 +17,8 @@ SURE = 0.5
 #: Before any evidence. It and the weights come from a logistic regression on songs that were sung
 #: by a synthesiser, with right words and with lines left out, added and replaced.
 PRIOR = -1.35
+#: What it counts that the recogniser says the same.
+AGREED = -0.8
 #: How much of the doubt on a line its neighbours share.
 NEIGHBOUR_WEIGHT = 0.6
 #: What is further off is just as wrong.
@@ -137,8 +139,13 @@ def doubts(evidence: Sequence[Evidence]) -> tuple[float, ...]:
 
 def weighed(line: Evidence) -> float:
     """Give the logarithm of the odds that a line is more than a second off."""
+    heard = 0.0
+    if line.silent_share is not None:
+        far = min(line.contradicted_seconds, FAR_SECONDS)
+        heard = AGREED + 1.5 * far + line.silent_share
     return (
         PRIOR
+        + heard
         + 0.5 * max(0.0, line.unsung_share - 0.1)
         + 1.2 * abs(line.pace)
         + 0.8 * line.uneven
@@ -147,6 +154,4 @@ def weighed(line: Evidence) -> float:
         + min(line.broken_seconds, 1.0)
         + 1.6 * min(line.paused_seconds, 1.5)
         + 0.85 * min(line.moved_seconds, FAR_SECONDS)
-        + 1.5 * min(line.contradicted_seconds, FAR_SECONDS)
-        + (line.silent_share or 0.0)
     )

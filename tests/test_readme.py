@@ -61,6 +61,7 @@ WRITTEN = [
 MADE = [
     ["made/song/song (karaoke).m4a"],
     ["made/song/song (karaoke).m4a", "made/song/song (karaoke).mp4"],
+    ["made/song/song (karaoke).m4a", "made/song/song (karaoke).mp4"],
     ["made/song/song (karaoke).m4a"],
     ["made/clip/clip (karaoke).mkv"],
     [
@@ -93,6 +94,7 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
     subprocess.run([find_ffmpeg(), "-nostdin", "-v", "error", *clip], check=True)
     (tmp_path / "songs.txt").write_text("song.mp3\nother.mp3\n")
     (tmp_path / "words.lrc").write_text("[00:00.30]A line\n")
+    (tmp_path / "words.txt").write_text("A line\n")
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in {
@@ -109,7 +111,7 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
 @pytest.mark.parametrize("number", range(len(WRITTEN) + len(MADE)))
 def test_uses(number: int, desk: dict[str, str], tmp_path: Path) -> None:
     written = [*WRITTEN, *MADE]
-    assert len(uses()) == len(written) == 18
+    assert len(uses()) == len(written) == 19
     before = set(tmp_path.rglob("*"))
     use = uses()[number]
     # The song of this test takes a second, and has words in one use alone.

@@ -1,1 +1,1 @@
-"""What is in a song: where somebody sings, its beats, chords, key and melody."""
+"""What is in a song: where somebody sings, its words, beats, chords, key and melody."""

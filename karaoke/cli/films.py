@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from karaoke.cli.aligning import check_align, choose_listening
 from karaoke.errors import KaraokeError, UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def films_of(
         return films, failures
     if wanted["no_lyrics"] and kinds - PICTURES:
         raise UsageError(f"--to {wanted['to']}: needs words", hint="Leave out --no-lyrics.")
+    check_align(wanted)
     look = read_look(wanted, kinds, in_full)
     for song in songs:
         try:
@@ -100,11 +102,12 @@ def film_of(
         What was asked for cannot be made of this song.
     """
     from karaoke.cli.output import say, visible
-    from karaoke.making.words import find_words
+    from karaoke.making.words import find_words, without_words
 
     words = None if wanted["no_lyrics"] else find_words(song.path, wanted["lyrics"])
-    problem = trouble_with(words)
-    usable = None if problem else words
+    align = choose_listening(words, wanted["align"], kinds)
+    problem = "" if align != "none" else trouble_with(words)
+    usable = None if problem else words or without_words(song.path)
     footage = footage_of(song, wanted["background"]) if kinds & {*FILMS} else None
     asked = wanted["to"] is not None
     if usable is None and asked and (footage is None or kinds - PICTURES):
@@ -116,7 +119,9 @@ def film_of(
         lost = "no film" if footage is None else "no words in its film"
         name = visible(song.path.name)
         say(console, "warning: ", "yellow", f'"{name}": {lost}; {problem}')
-    return None if usable is None and footage is None else look(usable, footage)
+    if usable is None and footage is None:
+        return None
+    return replace(look(usable, footage), align=align)
 
 
 def footage_of(song: Song, background: str) -> Footage | None:
@@ -146,7 +151,7 @@ def trouble_with(words: Lyrics | None) -> str:
     if words is None:
         return "no lyrics were found"
     if words.timing == "none":
-        return "its lyrics have no times"
+        return "its lyrics have no times, and --align none finds none"
     return ""
 
 
@@ -250,8 +255,10 @@ def read_tracks(text: str | None) -> dict[str, tuple[str, ...]]:
     return dict.fromkeys(DEFAULT_TRACKS, names)
 
 
-def settings_of(film: Film | None) -> dict[str, Any]:
-    """Write down what a film depends on, for its manifest."""
+def settings_of(film: Film | None, language: str | None) -> dict[str, Any]:
+    """Write down what a film depends on, for its manifest; the language as far as it is stated."""
+    from karaoke.making.aligning import depends_on
+
     if film is None:
         return {}
     picture, lyrics = film.picture, film.lyrics
@@ -265,7 +272,8 @@ def settings_of(film: Film | None) -> dict[str, Any]:
     words = None if lyrics is None else (lyrics.lines, lyrics.title, lyrics.artist)
     drawn = repr((words, film.style, film.offset_seconds, str(film.font_path)))
     digest = hashlib.sha256(drawn.encode("utf-8", "surrogatepass")).hexdigest()
-    return {"words_sha256": digest, "picture": looks}
+    stated = language or ("" if lyrics is None else lyrics.language)
+    return {"words_sha256": digest, "picture": looks, **depends_on(film.align, stated)}
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -75,7 +75,7 @@ To = Annotated[
         "--to",
         metavar="A,B",
         help="audio, mp4, mkv, cdg, ultrastar, and words as lrc, elrc, srt, ass or kar.",
-        show_default="audio, and mp4 of films and where there are lyrics with times",
+        show_default="audio, and mp4 of films and where there are lyrics",
         rich_help_panel=FILM,
     ),
 ]
@@ -84,13 +84,31 @@ LyricsFile = Annotated[
     typer.Option(
         "--lyrics",
         metavar="FILE",
-        help="LRC, UltraStar, SRT, WebVTT or ASS.",
+        help="LRC, UltraStar, SRT, WebVTT, ASS or plain text.",
         show_default="what lies beside the song, or in its tags",
         rich_help_panel=FILM,
     ),
 ]
 NoLyrics = Annotated[
     bool, typer.Option("--no-lyrics", help="Look for no lyrics.", rich_help_panel=FILM)
+]
+Align = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT",
+        help="Find by listening when lines or words are sung: none, lines, words, or auto for"
+        " the times that are missing.",
+        rich_help_panel=FILM,
+    ),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANGUAGE",
+        help="Of the lyrics, as en or German.",
+        show_default="what lyrics or tags say, else English",
+        rich_help_panel=FILM,
+    ),
 ]
 Offset = Annotated[
     float,
@@ -167,6 +185,8 @@ def make(
     to: To = None,
     lyrics: LyricsFile = None,
     no_lyrics: NoLyrics = False,
+    align: Align = "auto",
+    language: Language = None,
     offset: Offset = 0.0,
     background: Background = "auto",
     size: Size = None,
@@ -197,7 +217,8 @@ def make(
     """Make songs to sing to: the band in your key and tempo, and a film of the words.
 
     Words come from a file beside the song with its name, such as song.lrc, from its tags, or from
-    --lyrics. Paths of the files go to standard output, one a line; all else to standard error.
+    --lyrics; those without times are aligned to the voice. Paths of the files go to standard
+    output, one a line; all else to standard error.
     """
     from karaoke.cli.making import make_all
 

@@ -85,7 +85,8 @@ def make_all(context: typer.Context) -> None:
             if "audio" not in kinds and film is not None:
                 outputs = {name: p for name, p in job.outputs.items() if name != "karaoke"}
                 job = replace(job, outputs=outputs)
-            settings = MakeSettings(**common.as_dict(), **wishes, **settings_of(film))
+            described = settings_of(film, wanted["language"])
+            settings = MakeSettings(**common.as_dict(), **wishes, **described)
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(MakeTask(job, settings, chosen, overwrite, strict, film=film))
         run(tasks, load, options, reporter)

@@ -14,6 +14,7 @@ from karaoke.files import PartFile
 from karaoke.jobs.splitting import encode_spool
 from karaoke.lyrics import Lyrics, Timeline
 from karaoke.lyrics.languages import LANGUAGES
+from karaoke.making.aligning import Listening
 from karaoke.making.font import Font
 from karaoke.making.screens import draw
 from karaoke.making.styles import Style
@@ -38,7 +39,7 @@ class Film:
     Parameters
     ----------
     lyrics
-        With times; None for a film of pictures alone.
+        With times, or to be given some; None for a film of pictures alone.
     style, font_path, picture
         Of the words, and behind them.
     offset_seconds
@@ -47,6 +48,8 @@ class Film:
         Whether the song's cover is the background, if it has one.
     tracks
         Names of the sounds by container.
+    align
+        What of the lyrics is found by listening.
     """
 
     lyrics: Lyrics | None
@@ -56,6 +59,7 @@ class Film:
     offset_seconds: float = 0.0
     cover: bool = True
     tracks: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: DEFAULT_TRACKS)
+    align: Listening = "none"
 
     def can_be(self, kind: str) -> bool:
         """Tell whether it can be written so: what is text needs words."""

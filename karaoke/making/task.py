@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from threading import Event
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from karaoke.analysis.sounds import Sound
 from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
@@ -23,6 +24,7 @@ from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
 from karaoke.jobs.stems import read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
+from karaoke.making.aligning import Listening, listen
 from karaoke.making.films import Film, Studio
 from karaoke.making.mixes import Mix, Part
 from karaoke.making.outputs import kinds_among, write_all
@@ -55,6 +57,8 @@ class MakeSettings(SplitSettings):
         Folder of stems that exist; empty to separate the song.
     words_sha256
         Of what is drawn; empty where there is no film.
+    align, language, recogniser
+        What is found by listening to the voice, and the language and the version with which.
     picture
         What is behind the words.
     """
@@ -67,6 +71,9 @@ class MakeSettings(SplitSettings):
     excerpt: tuple[float, float | None] | None = None
     stems_from: str = ""
     words_sha256: str = ""
+    align: Listening = "none"
+    language: str = ""
+    recogniser: str = ""
     picture: dict[str, Any] = field(default_factory=dict)
 
 
@@ -82,6 +89,7 @@ class MakeTask(SplitTask):
 
     settings: MakeSettings
     film: Film | None = None
+    _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def open(self, stopped: Event | None) -> OpenSong:
         """Open the song, if all that is to be written can hold its channels."""
@@ -104,7 +112,7 @@ class MakeTask(SplitTask):
     @property
     def spool_count(self) -> int:
         """How often the song lies on the disk: the stems, and perhaps the stems as moved."""
-        return len(self.heard) * (2 if self.is_moved else 1)
+        return len(self.filled) + (len(self.heard) if self.is_moved else 0)
 
     @property
     def is_moved(self) -> bool:
@@ -133,12 +141,24 @@ class MakeTask(SplitTask):
         """The stems that any of the mixes needs."""
         return [stem for stem in STEMS if any(stem in mix for mix in self.gains.values())]
 
+    @property
+    def filled(self) -> list[str]:
+        """The stems that are kept on the disk: to be heard, or to be listened to."""
+        return self.heard if self.settings.align == "none" else list(STEMS)
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether the whole song is separated, since no line says where in it an excerpt is."""
+        lyrics = None if self.film is None else self.film.lyrics
+        unknown = lyrics is not None and lyrics.timing == "none"
+        return unknown and self.settings.align in ("lines", "words")
+
     def compose(
         self, reader: AudioReader, tools: Tools, files: ExitStack, warn: Warn
     ) -> Mapping[str, Samples]:
         """Make the mixes, by way of the stems."""
         rate = reader.sample_rate
-        stems = {stem: self.spool(reader, files) for stem in self.heard}
+        stems = {stem: self.spool(reader, files) for stem in self.filled}
         start, stop = self.span
         first = round(start * rate)
         last = ENDLESS if stop is None else round(stop * rate)
@@ -150,6 +170,8 @@ class MakeTask(SplitTask):
         else:
             blocks = chain(silence, reader.blocks())
             begin, end = first - context, last + round(CONTEXT_SECONDS * rate)
+            if self.needs_all:
+                context, begin, end = first, 0, ENDLESS
             fill_spools(stems, reader, between(blocks, begin, end), tools, warn)
         frames = min(next(iter(stems.values())).frames - context, last - first)
         if frames <= 0:
@@ -157,6 +179,8 @@ class MakeTask(SplitTask):
                 f'"{self.job.source}": is over before the excerpt begins',
                 hint="Choose an earlier --excerpt.",
             )
+        self.listen(stems, rate, first - context, tools, warn)
+        stems = {stem: stems[stem] for stem in self.heard}
         if self.is_moved:
             stems = {
                 stem: self.moved(
@@ -169,6 +193,29 @@ class MakeTask(SplitTask):
             name: Mix([Part(stems[stem], gain, context) for stem, gain in mix.items()], frames)
             for name, mix in self.gains.items()
         }
+
+    def listen(
+        self, stems: dict[str, Spool], sample_rate: int, first: int, tools: Tools, warn: Warn
+    ) -> None:
+        """Find the times of the words in the stems, which begin at a sample of the song."""
+        film, wanted = self.film, self.settings.align
+        if film is None or film.lyrics is None or wanted == "none":
+            return
+        zero = first / sample_rate
+        voice, band = (
+            Sound(stems[stem].read, stems[stem].frames, sample_rate, zero, tools.check)
+            for stem in STEMS
+        )
+        words = listen(
+            film.lyrics,
+            wanted,
+            voice,
+            band,
+            warn,
+            language=self.settings.language,
+            song=self.job.source,
+        )
+        self.film, self._found = replace(film, lyrics=words.lyrics), words.facts
 
     def spool(self, reader: AudioReader, files: ExitStack) -> Spool:
         """Open an empty spool beside the outputs."""
@@ -287,6 +334,7 @@ class MakeTask(SplitTask):
                 "lines": len(lyrics.lines),
                 "syllables": sum(1 for _ in lyrics.syllables()),
                 "timing": lyrics.timing,
+                **{"aligned": None, "doubtful_lines": [], **self._found},
             }
         return facts
 

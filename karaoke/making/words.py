@@ -50,3 +50,9 @@ def find_words(song: Path, named: Path | None) -> Lyrics | None:
     if path is not None:
         return with_facts(read_lyrics(path), fields)
     return lyrics_from_tags(fields)
+
+
+def without_words(song: Path) -> Lyrics:
+    """Give lyrics without lines, with title and artist of the song's tags."""
+    fields = read_tags(song).fields if song.is_file() else {}
+    return with_facts(Lyrics((), format="draft"), fields)

@@ -1,0 +1,49 @@
+"""Options of ``karaoke make`` that say which times are found by listening."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from karaoke.errors import UsageError
+
+if TYPE_CHECKING:
+    from karaoke.lyrics.model import Lyrics
+    from karaoke.making.aligning import Listening
+
+#: Kinds of what is made that a draft can be written as.
+TEXTS = {"lrc", "elrc", "srt", "ass", "kar"}
+WAYS = ("auto", "none", "lines", "words")
+
+
+def check_align(wanted: dict[str, Any]) -> None:
+    """Check what ``--align`` and ``--language`` say.
+
+    Raises
+    ------
+    UsageError
+        They are unknown.
+    """
+    from karaoke.lyrics.languages import LANGUAGES, language_code
+
+    if wanted["align"] not in WAYS:
+        raise UsageError(
+            f"--align {wanted['align']}: unknown", hint=f"Choose of {', '.join(WAYS)}."
+        )
+    language = wanted["language"]
+    if language is not None and language_code(language) not in LANGUAGES:
+        raise UsageError(
+            f"--language {language}: unknown", hint="Name it in English, or by its two letters."
+        )
+
+
+def choose_listening(words: Lyrics | None, way: str, kinds: set[str]) -> Listening:
+    """Say what is to be found by listening, for the words that a song has, or has not."""
+    if way == "none":
+        return "none"
+    if words is None:
+        return "draft" if kinds & TEXTS and kinds <= {"audio", *TEXTS} else "none"
+    if words.timing == "none":
+        return "lines" if way == "lines" else "words"
+    if way == "words" or (way == "auto" and words.timing == "lines"):
+        return "words"
+    return "none"

@@ -24,6 +24,9 @@ from karaoke.audio.blocks import resample
 Curve = NDArray[np.float64]
 #: Of the sound that is analysed, in Hz, frames a second, and samples that are compared.
 RATE, PITCH_FPS, WINDOW = 16_000, 100, 1024
+#: Half of it is the highest frequency that counts: without partials above, dips are so round that
+#: their depth is known between lags, too. Else octaves would be taken for each other.
+NARROW_RATE = 5000
 LOWEST_HZ, HIGHEST_HZ = 60.0, 1100.0
 LONGEST = int(RATE / LOWEST_HZ) + 2
 SHORTEST = int(RATE / HIGHEST_HZ)
@@ -67,9 +70,10 @@ def find_pitch(blocks: Iterable[Block], sample_rate: int) -> Pitch:
     """
     windows = Windows(2 * WINDOW, RATE // PITCH_FPS)
     mono = (block.mean(axis=0, keepdims=True) for block in blocks)
+    rounded = resample(mono, sample_rate, NARROW_RATE)
     parts = [
         candidates(batch)
-        for block in resample(mono, sample_rate, RATE)
+        for block in resample(rounded, NARROW_RATE, RATE)
         for batch in windows.cut(block[0])
     ]
     parts += [candidates(batch) for batch in windows.cut(np.zeros(0, np.float32), last=True)]
@@ -85,10 +89,13 @@ def candidates(windows: NDArray[np.float32]) -> tuple[Curve, Curve, Curve]:
     inner = difference[:, SHORTEST : LONGEST - 1]
     before, after = difference[:, SHORTEST - 1 : LONGEST - 2], difference[:, SHORTEST + 1 : LONGEST]
     depths = np.where((inner < before) & (inner <= after) & (inner < 0.8), inner, np.inf)
-    chosen = np.argsort(depths, axis=1)[:, :CHOICES]
+    # Multiples of a period dip as deep as it does: the short ones come first.
+    octaves = np.log2(np.arange(SHORTEST, LONGEST - 1))
+    chosen = np.argsort(depths + OCTAVE_PRICE * octaves, axis=1)[:, :CHOICES]
     depth = np.take_along_axis(depths, chosen, axis=1)
     low, mid, high = (np.take_along_axis(d, chosen, axis=1) for d in (before, inner, after))
     shift = np.clip(0.5 * (low - high) / np.maximum(low - 2 * mid + high, 1e-9), -0.5, 0.5)
+    depth = np.where(np.isfinite(depth), np.maximum(mid - 0.25 * (low - high) * shift, 0), np.inf)
     return RATE / (chosen + SHORTEST + shift), depth, level
 
 

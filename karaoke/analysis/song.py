@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,22 @@ class SongFacts:
     chords: tuple[Chord, ...]
     notes: tuple[Note, ...]
 
+    def moved_to(self, zero_seconds: float) -> SongFacts:
+        """Give the same of a stretch that begins at a second of the song."""
+        if not zero_seconds:
+            return self
+
+        def moved(part: Any) -> Any:
+            return replace(
+                part,
+                start_seconds=part.start_seconds + zero_seconds,
+                end_seconds=part.end_seconds + zero_seconds,
+            )
+
+        pulse = self.pulse and replace(self.pulse, beats=self.pulse.beats + zero_seconds)
+        chords, notes = tuple(map(moved, self.chords)), tuple(map(moved, self.notes))
+        return replace(self, pulse=pulse, chords=chords, notes=notes)
+
     @property
     def downbeats(self) -> NDArray[np.float64]:
         """The first beats of all bars, in seconds."""
@@ -60,8 +77,8 @@ class SongFacts:
         weights = np.array([note.end_seconds - note.start_seconds for note in self.notes])
         order = np.argsort(pitches, kind="stable")
         passed = np.cumsum(weights[order]) / weights.sum()
-        low = pitches[order][int(np.searchsorted(passed, 0.01))]
-        high = pitches[order][min(int(np.searchsorted(passed, 0.99)), len(order) - 1)]
+        low = pitches[order][int(np.searchsorted(passed, 0.02))]
+        high = pitches[order][min(int(np.searchsorted(passed, 0.98)), len(order) - 1)]
         return int(low), int(high)
 
     @property

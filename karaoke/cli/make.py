@@ -40,8 +40,32 @@ Tempo = Annotated[
         "-t",
         "--tempo",
         metavar="X",
-        help="Speed, from 0.5 to 2, or as 90%.",
+        help="Speed, from 0.5 to 2, or as 90%, or the tempo to reach, as 108bpm.",
         rich_help_panel=SINGER,
+    ),
+]
+Range = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW-HIGH",
+        help="Choose the key in which the melody lies in a singer's range, such as A2-E4.",
+        rich_help_panel=SINGER,
+    ),
+]
+CountIn = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=16,
+        help="Clicks in the song's tempo before it, if singing would begin before they are over.",
+        rich_help_panel=SINGER,
+    ),
+]
+Chords = Annotated[
+    bool,
+    typer.Option(
+        "--chords", help="Draw the names of the chords above the words.", rich_help_panel="Film"
     ),
 ]
 LoudnessTarget = Annotated[
@@ -179,7 +203,9 @@ def make(
     strict: parameters.Strict = False,
     guide: Guide = "off",
     key: Key = 0.0,
+    range: Range = None,
     tempo: Tempo = "1",
+    count_in: CountIn = 0,
     loudness: LoudnessTarget = "off",
     excerpt: Excerpt = None,
     to: To = None,
@@ -188,6 +214,7 @@ def make(
     align: Align = "auto",
     language: Language = None,
     offset: Offset = 0.0,
+    chords: Chords = False,
     background: Background = "auto",
     size: Size = None,
     fps: Fps = None,

@@ -23,6 +23,9 @@ from karaoke.errors import UsageError
 
 MOST_SEMITONES = 12.0
 SLOWEST, FASTEST = 0.5, 2.0
+LOWEST_BPM, HIGHEST_BPM = 20.0, 400.0
+#: Pitch classes of the names of notes.
+STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def make_all(context: typer.Context) -> None:
@@ -39,7 +42,8 @@ def make_all(context: typer.Context) -> None:
     from karaoke.cli.reporting import reporter_for
     from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
-    from karaoke.making.task import MakeSettings, MakeTask
+    from karaoke.making.settings import MakeSettings
+    from karaoke.making.task import MakeTask
 
     wanted = context.params
     if wanted["out"] == STANDARD:
@@ -49,7 +53,8 @@ def make_all(context: typer.Context) -> None:
     chosen = output_format(wanted["format_"], bit_depth, wanted["bitrate"])
     wishes = read_wishes(wanted)
     kinds = read_kinds(wanted["to"])
-    in_full = wishes["tempo"] == 1 and wishes["excerpt"] is None
+    in_full = wishes["tempo"] == 1 and wishes["bpm"] is None
+    in_full = in_full and wishes["excerpt"] is None and not wishes["count_in"]
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     for option in ("lyrics", "stems_from"):
         if wanted[option] is not None and len(songs) != 1:
@@ -103,7 +108,8 @@ def require_parts(wishes: dict[str, Any], kinds: set[str]) -> None:
     from karaoke.audio.filtering import require_filter
     from karaoke.making.outputs import kinds_among
 
-    if wishes["semitones"] or wishes["tempo"] != 1:
+    moved = wishes["semitones"] or wishes["tempo"] != 1
+    if moved or wishes["bpm"] is not None or wishes["singer_range"] is not None:
         require_filter("rubberband")
     if wishes["loudness_lufs"] is not None:
         require_filter("ebur128")
@@ -113,7 +119,7 @@ def require_parts(wishes: dict[str, Any], kinds: set[str]) -> None:
 
 
 def read_wishes(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Read what the singer wants, as fields of :class:`karaoke.making.task.MakeSettings`.
+    """Read what the singer wants, as fields of :class:`karaoke.making.settings.MakeSettings`.
 
     Raises
     ------
@@ -124,7 +130,10 @@ def read_wishes(wanted: dict[str, Any]) -> dict[str, Any]:
     return {
         "guide_db": parse_level("--guide", wanted["guide"], (-60.0, 12.0)),
         "semitones": parse_key(wanted["key"]),
-        "tempo": parse_tempo(wanted["tempo"]),
+        **parse_tempo(wanted["tempo"]),
+        "singer_range": parse_range(wanted["range"], wanted["key"]),
+        "count_in": wanted["count_in"],
+        "chords": wanted["chords"],
         "loudness_lufs": parse_level("--loudness", wanted["loudness"], (-40.0, -5.0)),
         "excerpt": None if excerpt is None else parse_excerpt(excerpt),
         "stems_from": "" if stems_from is None else str(stems_from.absolute()),
@@ -166,24 +175,61 @@ def parse_key(semitones: float) -> float:
     return semitones
 
 
-def parse_tempo(text: str) -> float:
-    """Read a speed: a factor or a percentage.
+def parse_tempo(text: str) -> dict[str, float | None]:
+    """Read a speed: a factor, a percentage, or beats a minute.
+
+    Returns
+    -------
+    dict
+        ``tempo``, a factor, and ``bpm``, or None.
 
     Raises
     ------
     UsageError
         It is neither, or out of range.
     """
-    word = text.strip()
+    word = text.strip().lower()
     try:
+        if word.endswith("bpm"):
+            bpm = float(word.removesuffix("bpm"))
+            if not LOWEST_BPM <= bpm <= HIGHEST_BPM:
+                raise UsageError(f"--tempo {text}: not from {LOWEST_BPM:g} to {HIGHEST_BPM:g} bpm")
+            return {"tempo": 1.0, "bpm": bpm}
         tempo = float(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
     except ValueError as error:
         raise UsageError(
-            f"--tempo {text}: not a speed", hint="Give a factor, such as 0.9, or 90%."
+            f"--tempo {text}: not a speed", hint="Give a factor, such as 0.9, or 90%, or 108bpm."
         ) from error
     if not SLOWEST <= tempo <= FASTEST:
         raise UsageError(f"--tempo {text}: not from {SLOWEST:g} to {FASTEST:g}")
-    return tempo
+    return {"tempo": tempo, "bpm": None}
+
+
+def parse_range(text: str | None, semitones: float) -> tuple[int, int] | None:
+    """Read a singer's range: the names of the lowest and the highest note, as MIDI.
+
+    Raises
+    ------
+    UsageError
+        They are no notes, or in the wrong order; or a key was chosen, too.
+    """
+    if text is None:
+        return None
+    if semitones:
+        raise UsageError("--range and --key: choose one of them")
+    found = re.fullmatch(r"([A-Ga-g])([#b]?)(\d)\s*-\s*([A-Ga-g])([#b]?)(\d)", text.strip())
+    if found is None:
+        raise UsageError(
+            f"--range {text}: not two notes", hint="Give the lowest and the highest: A2-E4."
+        )
+    names = found.groups()
+    low, high = (
+        STEPS[step.upper()] + {"": 0, "#": 1, "b": -1}[accidental] + 12 * (int(octave) + 1)
+        for step, accidental, octave in (names[:3], names[3:])
+    )
+    if high <= low:
+        raise UsageError(f"--range {text}: ends where it begins, or below", hint="Say A2-E4.")
+    return low, high
 
 
 def parse_excerpt(text: str) -> tuple[float, float | None]:

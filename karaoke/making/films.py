@@ -50,6 +50,8 @@ class Film:
         Names of the sounds by container.
     align
         What of the lyrics is found by listening.
+    chords
+        When each begins in the song, and its name in the singer's key.
     """
 
     lyrics: Lyrics | None
@@ -60,6 +62,7 @@ class Film:
     cover: bool = True
     tracks: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: DEFAULT_TRACKS)
     align: Listening = "none"
+    chords: tuple[tuple[float, str], ...] = ()
 
     def can_be(self, kind: str) -> bool:
         """Tell whether it can be written so: what is text needs words."""
@@ -150,11 +153,12 @@ def write_films(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> No
             style=film.style,
             title=film.lyrics.title,
             artist=film.lyrics.artist,
+            chords=film.chords,
         )
     if film.keeps_time and studio.timeline.end_seconds is None:
         # Pictures may go on when the sound is over.
         rest = (reader.declared_seconds or 0.0) - studio.timeline.start_seconds
-        seconds = max(seconds, rest / studio.timeline.tempo)
+        seconds = max(seconds, rest / studio.timeline.tempo + studio.timeline.lead_in_seconds)
     picture = behind(film, reader, studio.files)
 
     def progress(done: float) -> None:

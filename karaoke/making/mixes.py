@@ -43,16 +43,27 @@ class Mix:
     parts
         At least one, all of the same channels.
     frames
-        Length in samples; no part is shorter.
+        Length of the parts in samples; none is shorter.
+    before
+        What is heard before them, ``(channels, samples)``.
     """
 
-    def __init__(self, parts: Sequence[Part], frames: int) -> None:
+    def __init__(self, parts: Sequence[Part], frames: int, before: Block | None = None) -> None:
         self.parts = tuple(parts)
-        self.frames = frames
         self.channels = self.parts[0].stem.channels
+        self.before = np.zeros((self.channels, 0), np.float32) if before is None else before
+        self.frames = self.before.shape[1] + frames
 
     def read(self, start: int, length: int) -> Block:
         """Read samples ``(channels, length)``."""
+        ahead = self.before[:, start : start + length]
+        if ahead.shape[1]:
+            rest = length - ahead.shape[1]
+            return np.concatenate([ahead, self._sum(0, rest)], axis=1) if rest else ahead
+        return self._sum(start - self.before.shape[1], length)
+
+    def _sum(self, start: int, length: int) -> Block:
+        """Read samples of the parts."""
         # Not sum(), which begins with a zero: the band alone stays what it is, bit by bit.
         return reduce(np.add, (part.read(start, length) for part in self.parts))
 

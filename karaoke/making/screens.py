@@ -21,6 +21,8 @@ LINGER_SECONDS = 0.4
 #: Of a line whose end nobody knows.
 LONGEST_LINE_SECONDS = 8.0
 DOTS = 3
+#: Height of chords' names, and the room for them between lines, in heights of the words.
+CHORD_SIZE, CHORD_ROOM = 0.5, 0.42
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ def draw(
     title: str = "",
     artist: str = "",
     card_seconds: float = 4.0,
+    chords: Sequence[tuple[float, str]] = (),
     matrix: str = "TV.709",
 ) -> str:
     """Write the subtitle file of a song.
@@ -247,6 +250,8 @@ def draw(
         Shown before the first line where there is time.
     card_seconds
         How long, at most.
+    chords
+        When each begins in the song, and its name, which may be empty.
     matrix
         That the film's pictures are encoded with; ``None`` for those of red, green and blue.
 
@@ -265,7 +270,8 @@ def draw(
     letters = style.size * min(high, wide * 0.75)
     rows = rows_of(lyrics, timeline, font, style, letters, wide * (1 - 2 * style.margin))
     shown = place(rows, style.rows)
-    step = style.spacing * letters
+    # Chords stand between the lines.
+    step = (style.spacing + (CHORD_ROOM if chords else 0.0)) * letters
     top = style.middle * high - step * (style.rows - 1) / 2
     events = []
     first = min((one.since for one in shown), default=float("inf"))
@@ -286,6 +292,8 @@ def draw(
         events.append((one.since, one.until, name, at + sung(one, style.sweep)))
         if one.leads:
             events += dots(one, shown, wide, y - 0.95 * step)
+        sounding = [(timeline.of_sound.to_output(start), chord) for start, chord in chords]
+        events += chords_above(one, sounding, font, letters, (wide / 2, y))
     lines = [
         f"Dialogue: 0,{clock(since)},{clock(until)},{name},,0,0,0,,{text}"
         for since, until, name, text in sorted(events)
@@ -306,6 +314,37 @@ def dots(
     yield since, one.row.start, "Dots", f"{{\\pos({wide // 2},{round(y)})}}{text}"
 
 
+def chords_above(
+    one: Shown,
+    chords: Sequence[tuple[float, str]],
+    font: Font,
+    letters: float,
+    middle: tuple[float, float],
+) -> Iterator[tuple[float, float, str, str]]:
+    """Yield the names of chords above the syllables at which they begin.
+
+    The first is the one that sounds already when the row begins.
+    """
+    row, size = one.row, CHORD_SIZE * letters
+    before = [name for start, name in chords if start <= row.start][-1:]
+    here = [(row.start, name) for name in before]
+    here += [(start, name) for start, name in chords if row.start < start < row.end]
+    left = middle[0] - font.width(row.text.rstrip(), letters) / 2
+    free = -float("inf")
+    for start, name in here:
+        sung_width = 0.0
+        for text, begin, end in row.pieces:
+            share = 1.0 if start >= end else 0.0
+            if begin <= start < end:
+                share = (start - begin) / (end - begin)
+            sung_width += share * font.width(text, letters)
+        x = left + sung_width
+        if name and x >= free:
+            where = f"{{\\an4\\pos({round(x)},{round(middle[1] - 0.82 * letters)})}}"
+            yield one.since, one.until, "Chord", where + harmless(name)
+            free = x + font.width(name + " ", size)
+
+
 def header(
     size: tuple[int, int], font: Font, style: Style, letters: float, matrix: str = "TV.709"
 ) -> str:
@@ -313,6 +352,7 @@ def header(
     looks = [
         ("Card", style.unsung, style.unsung, letters),
         ("Dots", style.sung, style.unsung, letters * 0.5),
+        ("Chord", style.singers[-1], style.singers[-1], letters * CHORD_SIZE),
     ]
     for number, colour_of in enumerate((style.sung, *style.singers[1:])):
         unsung = mixed(style.unsung, colour_of, style.tint)

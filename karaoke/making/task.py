@@ -13,21 +13,31 @@ from typing import Any
 
 import numpy as np
 
+from karaoke.analysis.song import SongFacts
 from karaoke.analysis.sounds import Sound
 from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import UsageError
 from karaoke.files import PartFile
-from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
 from karaoke.jobs.stems import read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
-from karaoke.making.aligning import Listening, listen
+from karaoke.making.aligning import listen
 from karaoke.making.films import Film, Studio
+from karaoke.making.hearing import (
+    chord_names,
+    clicks,
+    count_in,
+    hear,
+    key_for,
+    speed_for,
+    summary,
+)
 from karaoke.making.mixes import Mix, Part
 from karaoke.making.outputs import kinds_among, write_all
+from karaoke.making.settings import MakeSettings
 
 #: What the model hears of the song before and after an excerpt, so that its ends sound as they do
 #: in the whole song.
@@ -37,44 +47,6 @@ HIGHEST_PEAK_DB = -1.0
 STEMS = ("vocals", "instrumental")
 #: More samples than any song has.
 ENDLESS = 1 << 62
-
-
-@dataclass(frozen=True)
-class MakeSettings(SplitSettings):
-    """What the singer's version depends on besides the song.
-
-    Parameters
-    ----------
-    guide_db
-        Level of the voice under the band, 0 for that in the song; None for no voice.
-    semitones, tempo
-        By which band and voice are moved.
-    loudness_lufs
-        To which all of it is brought by one gain, by BS.1770; None for that of the song.
-    excerpt
-        Seconds of the song at which it begins and ends; None for its own.
-    stems_from
-        Folder of stems that exist; empty to separate the song.
-    words_sha256
-        Of what is drawn; empty where there is no film.
-    align, language, recogniser
-        What is found by listening to the voice, and the language and the version with which.
-    picture
-        What is behind the words.
-    """
-
-    command: str = "make"
-    guide_db: float | None = None
-    semitones: float = 0.0
-    tempo: float = 1.0
-    loudness_lufs: float | None = None
-    excerpt: tuple[float, float | None] | None = None
-    stems_from: str = ""
-    words_sha256: str = ""
-    align: Listening = "none"
-    language: str = ""
-    recogniser: str = ""
-    picture: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -90,6 +62,10 @@ class MakeTask(SplitTask):
     settings: MakeSettings
     film: Film | None = None
     _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _heard: SongFacts | None = field(default=None, init=False, repr=False, compare=False)
+    _semitones: float | None = field(default=None, init=False, repr=False, compare=False)
+    _tempo: float | None = field(default=None, init=False, repr=False, compare=False)
+    _lead_in: float = field(default=0.0, init=False, repr=False, compare=False)
 
     def open(self, stopped: Event | None) -> OpenSong:
         """Open the song, if all that is to be written can hold its channels."""
@@ -117,7 +93,26 @@ class MakeTask(SplitTask):
     @property
     def is_moved(self) -> bool:
         """Whether the key or the tempo changes."""
-        return self.settings.semitones != 0 or self.settings.tempo != 1
+        wishes = self.settings
+        unknown = wishes.bpm is not None or wishes.singer_range is not None
+        return self.semitones != 0 or self.tempo != 1 or (unknown and self._heard is None)
+
+    @property
+    def semitones(self) -> float:
+        """By how much the key changes, as far as it is known."""
+        return self.settings.semitones if self._semitones is None else self._semitones
+
+    @property
+    def tempo(self) -> float:
+        """By which factor the tempo changes, as far as it is known."""
+        return self.settings.tempo if self._tempo is None else self._tempo
+
+    @property
+    def is_analysed(self) -> bool:
+        """Whether any wish takes knowing the song's beats, chords or melody."""
+        wishes = self.settings
+        unknown = wishes.bpm is not None or wishes.singer_range is not None
+        return unknown or wishes.count_in > 0 or wishes.chords
 
     @property
     def gains(self) -> dict[str, dict[str, float]]:
@@ -144,7 +139,8 @@ class MakeTask(SplitTask):
     @property
     def filled(self) -> list[str]:
         """The stems that are kept on the disk: to be heard, or to be listened to."""
-        return self.heard if self.settings.align == "none" else list(STEMS)
+        listened = self.settings.align != "none" or self.settings.singer_range is not None
+        return list(STEMS) if listened else self.heard
 
     @property
     def needs_all(self) -> bool:
@@ -180,6 +176,8 @@ class MakeTask(SplitTask):
                 hint="Choose an earlier --excerpt.",
             )
         self.listen(stems, rate, first - context, tools, warn)
+        if self.is_analysed:
+            self.hear(stems, rate, (first - context) / rate, warn)
         stems = {stem: stems[stem] for stem in self.heard}
         if self.is_moved:
             stems = {
@@ -189,10 +187,48 @@ class MakeTask(SplitTask):
                 for stem, spool in stems.items()
             }
             context, frames = 0, next(iter(stems.values())).frames
+        counted = self.counted_in(reader, warn)
+        self._lead_in = counted.shape[1] / rate
         return {
-            name: Mix([Part(stems[stem], gain, context) for stem, gain in mix.items()], frames)
+            name: Mix(
+                [Part(stems[stem], gain, context) for stem, gain in mix.items()],
+                frames,
+                counted if name == "karaoke" else np.zeros_like(counted),
+            )
             for name, mix in self.gains.items()
         }
+
+    def hear(self, stems: Mapping[str, Samples], sample_rate: int, zero: float, warn: Warn) -> None:
+        """Find key and tempo that are wanted, of stems that begin at a second of the song."""
+        wishes, called = self.settings, str(self.job.source)
+        facts = hear(stems, sample_rate, wishes.singer_range is not None).moved_to(zero)
+        if wishes.bpm is not None:
+            self._tempo = speed_for(wishes.bpm, facts, called)
+        if wishes.singer_range is not None:
+            self._semitones = key_for(wishes.singer_range, facts, called, warn)
+        self._heard = facts
+        if self.film is not None and wishes.chords:
+            self.film = replace(self.film, chords=chord_names(facts, self.semitones))
+
+    def counted_in(self, reader: AudioReader, warn: Warn) -> Block:
+        """Sound the clicks before the song, if there are any ``(channels, samples)``."""
+        nothing = np.zeros((reader.channels, 0), np.float32)
+        if not self.settings.count_in or self._heard is None:
+            return nothing
+        lyrics = None if self.film is None else self.film.lyrics
+        timeline = self.timeline
+        starts = [s.start_seconds for s in lyrics.syllables()] if lyrics is not None else []
+        sung = [timeline.to_output(start) for start in starts if start is not None]
+        first_line = min((start for start in sung if start >= 0), default=None)
+        before = count_in(self.settings.count_in, self._heard, timeline, first_line, warn)
+        return clicks(before, reader.sample_rate, reader.channels) if before else nothing
+
+    @property
+    def timeline(self) -> Timeline:
+        """From the song's times to those of what is made."""
+        start, end = self.span
+        offset = 0.0 if self.film is None else self.film.offset_seconds
+        return Timeline(start, self.tempo, self._lead_in, offset, end)
 
     def listen(
         self, stems: dict[str, Spool], sample_rate: int, first: int, tools: Tools, warn: Warn
@@ -243,8 +279,8 @@ class MakeTask(SplitTask):
             sample_rate=reader.sample_rate,
             channels=reader.channels,
             length=frames,
-            semitones=self.settings.semitones,
-            tempo=self.settings.tempo,
+            semitones=self.semitones,
+            tempo=self.tempo,
             kind="voice" if stem == "vocals" else "band",
         ):
             spool.append(block)
@@ -290,8 +326,7 @@ class MakeTask(SplitTask):
         if self.film is None:
             return
         film = self.film
-        start, end = self.span
-        timeline = Timeline(start, self.settings.tempo, 0.0, film.offset_seconds, end)
+        timeline = self.timeline
         studio = Studio(
             reader,
             spools,
@@ -325,8 +360,12 @@ class MakeTask(SplitTask):
         self, spools: Mapping[str, Samples], residual: float | None, tools: Tools
     ) -> dict[str, Any]:
         """Collect how it was mixed, and what its words are."""
-        names = ("guide_db", "semitones", "tempo", "loudness_lufs", "excerpt")
-        facts: dict[str, Any] = {"mix": {name: getattr(self.settings, name) for name in names}}
+        names = ("guide_db", "loudness_lufs", "excerpt")
+        mix = {name: getattr(self.settings, name) for name in names}
+        mix |= {"semitones": self.semitones, "tempo": self.tempo, "lead_in_seconds": self._lead_in}
+        facts: dict[str, Any] = {"mix": mix}
+        if self._heard is not None:
+            facts["analysis"] = summary(self._heard)
         if self.film is not None and self.film.lyrics is not None:
             lyrics = self.film.lyrics
             facts["lyrics"] = {

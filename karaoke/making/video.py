@@ -98,6 +98,9 @@ def background(picture: Picture, timeline: Timeline, seconds: float) -> ffmpeg.n
         if timeline.tempo != 1:
             shown = shown.filter("setpts", f"PTS/{timeline.tempo:.9f}")
         shown = shown.filter("fps", fps=f"{picture.fps:g}", start_time=0)
+        if timeline.lead_in_seconds:
+            lead_in = f"{timeline.lead_in_seconds:.6f}"
+            shown = shown.filter("tpad", start_duration=lead_in, start_mode="clone")
         shown = shown.filter("scale", "trunc(iw*sar/2)*2", "ih").filter("setsar", 1)
         shown = shown.filter("scale", wide, high, force_original_aspect_ratio="decrease")
         shown = shown.filter("pad", wide, high, "(ow-iw)/2", "(oh-ih)/2").filter("setsar", 1)

@@ -1,0 +1,152 @@
+"""What the singer's wishes take of the song itself: its tempo, its range, its beats and chords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from karaoke.analysis.harmony import Chord
+from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.writing import as_object, note_name
+from karaoke.audio import Block, Samples, in_blocks
+from karaoke.audio.blocks import Warn
+from karaoke.errors import UsageError
+from karaoke.lyrics import Timeline
+
+#: A click: tones in Hz, of the first of a bar's length and of the others, and its fall in seconds.
+CLICK_HZ, CLICK_FALL_SECONDS, CLICK_LEVEL = (1760.0, 1320.0), 0.012, 0.35
+CLICK_SECONDS = 0.08
+#: What is heard before the first click.
+QUIET_SECONDS = 0.25
+MOST_SEMITONES = 12
+#: Slowest and fastest speeds that still sound like music.
+TEMPO_LIMITS = (0.5, 2.0)
+
+
+def hear(stems: Mapping[str, Samples], sample_rate: int, with_voice: bool) -> SongFacts:
+    """Hear stems through; without the voice there is no melody, and no range."""
+    voice = stems.get("vocals") if with_voice else None
+    band = stems["instrumental"]
+    return analyse(
+        None if voice is None else in_blocks(voice.read, voice.frames),
+        in_blocks(band.read, band.frames),
+        sample_rate,
+    )
+
+
+def speed_for(bpm: float, facts: SongFacts, called: str) -> float:
+    """Find the speed at which a song has a tempo.
+
+    People may tap it at half or at twice the tempo: what is nearest counts.
+
+    Raises
+    ------
+    UsageError
+        Its tempo is not known, or too far from the one that is wanted.
+    """
+    if facts.pulse is None:
+        raise UsageError(f'"{called}": its tempo is not known', hint="Give a factor to --tempo.")
+    own = facts.pulse.tempo_bpm
+    speed = min((bpm / (own * level) for level in (1.0, 0.5, 2.0)), key=lambda s: abs(np.log(s)))
+    if not TEMPO_LIMITS[0] <= speed <= TEMPO_LIMITS[1]:
+        raise UsageError(
+            f'"{called}": has {own:.1f} bpm, too far from {bpm:g}',
+            hint="Choose a tempo from half to twice its own.",
+        )
+    return float(speed)
+
+
+def key_for(span: tuple[int, int], facts: SongFacts, called: str, warn: Warn) -> int:
+    """Find by how many semitones a song has to move for its melody to lie in a singer's range.
+
+    Parameters
+    ----------
+    span
+        Lowest and highest note of the singer, as MIDI.
+
+    Raises
+    ------
+    UsageError
+        Nobody sings in it.
+    """
+    sung = facts.range
+    if sung is None:
+        raise UsageError(f'"{called}": nobody sings in it', hint="Use --key instead of --range.")
+    low, high = span[0] - sung[0], span[1] - sung[1]
+    if low <= high:
+        # The smallest change that is enough.
+        shift = min(max(0, low), high)
+    else:
+        shift = round((low + high) / 2)
+        names = f"{note_name(sung[0])} to {note_name(sung[1])}"
+        warn(f"its melody, from {names}, is wider than the singer's range")
+    if abs(shift) > MOST_SEMITONES:
+        shift = shift % 12 - (12 if shift < 0 else 0)
+        warn("it was moved by octaves less than it would take: sing it an octave higher or lower")
+    return shift
+
+
+def count_in(
+    count: int, facts: SongFacts, timeline: Timeline, first_line: float | None, warn: Warn
+) -> list[float]:
+    """Find when clicks come before the song, in seconds before its output begins.
+
+    Parameters
+    ----------
+    count
+        How many.
+    timeline
+        Of the song without them.
+    first_line
+        When singing begins in the output; None if unknown.
+
+    Returns
+    -------
+    list
+        In order, the first one farthest from the beginning; negative where one lies behind it.
+        Empty where singing begins late enough without them.
+    """
+    if facts.pulse is None:
+        warn("its beats are not known, so nothing counts in")
+        return []
+    beats = np.array([timeline.to_output(beat) for beat in facts.pulse.beats])
+    interval = float(np.median(np.diff(beats)))
+    if first_line is not None and first_line >= count * interval:
+        return []
+    inside = beats[beats >= -0.01]
+    anchor = float(inside[0]) if len(inside) else 0.0
+    return [number * interval - anchor for number in range(count, 0, -1)]
+
+
+def clicks(before: list[float], sample_rate: int, channels: int) -> Block:
+    """Sound clicks at times before the end of a block ``(channels, samples)``; it begins softly."""
+    length = round((before[0] + QUIET_SECONDS) * sample_rate)
+    sound = np.zeros(length, np.float32)
+    t = np.arange(round(CLICK_SECONDS * sample_rate)) / sample_rate
+    for number, seconds in enumerate(before):
+        hz = CLICK_HZ[0] if number == 0 else CLICK_HZ[1]
+        click = CLICK_LEVEL * np.sin(2 * np.pi * hz * t) * np.exp(-t / CLICK_FALL_SECONDS)
+        first = length - round(seconds * sample_rate)
+        if first < length:
+            part = click[: length - first]
+            sound[first : first + len(part)] += part.astype(np.float32)
+    return np.repeat(sound[None], channels, axis=0)
+
+
+def chord_names(facts: SongFacts, semitones: float) -> tuple[tuple[float, str], ...]:
+    """Name the chords in the singer's key, each with when it begins in the song."""
+    shift = round(semitones)
+    flats = facts.key is not None and facts.key.moved(shift).flats
+
+    def name(chord: Chord) -> str:
+        return "" if chord.root is None else chord.moved(shift).name(flats)
+
+    return tuple((chord.start_seconds, name(chord)) for chord in facts.chords)
+
+
+def summary(facts: SongFacts) -> dict[str, Any]:
+    """Give what is said of a song that was heard to make it: none of its lists."""
+    found = as_object(facts)
+    return {name: found[name] for name in ("key", "tuning_hz", "tempo", "metre", "range")}

@@ -21,6 +21,8 @@ PRIOR = -1.35
 AGREED = -0.8
 #: How much of the doubt on a line its neighbours share.
 NEIGHBOUR_WEIGHT = 0.6
+#: How much all lines share of the doubt on the song, beyond what is usual for right words.
+SONG_WEIGHT, USUAL_MEAN = 2.0, -0.3
 #: What is further off is just as wrong.
 FAR_SECONDS = 3.0
 
@@ -129,11 +131,12 @@ def doubts(evidence: Sequence[Evidence]) -> tuple[float, ...]:
     """Weigh the evidence on the lines of a song, for each from 0, no doubt, to 1.
 
     A line beside a doubtful one is doubtful, too: where one is in the wrong place, it takes that
-    of another.
+    of another. And where most lines are odd, they are all more likely to be of another song.
     """
     own = np.array([weighed(line) for line in evidence])
     around = np.maximum(np.append(own[1:], -np.inf), np.append(-np.inf, own[:-1]))
     total = own + NEIGHBOUR_WEIGHT * np.maximum(around, 0)
+    total += SONG_WEIGHT * max(0.0, float(own.mean()) - USUAL_MEAN)
     return tuple(float(value) for value in 1 / (1 + np.exp(-total)))
 
 

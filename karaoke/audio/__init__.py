@@ -5,11 +5,10 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is a run
 
 from __future__ import annotations
 
-from karaoke.audio.blocks import Block
+from karaoke.audio.blocks import Block, Samples, Spool
 from karaoke.audio.layouts import channel_groups, unspoken
 from karaoke.audio.piping import PIPE_FORMATS, PipeWriter
 from karaoke.audio.reading import AudioReader, can_be_piped, load_audio
-from karaoke.audio.spools import Samples, Spool
 from karaoke.audio.tags import Tags, fit_tags, read_tags
 from karaoke.audio.writing import (
     FORMATS,

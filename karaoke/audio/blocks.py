@@ -1,13 +1,20 @@
-"""Streams of float32 blocks ``(channels, samples)``: repair, resampling and delay."""
+"""Streams of float32 blocks ``(channels, samples)``: repair, resampling, and places to wait in."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Protocol
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+
+from karaoke.errors import KaraokeError, WriteError
+from karaoke.files import writing_to
 
 Block = NDArray[np.float32]
 #: Called with what did not go as planned, in a sentence without a full stop.
@@ -16,6 +23,18 @@ Warn = Callable[[str], object]
 BLOCK_LENGTH = 1 << 18
 #: Samples beyond this are damage, not sound: squared, they would exceed the range of float32.
 LOUDEST = 1e6
+
+
+def interleaved(block: Block) -> bytes:
+    """Return samples as raw little-endian float32, with those of all channels side by side."""
+    return np.ascontiguousarray(block.T, dtype="<f4").tobytes()
+
+
+def from_interleaved(data: bytes, channels: int, kind: str = "<f4") -> Block:
+    """Turn raw float32 samples into a block; a last sample that lacks a channel is left out."""
+    size = 4 * channels
+    samples = np.frombuffer(data[: len(data) // size * size], dtype=kind)
+    return np.ascontiguousarray(samples.reshape(-1, channels).T, dtype=np.float32)
 
 
 def silence_damage(block: Block) -> tuple[Block, int]:
@@ -80,3 +99,59 @@ class Delay:
                 length -= block.shape[1]
             taken.append(block)
         return np.concatenate(taken, axis=1) if taken else None
+
+
+class Samples(Protocol):
+    """Samples ``(channels, samples)`` that are read by place and length, as often as needed."""
+
+    @property
+    def frames(self) -> int:
+        """Samples per channel."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+
+    @property
+    def peak(self) -> float:
+        """Largest absolute sample."""
+
+    def read(self, start: int, length: int) -> Block:
+        """Read samples."""
+
+
+class Spool:
+    """Samples on the disk in an unnamed file, so that nothing can be left behind."""
+
+    def __init__(self, folder: Path, channels: int, files: ExitStack) -> None:
+        self.folder = folder
+        self.channels = channels
+        self.frames = 0
+        self.peak = 0.0
+        with writing_to(folder):
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by `files`)
+        self._file: IO[bytes] = files.enter_context(file)
+
+    def append(self, block: Block) -> None:
+        """Add samples ``(channels, samples)``."""
+        with writing_to(self.folder):
+            self._file.write(interleaved(block))
+        self.frames += block.shape[1]
+        if block.size:
+            peak = float(np.abs(block).max())
+            if not np.isfinite(peak):
+                raise KaraokeError("the model's output is not a number", hint="Try --device cpu.")
+            self.peak = max(self.peak, peak)
+
+    def read(self, start: int, length: int) -> Block:
+        """Read samples back."""
+        self._file.seek(4 * self.channels * start)
+        data = self._file.read(4 * self.channels * length)
+        if len(data) != 4 * self.channels * length:
+            raise WriteError("the temporary file lost samples", hint="Free some space.")
+        return from_interleaved(data, self.channels)
+
+    def blocks(self) -> Iterator[Block]:
+        """Read all samples back, block by block."""
+        for start in range(0, self.frames, BLOCK_LENGTH):
+            yield self.read(start, min(BLOCK_LENGTH, self.frames - start))

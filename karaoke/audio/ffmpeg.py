@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import IO, Any
 
 import ffmpeg
 import imageio_ffmpeg
 
+from karaoke.audio.blocks import Block, interleaved
 from karaoke.audio.facts import SourceFacts
-from karaoke.errors import ToolMissingError
+from karaoke.errors import KaraokeError, ToolMissingError
 
 #: An older ffmpeg on the PATH is passed over for the one in the imageio-ffmpeg wheel.
 OLDEST_VERSION = 5
@@ -138,14 +141,9 @@ def decode_arguments(path: str | None, number: int = 1) -> list[str]:
     return arguments_with(path or "", out)
 
 
-def encode_arguments(
-    path: str | None, *, sample_rate: int, channels: int, options: dict[str, Any]
-) -> list[str]:
-    """Compose the arguments that encode raw float32 on standard input to a file.
-
-    Without a path, the output goes to standard output as soon as it is available.
-    """
-    stream = ffmpeg.input(
+def raw_input(sample_rate: int, channels: int) -> Any:
+    """Describe raw float32 on standard input, as :func:`fed` sends it."""
+    return ffmpeg.input(
         "pipe:0",
         hide_banner=None,
         v="level+info",
@@ -154,6 +152,23 @@ def encode_arguments(
         ar=sample_rate,
         ac=channels,
     )
+
+
+def filter_arguments(filters: str, *, sample_rate: int, channels: int, muxer: str) -> list[str]:
+    """Compose the arguments that send raw float32 on standard input through filters."""
+    source = raw_input(sample_rate, channels)
+    out = ffmpeg.output(source, "pipe:1", f=muxer, af=filters)
+    return [str(argument) for argument in ffmpeg.get_args(out)]
+
+
+def encode_arguments(
+    path: str | None, *, sample_rate: int, channels: int, options: dict[str, Any]
+) -> list[str]:
+    """Compose the arguments that encode raw float32 on standard input to a file.
+
+    Without a path, the output goes to standard output as soon as it is available.
+    """
+    stream = raw_input(sample_rate, channels)
     if path is None:
         options = {**options, "flush_packets": 1}
         return list(map(str, ffmpeg.get_args(ffmpeg.output(stream, "pipe:1", **options))))
@@ -259,6 +274,61 @@ class FfmpegProcess:
                     pipe.close()
                 except BrokenPipeError:
                     continue  # unsent bytes of a killed encoder: nobody wants them
+
+
+@contextmanager
+def fed(
+    arguments: list[str],
+    blocks: Iterable[Block],
+    failure: Callable[[str], KaraokeError],
+    *,
+    stdout: bool = False,
+) -> Iterator[FfmpegProcess]:
+    """Run ffmpeg and send it blocks in a thread, so that its output can be read meanwhile.
+
+    Parameters
+    ----------
+    arguments
+        From :func:`encode_arguments` or :func:`filter_arguments`.
+    blocks
+        float32 ``(channels, samples)``; they are asked for in the thread.
+    failure
+        Makes an error from what ffmpeg says.
+    stdout
+        Whether to open a pipe from it; all of it must be read before leaving.
+
+    Raises
+    ------
+    KaraokeError
+        On leaving: ffmpeg failed; or whatever asking for the blocks raised.
+    """
+    process = FfmpegProcess(arguments, stdin=True, stdout=stdout)
+    failures: list[BaseException] = []
+
+    def feed() -> None:
+        try:
+            for block in blocks:
+                process.stdin.write(interleaved(block))
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it gave up, and says why; or nobody wants the rest
+        except BaseException as error:
+            failures.append(error)
+            process.end()
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    try:
+        yield process
+        code = process.wait()
+        feeder.join()
+        if failures:
+            raise failures[0]
+        if code != 0:
+            raise failure(" ".join(process.problems) or "ffmpeg failed")
+    finally:
+        process.kill()
+        feeder.join()
 
 
 def end_seconds(path: str) -> float:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
-import ffmpeg
 import numpy as np
 
-from karaoke.audio.blocks import BLOCK_LENGTH, Block
-from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, built_with, find_ffmpeg
+from karaoke.audio.blocks import BLOCK_LENGTH, Block, from_interleaved
+from karaoke.audio.ffmpeg import INSTALL, built_with, fed, filter_arguments, find_ffmpeg
 from karaoke.errors import KaraokeError, ToolMissingError
 
 #: What of rubberband suits which stem. Its default is up to 30 cents out of tune on steady tones:
@@ -45,7 +43,7 @@ def filtered(
     Parameters
     ----------
     blocks
-        float32 ``(channels, samples)``. They are asked for in a thread.
+        float32 ``(channels, samples)``; they are asked for in a thread.
     sample_rate, channels
         Of the blocks and of what comes out.
     filters
@@ -56,40 +54,16 @@ def filtered(
     KaraokeError
         The filter failed; or whatever asking for the blocks raises.
     """
-    source = ffmpeg.input("pipe:0", hide_banner=None, v="level+info", nostats=None, f="f32le",
-                          ar=sample_rate, ac=channels)  # fmt: skip
-    arguments = ffmpeg.get_args(ffmpeg.output(source, "pipe:1", f="f32le", af=filters))
-    process = FfmpegProcess(list(map(str, arguments)), stdin=True, stdout=True)
-    failures: list[BaseException] = []
+    arguments = filter_arguments(filters, sample_rate=sample_rate, channels=channels, muxer="f32le")
+    with fed(arguments, blocks, failure_of(filters), stdout=True) as process:
+        while data := process.stdout.read(BLOCK_LENGTH * 4 * channels):
+            yield from_interleaved(data, channels)
 
-    def feed() -> None:
-        try:
-            for block in blocks:
-                process.stdin.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it gave up, and says why; or nobody wants the rest
-        except BaseException as error:
-            failures.append(error)
-            process.end()
 
-    feeder = threading.Thread(target=feed, daemon=True)
-    feeder.start()
-    try:
-        size = 4 * channels
-        while data := process.stdout.read(BLOCK_LENGTH * size):
-            samples = np.frombuffer(data[: len(data) // size * size], dtype="<f4")
-            yield np.ascontiguousarray(samples.reshape(-1, channels).T, dtype=np.float32)
-        code = process.wait()
-        feeder.join()
-        if failures:
-            raise failures[0]
-        if code != 0:
-            problem = [*process.problems, "ffmpeg failed"][-1]
-            raise KaraokeError(f"{filters.partition('=')[0]}: {problem}", hint=INSTALL)
-    finally:
-        process.kill()
-        feeder.join()
+def failure_of(filters: str) -> Callable[[str], KaraokeError]:
+    """Return what makes an error from a filter's complaint."""
+    name = re.split("[=,]", filters)[0]
+    return lambda said: KaraokeError(f"{name}: {said}", hint=INSTALL)
 
 
 def rubberband(semitones: float, tempo: float, kind: str) -> str:
@@ -203,31 +177,15 @@ def measure_loudness(blocks: Iterable[Block], *, sample_rate: int, channels: int
         This ffmpeg has no ebur128.
     """
     require_filter("ebur128")
-    source = ffmpeg.input("pipe:0", hide_banner=None, v="level+info", nostats=None, f="f32le",
-                          ar=sample_rate, ac=channels)  # fmt: skip
     meter = "ebur128=metadata=1:peak=true:framelog=quiet,ametadata=print:file=-"
-    arguments = ffmpeg.get_args(ffmpeg.output(source, "-", f="null", af=meter))
-    process = FfmpegProcess(list(map(str, arguments)), stdin=True, stdout=True)
+    arguments = filter_arguments(meter, sample_rate=sample_rate, channels=channels, muxer="null")
     found = {"I": -math.inf, "peak": -math.inf}
-
-    def listen() -> None:
+    with fed(arguments, blocks, failure_of(meter), stdout=True) as process:
         for line in process.stdout:
             said = re.match(rb"lavfi\.r128\.(I|true_peaks_ch\d+)=(\S+)", line)
             if said and said[1] == b"I":
                 found["I"] = float(said[2])
             elif said:
                 found["peak"] = max(found["peak"], float(said[2]))
-
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    try:
-        for block in blocks:
-            process.stdin.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
-        process.stdin.close()
-        if process.wait() != 0:
-            raise KaraokeError(f"ebur128: {[*process.problems, 'ffmpeg failed'][-1]}", hint=INSTALL)
-        listener.join()
-    finally:
-        process.kill()
     peak = 20 * math.log10(found["peak"]) if found["peak"] > 0 else -math.inf
     return Loudness(found["I"] if found["I"] > -70 else -math.inf, peak)

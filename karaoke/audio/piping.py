@@ -5,9 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import IO, Any
 
-import numpy as np
-
-from karaoke.audio.blocks import Block
+from karaoke.audio.blocks import Block, interleaved
 from karaoke.audio.ffmpeg import FfmpegProcess, encode_arguments
 from karaoke.audio.layouts import channel_mask, speakers_of
 from karaoke.audio.writing import FORMATS
@@ -91,7 +89,7 @@ class PipeWriter:
             The reader closed the pipe.
         """
         try:
-            self._process.stdin.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
+            self._process.stdin.write(interleaved(block))
             self._process.stdin.flush()
         except BrokenPipeError as error:
             raise self._broken() from error

@@ -17,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-from karaoke.audio.blocks import Block, silence_damage
+from karaoke.audio.blocks import Block, from_interleaved, silence_damage
 from karaoke.audio.checking import check_readable, seeming
 from karaoke.audio.facts import SourceFacts
 from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments, end_seconds
@@ -249,11 +249,9 @@ class AudioReader:
         size = 4 * self.channels
         left, pipe = self._true_samples(), self._process.stdout
         while data := pipe.read(READ_LENGTH * size):
-            data = data[: len(data) // size * size]
-            if not data:
+            block = from_interleaved(data[: int(min(left * size, len(data)))], self.channels, ">f4")
+            if block.shape[1] == 0:
                 break
-            samples = np.frombuffer(data[: int(min(left * size, len(data)))], dtype=">f4")
-            block = np.ascontiguousarray(samples.reshape(-1, self.channels).T, dtype=np.float32)
             block, silent = silence_damage(block)
             self.non_finite += silent
             self.samples_read += block.shape[1]

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from karaoke.audio.blocks import BLOCK_LENGTH, Block
-from karaoke.audio.ffmpeg import INSTALL, FfmpegProcess, built_with, encode_arguments, find_ffmpeg
+from karaoke.audio.ffmpeg import INSTALL, built_with, encode_arguments, fed, find_ffmpeg
 from karaoke.audio.layouts import channel_mask
 from karaoke.audio.tagging.model import MalformedError
 from karaoke.audio.tagging.riff import set_channel_mask
@@ -235,7 +235,12 @@ def _encode_ffmpeg(
     arguments = encode_arguments(
         os.fspath(part.path), sample_rate=sample_rate, channels=channels, options=options
     )
-    _pipe(part, blocks, arguments)
+
+    def failure(said: str) -> WriteError:
+        return WriteError(f'"{part.target}": {said}', hint=SPACE)
+
+    with fed(arguments, blocks, failure):
+        pass
     _tag(part, chosen, tags)
 
 
@@ -249,23 +254,6 @@ def _tag(part: PartFile, chosen: OutputFormat, tags: Tags) -> None:
             f'"{part.target}": its tags could not be written ({error})',
             hint="Choose another --format, or another ffmpeg.",
         ) from error
-
-
-def _pipe(part: PartFile, blocks: Iterable[Block], arguments: list[str]) -> None:
-    """Feed the blocks to ffmpeg and check that it succeeded."""
-    process = FfmpegProcess(arguments, stdin=True)
-    try:
-        try:
-            for block in blocks:
-                process.stdin.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # ffmpeg gave up; its return code and messages say why
-        if process.wait() != 0:
-            problems = " ".join(process.problems) or "ffmpeg failed"
-            raise WriteError(f'"{part.target}": {problems}', hint=SPACE)
-    finally:
-        process.kill()
 
 
 def encode(

@@ -244,13 +244,13 @@ def test_float_keeps_what_is_beyond_full_scale_and_integers_clip(
     np.testing.assert_allclose(clipped, audio.clip(-1, 1), atol=2**-22)
 
 
-@pytest.mark.parametrize("extension", ["mp3", "m4a", "ogg", "opus"])
+@pytest.mark.parametrize("extension", [name for name in FORMATS if FORMATS[name].encoder])
 def test_lossy_formats_sound_like_the_source(tmp_path: Path, song: Path, extension: str) -> None:
     audio, rate = load_audio(song)
     path = tmp_path / f"x.{extension}"
     save_audio(path, audio[:, : 5 * rate], rate)
     decoded, decoded_rate = load_audio(path)
-    assert decoded_rate == (48000 if extension == "opus" else rate)
+    assert decoded_rate == FORMATS[extension].rate_for(rate)
     assert decoded.shape[0] == 2
     assert decoded.shape[1] / decoded_rate == pytest.approx(5, abs=0.05)
     assert decoded.std() == pytest.approx(audio[:, : 5 * rate].std(), rel=0.02)
@@ -269,7 +269,6 @@ def test_a_wav_becomes_rf64_before_its_lengths_overflow(
 
 
 def test_formats_say_what_they_cannot_hold(noise: Noise, tmp_path: Path) -> None:
-    assert list(FORMATS) == ["wav", "flac", "mp3", "m4a", "ogg", "opus"]
     with pytest.raises(UsageError, match="Choose one of wav, flac"):
         output_format("aac3")
     with pytest.raises(UsageError, match="flac has no bit depth of 32"):

@@ -21,7 +21,7 @@ from rich.cells import cell_len
 
 import karaoke.store.catalogue
 from karaoke import __version__
-from karaoke.audio import load_audio
+from karaoke.audio import FORMATS, load_audio
 from karaoke.audio.blocks import Block
 from karaoke.cli.progress import shortened
 
@@ -70,7 +70,7 @@ def test_24_bit_stems_add_up(
     assert np.abs(vocals + instrumental - load_audio(song)[0]).max() < 10 ** (-90 / 20)
 
 
-@pytest.mark.parametrize("extension", ["flac", "mp3", "m4a", "ogg", "opus"])
+@pytest.mark.parametrize("extension", FORMATS)
 def test_formats(
     run_karaoke: Run, song: Path, tiny_model: Path, tmp_path: Path, extension: str
 ) -> None:

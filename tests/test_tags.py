@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from karaoke.audio import encode, fit_tags, load_audio, output_format, read_tags
+from karaoke.audio import FORMATS, encode, fit_tags, load_audio, output_format, read_tags
 from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.tags import Picture, Tags
@@ -27,7 +27,6 @@ FIELDS = {
     "track": "3/9",
     "date": "1999",
 }
-FORMATS = ("wav", "flac", "mp3", "m4a", "ogg", "opus")
 
 
 @pytest.fixture

@@ -5,17 +5,15 @@ Audio is float32, ``(channels, samples)``, full scale at 1.0; a *block* is a run
 
 from __future__ import annotations
 
-from karaoke.audio.blocks import Block, Samples, Spool
+from karaoke.audio.blocks import Block, Samples, Spool, in_blocks
+from karaoke.audio.formats import FORMATS, PIPE_FORMATS, OutputFormat, output_format
 from karaoke.audio.layouts import channel_groups, unspoken
-from karaoke.audio.piping import PIPE_FORMATS, PipeWriter
+from karaoke.audio.piping import PipeWriter
 from karaoke.audio.reading import AudioReader, can_be_piped, load_audio
-from karaoke.audio.tags import Tags, fit_tags, read_tags
+from karaoke.audio.tagging.model import Tags
+from karaoke.audio.tags import fit_tags, read_tags
 from karaoke.audio.writing import (
-    FORMATS,
-    OutputFormat,
     encode,
-    in_blocks,
-    output_format,
     read_back,
     save_audio,
 )

@@ -101,6 +101,12 @@ class Delay:
         return np.concatenate(taken, axis=1) if taken else None
 
 
+def in_blocks(read: Callable[[int, int], Block], frames: int) -> Iterator[Block]:
+    """Yield blocks from something that is read by start and length."""
+    for start in range(0, frames, BLOCK_LENGTH):
+        yield read(start, min(BLOCK_LENGTH, frames - start))
+
+
 class Samples(Protocol):
     """Samples ``(channels, samples)`` that are read by place and length, as often as needed."""
 
@@ -150,8 +156,3 @@ class Spool:
         if len(data) != 4 * self.channels * length:
             raise WriteError("the temporary file lost samples", hint="Free some space.")
         return from_interleaved(data, self.channels)
-
-    def blocks(self) -> Iterator[Block]:
-        """Read all samples back, block by block."""
-        for start in range(0, self.frames, BLOCK_LENGTH):
-            yield self.read(start, min(BLOCK_LENGTH, self.frames - start))

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from karaoke.audio.blocks import Block, interleaved
 from karaoke.audio.ffmpeg import FfmpegProcess, encode_arguments
+from karaoke.audio.formats import PIPE_FORMATS
 from karaoke.audio.layouts import channel_mask, speakers_of
-from karaoke.audio.writing import FORMATS
 from karaoke.errors import UsageError, WriteError
-
-#: ffmpeg options for output that cannot be rewound; float, so that nothing clips.
-PIPE_FORMATS: dict[str, dict[str, Any]] = {
-    "wav": {"f": "wav", "acodec": "pcm_f32le"},
-    "raw": {"f": "f32le", "acodec": "pcm_f32le"},
-    "flac": {"f": "flac", "sample_fmt": "s32"},
-    "mp3": FORMATS["mp3"].options,
-    "ogg": FORMATS["ogg"].options,
-    "opus": FORMATS["opus"].options,
-    "m4a": {**FORMATS["m4a"].options, "movflags": "frag_keyframe+empty_moov"},
-}
 
 
 def naming(mask: int) -> list[str]:
@@ -63,17 +52,18 @@ class PipeWriter:
         channels: int,
         layout: str = "",
     ) -> None:
-        if name not in PIPE_FORMATS:
+        chosen = PIPE_FORMATS.get(name)
+        if chosen is None:
             raise UsageError(
                 f"{name} cannot be written to standard output",
                 hint=f"Choose one of {', '.join(PIPE_FORMATS)}.",
             )
-        options = dict(PIPE_FORMATS[name])
-        if name in FORMATS:
-            FORMATS[name].check_channels(channels)
-            options["ar"] = FORMATS[name].rate_for(sample_rate)
+        chosen.check_channels(channels)
         arguments = encode_arguments(
-            None, sample_rate=sample_rate, channels=channels, options=options
+            None,
+            sample_rate=sample_rate,
+            channels=channels,
+            options={**chosen.options_for(sample_rate), **chosen.pipe_options},
         )
         if channels > 2:
             before_input = arguments.index("-i")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from io import RawIOBase
 from pathlib import Path
 from threading import Event
@@ -22,6 +22,8 @@ from karaoke.audio.checking import check_readable, seeming
 from karaoke.audio.facts import SourceFacts
 from karaoke.audio.ffmpeg import FfmpegProcess, decode_arguments, end_seconds
 from karaoke.audio.sizes import Sizes, read_sizes
+from karaoke.audio.tagging.model import Tags
+from karaoke.audio.tags import read_tags
 from karaoke.errors import NotAudioError
 
 #: Longest sound that ffmpeg makes of random bytes before it gives up.
@@ -232,6 +234,11 @@ class AudioReader:
         """Duration that the container declares, in seconds."""
         own = self._sizes.seconds if self._sizes is not None else None
         return self._facts.duration_seconds if own is None else own
+
+    @cached_property
+    def tags(self) -> Tags:
+        """The song's tags, which are read when they are first asked for."""
+        return read_tags(self.path, self.stream)
 
     @property
     def seconds_read(self) -> float:

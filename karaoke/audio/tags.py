@@ -1,26 +1,23 @@
-"""Tags and pictures: read from any song, fitted to a format, written into a file."""
+"""Tags and pictures: read from any song, and fitted to a format."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import struct
 import subprocess
-import tempfile
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from karaoke.audio.ffmpeg import find_ffmpeg
+from karaoke.audio.formats import FORMATS, OutputFormat
 from karaoke.audio.tagging.ape import read_ape
 from karaoke.audio.tagging.asf import HEADER, read_asf
 from karaoke.audio.tagging.ffmetadata import read_by_ffmpeg
-from karaoke.audio.tagging.flac import read_flac, tag_flac
+from karaoke.audio.tagging.flac import read_flac
 from karaoke.audio.tagging.id3 import read_id3, read_id3v1
-from karaoke.audio.tagging.id3_writing import tag_mp3
 from karaoke.audio.tagging.model import (
     LARGEST_PICTURES,
     LARGEST_TEXT,
@@ -30,24 +27,12 @@ from karaoke.audio.tagging.model import (
     Picture,
     Tags,
 )
-from karaoke.audio.tagging.mp4 import read_mp4, tag_mp4
-from karaoke.audio.tagging.ogg import read_ogg, tag_ogg
-from karaoke.audio.tagging.riff import append_chunks, read_riff, tag_chunks
-from karaoke.audio.tagging.vorbis import NAME
-
-__all__ = ["Found", "Picture", "Tags", "fit_tags", "read_tags", "tag_chunks", "write_tags"]
+from karaoke.audio.tagging.mp4 import read_mp4
+from karaoke.audio.tagging.ogg import read_ogg
+from karaoke.audio.tagging.riff import read_riff
 
 #: What readers raise on malformed data.
 MALFORMED = (OSError, ValueError, struct.error, IndexError, OverflowError, zlib.error)
-#: Tag writers that copy the file.
-COPIERS: dict[str, Callable[[IO[bytes], IO[bytes], Tags], None]] = {
-    "flac": tag_flac,
-    "mp3": tag_mp3,
-    "ogg": tag_ogg,
-    "opus": tag_ogg,
-}
-#: Formats that hold only JPEG and PNG pictures.
-PLAIN_PICTURES = ("m4a",)
 DECODERS = {"image/webp": "webp_pipe", "image/gif": "gif_pipe", "image/bmp": "bmp_pipe"}
 DECODERS["image/tiff"] = "tiff_pipe"
 LISTED = 8
@@ -120,17 +105,18 @@ def fit_tags(tags: Tags, extension: str) -> tuple[Tags, list[str]]:
         Tags that can be written, and warnings that name what was lost.
     """
     said: list[str] = []
+    chosen = FORMATS[extension]
     lost = list(tags.left_out)
     fields, cut, left = fit_text(tags.fields)
     lost += left
-    if extension in ("flac", "ogg", "opus"):
-        lost += [name for name in fields if not NAME.fullmatch(name)]
-        fields = {name: values for name, values in fields.items() if NAME.fullmatch(name)}
+    if names := chosen.tag_names:
+        lost += [name for name in fields if not names.fullmatch(name)]
+        fields = {name: values for name, values in fields.items() if names.fullmatch(name)}
     frames = tags.frames
-    if extension not in ("mp3", "wav") or sum(len(f) for _, f in frames) > LARGEST_TEXT:
+    if not chosen.holds_id3 or sum(len(f) for _, f in frames) > LARGEST_TEXT:
         lost += [name for name, _ in frames]
         frames = ()
-    pictures, said_of_pictures = fit_pictures(tags.pictures, extension)
+    pictures, said_of_pictures = fit_pictures(tags.pictures, chosen)
     if cut:
         said.append(f"tags were cut to {LONGEST_VALUE} bytes: {listed(cut)}")
     if lost:
@@ -179,7 +165,7 @@ def fit_text(
 
 
 def fit_pictures(
-    pictures: tuple[Picture, ...], extension: str
+    pictures: tuple[Picture, ...], chosen: OutputFormat
 ) -> tuple[tuple[Picture, ...], list[str]]:
     """Convert pictures that a format does not support, and leave out those that are too large."""
     said: list[str] = []
@@ -191,12 +177,12 @@ def fit_pictures(
         if len(picture.data) > room:
             said.append(f"{what} was left out: {len(picture.data) / 1e6:.1f} MB is too large")
             continue
-        if extension in PLAIN_PICTURES and picture.mime not in ("image/jpeg", "image/png"):
+        if chosen.picture_types and picture.mime not in chosen.picture_types:
             data = converted(picture)
             if not data or len(data) > room:
-                said.append(f"{what} was left out, as {extension} cannot hold it")
+                said.append(f"{what} was left out, as {chosen.extension} cannot hold it")
                 continue
-            said.append(f"{what} was converted, as {extension} cannot hold this kind")
+            said.append(f"{what} was converted, as {chosen.extension} cannot hold this kind")
             picture = replace(picture, data=data)
         room -= len(picture.data)
         kept.append(picture)
@@ -218,31 +204,3 @@ def converted(picture: Picture) -> bytes:
     except subprocess.TimeoutExpired:
         return b""
     return done.stdout if Picture(done.stdout).mime in ("image/png", "image/jpeg") else b""
-
-
-def write_tags(path: Path, extension: str, tags: Tags) -> None:
-    """Write tags into a file that was just encoded, without changing a byte of its sound.
-
-    Parameters
-    ----------
-    path
-        The file.
-    extension
-        The file's format.
-    tags
-        From :func:`fit_tags`.
-    """
-    if extension == "wav":
-        with path.open("r+b") as file:
-            append_chunks(file, tag_chunks(tags))
-    elif extension == "m4a":
-        with path.open("r+b") as file:
-            tag_mp4(file, tags)
-    else:
-        # The copy has no name, so nothing is left behind, and goes back into the locked file.
-        with path.open("r+b") as file, tempfile.TemporaryFile(dir=path.parent) as tagged:
-            COPIERS[extension](file, tagged, tags)
-            for each in (file, tagged):
-                each.seek(0)
-            shutil.copyfileobj(tagged, file, 1 << 20)
-            file.truncate()

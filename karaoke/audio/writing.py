@@ -3,167 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
-from karaoke.audio.blocks import BLOCK_LENGTH, Block
-from karaoke.audio.ffmpeg import INSTALL, built_with, encode_arguments, fed, find_ffmpeg
+from karaoke.audio.blocks import Block, in_blocks
+from karaoke.audio.ffmpeg import encode_arguments, fed
+from karaoke.audio.formats import OutputFormat, output_format
 from karaoke.audio.layouts import channel_mask
-from karaoke.audio.tagging.model import MalformedError
+from karaoke.audio.tagging.model import MalformedError, Tags
 from karaoke.audio.tagging.riff import set_channel_mask
-from karaoke.audio.tags import Tags, tag_chunks, write_tags
-from karaoke.errors import ToolMissingError, UsageError, WriteError
+from karaoke.errors import WriteError
 from karaoke.files import SPACE, HashedFile, PartFile, publish_all, writing_to
 
-#: Bytes of samples above which a WAV, whose sizes have 32 bits, becomes an RF64.
-RIFF_LIMIT = 2**32 - 2**16
+#: Bytes of samples above which a WAV, whose sizes have 32 bits, becomes an RF64: the rest of them
+#: has room for the largest tags.
+RIFF_LIMIT = 2**32 - 2**26
 NO_TAGS = Tags()
 #: FLAC comment that says which speakers the channels are for.
 MASK_COMMENT = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
-
-
-@dataclass(frozen=True)
-class OutputFormat:
-    """A file format and how to write it.
-
-    Parameters
-    ----------
-    extension
-        File extension without the dot; also the format's name.
-    bit_depths
-        Supported bit depths, the default first; 32 means float. Empty for lossy formats.
-    encoder, options
-        For ffmpeg; the encoder is None for formats that libsndfile writes.
-    max_channels
-        Most channels that it can hold.
-    surround
-        Whether it can hold the six channels of 5.1 as well.
-    rates
-        Supported rates in Hz, ascending; empty for any. Others are converted to the next higher.
-    bit_depth
-        The chosen bit depth; 0 for lossy formats.
-    bitrate
-        The chosen bit rate of a lossy format, such as ``192k``; empty for its default.
-    """
-
-    extension: str
-    bit_depths: tuple[int, ...] = ()
-    encoder: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    max_channels: int = 2
-    surround: bool = False
-    rates: tuple[int, ...] = ()
-    bit_depth: int = 0
-    bitrate: str = ""
-
-    @property
-    def clips(self) -> bool:
-        """Whether samples beyond full scale are lost."""
-        return self.bit_depth != 32
-
-    def rate_for(self, sample_rate: int) -> int:
-        """Return the rate in Hz at which a song of the given rate is written."""
-        if not self.rates:
-            return sample_rate
-        return next((rate for rate in self.rates if rate >= sample_rate), self.rates[-1])
-
-    def check_channels(self, channels: int) -> None:
-        """Refuse more channels than the format can hold, before any work is done.
-
-        Raises
-        ------
-        UsageError
-            There are too many channels.
-        """
-        if channels > self.max_channels and not (self.surround and channels == 6):
-            most = f"{self.max_channels} channels{', or 5.1' if self.surround else ''}"
-            raise UsageError(
-                f"{self.extension} holds at most {most}, not {channels}",
-                hint="Choose flac or wav.",
-            )
-
-
-#: Sample rates of MPEG audio, in Hz.
-RATES = (
-    *(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
-    *(64000, 88200, 96000),
-)
-FORMATS = {
-    entry.extension: entry
-    for entry in (
-        OutputFormat("wav", (24, 16, 32), max_channels=1024),
-        OutputFormat("flac", (24, 16), max_channels=8),
-        OutputFormat(
-            "mp3", (), "libmp3lame", {"f": "mp3", "audio_bitrate": "320k"}, rates=RATES[:9]
-        ),
-        OutputFormat(
-            "m4a", (), "aac", {"f": "ipod", "audio_bitrate": "256k"}, surround=True, rates=RATES
-        ),
-        OutputFormat("ogg", (), "libvorbis", {"f": "ogg", "aq": 8}, rates=(*RATES, 192000)),
-        OutputFormat("opus", (), "libopus", {"f": "opus", "audio_bitrate": "192k"}, rates=(48000,)),
-    )
-}
-
-
-def output_format(
-    name: str, bit_depth: int | None = None, bitrate: str | None = None
-) -> OutputFormat:
-    """Look up a format and set its bit depth or bit rate.
-
-    Parameters
-    ----------
-    name
-        An extension, with or without the dot, in any case.
-    bit_depth
-        16, 24, or 32 for float; None for the format's default.
-    bitrate
-        Bits per second of a lossy format, such as ``192k``, 8k to 510k; None for its default.
-
-    Raises
-    ------
-    UsageError
-        There is no such format, or it does not have this bit depth or bit rate.
-    ToolMissingError
-        ffmpeg was built without its encoder.
-    """
-    chosen = FORMATS.get(name.lower().lstrip("."))
-    if chosen is None:
-        raise UsageError(f"unknown format {name!r}", hint=f"Choose one of {', '.join(FORMATS)}.")
-    if bit_depth is not None and bit_depth not in chosen.bit_depths:
-        possible = ", ".join(map(str, sorted(chosen.bit_depths))) or "none: it is lossy"
-        raise UsageError(
-            f"{chosen.extension} has no bit depth of {bit_depth}", hint=f"Possible: {possible}."
-        )
-    if chosen.encoder is not None and chosen.encoder not in built_with(find_ffmpeg(), "encoders"):
-        raise ToolMissingError(f"ffmpeg has no encoder {chosen.encoder}", hint=INSTALL)
-    if bitrate is not None:
-        chosen = with_bitrate(chosen, bitrate.lower())
-    depth = bit_depth or (chosen.bit_depths[0] if chosen.bit_depths else 0)
-    return replace(chosen, bit_depth=depth)
-
-
-def with_bitrate(chosen: OutputFormat, bitrate: str) -> OutputFormat:
-    """Set a lossy format's bit rate instead of its default.
-
-    Raises
-    ------
-    UsageError
-        It is not a valid bit rate, or the format is not lossy.
-    """
-    if chosen.encoder is None:
-        raise UsageError(f"{chosen.extension} has no bit rate", hint="Choose --bit-depth instead.")
-    number = bitrate.removesuffix("k")
-    if not number.isdecimal() or not 8 <= int(number) <= 510:
-        raise UsageError(f"bit rate {bitrate!r}", hint="Choose one from 8k to 510k, such as 192k.")
-    options = {key: value for key, value in chosen.options.items() if key != "aq"}
-    options["audio_bitrate"] = f"{number}k"
-    return replace(chosen, options=options, bitrate=f"{number}k")
 
 
 def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
@@ -201,7 +64,7 @@ def _encode_soundfile(
     if container == "WAV":
         # Mono and stereo need no mask, and some programs only know plain WAV.
         container = "WAV" if channels <= 2 else "WAVEX"
-        if frames * channels * depth // 8 + len(tag_chunks(tags)) > RIFF_LIMIT:
+        if frames * channels * depth // 8 > RIFF_LIMIT:
             container = "RF64"
     with soundfile.SoundFile(
         soundfile_name(part.path), "w", sample_rate, channels, SUBTYPES[depth], format=container
@@ -231,9 +94,11 @@ def _encode_ffmpeg(
     tags: Tags,
 ) -> None:
     """Pipe the blocks through an ffmpeg encoder."""
-    options = {**chosen.options, "ar": chosen.rate_for(sample_rate)}
     arguments = encode_arguments(
-        os.fspath(part.path), sample_rate=sample_rate, channels=channels, options=options
+        os.fspath(part.path),
+        sample_rate=sample_rate,
+        channels=channels,
+        options=chosen.options_for(sample_rate),
     )
 
     def failure(said: str) -> WriteError:
@@ -248,7 +113,7 @@ def _tag(part: PartFile, chosen: OutputFormat, tags: Tags) -> None:
     """Write the tags, if any, into an encoded file."""
     try:
         if tags:
-            write_tags(part.path, chosen.extension, tags)
+            chosen.write_tags(part.path, tags)
     except MalformedError as error:
         raise WriteError(
             f'"{part.target}": its tags could not be written ({error})',
@@ -300,12 +165,6 @@ def encode(
             _encode_soundfile(part, blocks, sample_rate, channels, frames, chosen, tags, mask)
         else:
             _encode_ffmpeg(part, blocks, sample_rate, channels, chosen, tags)
-
-
-def in_blocks(read: Callable[[int, int], Block], frames: int) -> Iterator[Block]:
-    """Yield blocks from something that is read by start and length."""
-    for start in range(0, frames, BLOCK_LENGTH):
-        yield read(start, min(BLOCK_LENGTH, frames - start))
 
 
 def save_audio(

@@ -26,10 +26,9 @@ from karaoke.audio import (
     fit_tags,
     in_blocks,
     read_back,
-    read_tags,
     unspoken,
 )
-from karaoke.audio.blocks import BLOCK_LENGTH, Warn, silenced
+from karaoke.audio.blocks import Warn, silenced
 from karaoke.audio.writing import NO_TAGS
 from karaoke.errors import NotAudioError, WriteError
 from karaoke.files import (
@@ -45,9 +44,6 @@ from karaoke.files import (
 from karaoke.jobs.manifest import SplitSettings, identify, make_manifest, with_earlier
 from karaoke.jobs.planning import Job
 from karaoke.jobs.task import Result, Space, Tools, check_outputs
-
-#: Bytes per second of a lossy file, more than at any bit rate on offer.
-LOSSY_BYTES_PER_SECOND = 64_000
 
 
 @dataclass
@@ -96,13 +92,11 @@ class SplitTask:
         self._song = self.open(stopped)
         reader = self._song.reader
         seconds = reader.declared_seconds or 0.0
-        samples = seconds * reader.sample_rate * reader.channels
-        each = samples * self.chosen.bit_depth / 8
-        if self.chosen.encoder is not None:
-            each = seconds * LOSSY_BYTES_PER_SECOND
+        spool = 4 * seconds * reader.sample_rate * reader.channels
+        each = self.chosen.size_bytes(seconds, reader.sample_rate, reader.channels)
         if not keep_open:
             self.close()
-        return Space(4 * samples * self.spool_count, each * len(self.job.outputs))
+        return Space(spool * self.spool_count, each * len(self.job.outputs))
 
     def close(self) -> None:
         """Close the song."""
@@ -277,13 +271,12 @@ def verify(
     with ExitStack() as files:
         hashed = {stem: files.enter_context(HashedFile(p.path)) for stem, p in parts.items()}
         sounds = [files.enter_context(read_back(file)) for file in hashed.values()]
-        frames = next(iter(spools.values())).frames
-        for start in range(0, frames, BLOCK_LENGTH):
-            length = min(BLOCK_LENGTH, frames - start)
+        for stems in zip(*(in_blocks(s.read, s.frames) for s in spools.values()), strict=True):
+            length = stems[0].shape[1]
             blocks = [sound.read(length, dtype="float64", always_2d=True).T for sound in sounds]
             if not all(np.isfinite(block).all() for block in blocks):
                 raise WriteError(f'"{next(iter(parts.values())).target}": did not read back')
-            song = np.sum([spool.read(start, length) for spool in spools.values()], axis=0)
+            song = np.sum(stems, axis=0)
             peak = max(peak, float(np.abs(np.sum(blocks, axis=0) - gain * song).max()))
         checksums = {stem: file.sha256() for stem, file in hashed.items()}
     return checksums, round(float(20 * np.log10(max(peak, 1e-10))), 1)
@@ -338,7 +331,7 @@ def write_stems(
     check: Callable[[], None],
 ) -> list[str]:
     """Encode every spool to its part file with the song's tags; return warnings about lost tags."""
-    tags, lost = fit_tags(read_tags(reader.path, reader.stream), chosen.extension)
+    tags, lost = fit_tags(reader.tags, chosen.extension)
     for stem, part in parts.items():
         encode_spool(part, spools[stem], gain, reader, chosen, check, tags.for_stem(stem))
     return lost

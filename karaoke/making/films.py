@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from karaoke.audio import AudioReader, OutputFormat, Samples, Tags, output_format, read_tags
+from karaoke.audio import AudioReader, OutputFormat, Samples, Tags, output_format
 from karaoke.audio.writing import NO_TAGS
 from karaoke.files import PartFile
 from karaoke.jobs.splitting import encode_spool
@@ -200,7 +200,7 @@ def language(name: str, film: Film) -> str:
 
 def behind(film: Film, reader: AudioReader, files: ExitStack) -> Picture:
     """Choose the background: the song's cover, where it has one and nobody chose another."""
-    pictures = read_tags(reader.path, reader.stream).pictures if film.cover else ()
+    pictures = reader.tags.pictures if film.cover else ()
     if not pictures:
         return film.picture
     folder = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="karaoke-")))

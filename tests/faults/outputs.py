@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 from safetensors.numpy import load_file, save_file
 
+from karaoke.audio import FORMATS
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.separation.headers import read_header
 from tests.faults.bench import Bench, fault
@@ -129,7 +130,7 @@ def by_a_limit_on_files(bench: Bench, limit: int) -> None:
     bench.refused(done, 74)
 
 
-@fault("disk full", "mp3", "ogg", "m4a", "opus")
+@fault("disk full", *(name for name in FORMATS if FORMATS[name].encoder))
 def while_a_stem_is_coded(bench: Bench, extension: str) -> None:
     source = bench.song(seconds=2.0, rate=8000, channels=1)
     # The raw samples fit, at four bytes each; the coder cannot write even its first block.
@@ -300,11 +301,11 @@ def fill_standard_output() -> None:
 @fault("batch")
 def twenty_songs_of_which_three_are_poisoned(bench: Bench) -> None:
     source = bench.song("source.wav", seconds=1.0)
-    formats = ["wav", "flac", "mp3", "ogg", "opus", "m4a"]
+    formats = list(FORMATS)
     (bench.folder / "songs").mkdir()
     poisoned = {3: b"no song", 9: b"", 15: b"\x89PNG\r\n\x1a\n" + bytes(90)}
     for number in range(20):
-        name = f"songs/{number:02d}.{formats[number % 6]}"
+        name = f"songs/{number:02d}.{formats[number % len(formats)]}"
         if number in poisoned:
             bench.put(name, poisoned[number])
         else:

@@ -9,12 +9,10 @@ import numpy as np
 import soundfile
 from mutagen.flac import FLAC
 
-from karaoke.audio import AudioReader
+from karaoke.audio import FORMATS, AudioReader
 from karaoke.audio.ffmpeg import find_ffmpeg
 from tests import tagged
 from tests.faults.bench import Bench, fault
-
-FORMATS = ("wav", "flac", "mp3", "m4a", "ogg", "opus")
 
 
 def lengthy(bench: Bench, length: int) -> None:
@@ -45,7 +43,9 @@ def of_5_megabytes_are_cut_with_a_warning(bench: Bench, extension: str) -> None:
     assert tagged.read(path)["comment"] == ["ä" * 500_000]
 
 
-@fault("tags", *((s, e) for s, e in zip(tagged.KINDS, (*FORMATS[::-1], *FORMATS), strict=False)))
+@fault(
+    "tags", *((s, e) for s, e in zip(tagged.KINDS, (*reversed(FORMATS), *FORMATS), strict=False))
+)
 def of_every_kind_are_kept(bench: Bench, formats: tuple[str, str]) -> None:
     source, extension = formats
     song, front, _ = tagged.tagged_song(bench.folder / f"song.{source}")

@@ -97,12 +97,12 @@ def tag_chunks(tags: Tags) -> bytes:
     return listed + chunk(b"id3 ", id3_tag(tags))
 
 
-def append_chunks(file: IO[bytes], content: bytes) -> None:
-    """Append chunks to a WAV or RF64 and correct its size."""
+def tag_wav(file: IO[bytes], tags: Tags) -> None:
+    """Append tags to a WAV or RF64 and correct its size."""
     file.seek(0)
     kind = file.read(4)
     end = file.seek(0, 2)
-    file.write(b"\0" * (end % 2) + content)
+    file.write(b"\0" * (end % 2) + tag_chunks(tags))
     size = file.tell() - 8
     if kind == b"RF64":
         file.seek(20)  # in ds64, which comes first

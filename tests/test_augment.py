@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,30 +11,19 @@ from karaoke.training import spectra
 from karaoke.training.corpus import SAMPLE_RATE
 from karaoke.training.mixtures import augment, bus, formants
 
-Together = Callable[[np.random.Generator, bus.Parts], bus.Parts]
-TOGETHER: dict[str, Together] = {
-    "compress": lambda rng, parts: bus.compress_together(rng, parts, SAMPLE_RATE),
-    "limit": bus.limit_together,
-    "code": lambda rng, parts: bus.code_together(rng, parts, SAMPLE_RATE),
-    "narrow": lambda rng, parts: bus.narrow_together(parts, rng.uniform()),
-}
-Effect = Callable[[np.random.Generator, augment.Audio], augment.Audio]
+TOGETHER = {effect.__name__: effect for effect, _ in bus.SONG_EFFECTS if effect != bus.add_noise}
+Effect = augment.Effect[augment.Audio]
 EFFECTS: dict[str, Effect] = {
-    "bend": lambda rng, a: augment.bend(a, augment.melody(rng, a.shape[1], SAMPLE_RATE)),
-    "equalise": lambda rng, a: augment.equalise(rng, a, SAMPLE_RATE, tilt_db=6),
-    "low_pass": lambda rng, a: augment.low_pass(a, rng.uniform(5000, 15000), SAMPLE_RATE),
-    "compress": lambda rng, a: augment.compress(rng, a, SAMPLE_RATE),
-    "saturate": augment.saturate,
-    "reverberate": lambda rng, a: augment.reverberate(rng, a, SAMPLE_RATE),
-    "echo": lambda rng, a: augment.echo(rng, a, SAMPLE_RATE),
-    "de_ess": lambda rng, a: augment.de_ess(rng, a, SAMPLE_RATE),
-    "chorus": lambda rng, a: augment.chorus(rng, a, SAMPLE_RATE),
-    "restore_formants": lambda rng, a: formants.restore_formants(
-        a, augment.melody(rng, a.shape[1], SAMPLE_RATE)
+    "bend": lambda rng, a, rate: augment.bend(a, augment.melody(rng, a.shape[1], rate)),
+    "equalise": lambda rng, a, rate: augment.equalise(rng, a, rate, tilt_db=6),
+    "low_pass": lambda rng, a, rate: augment.low_pass(a, rng.uniform(5000, 15000), rate),
+    "restore_formants": lambda rng, a, rate: formants.restore_formants(
+        a, augment.melody(rng, a.shape[1], rate)
     ),
-    "talk_box": lambda rng, a: formants.talk_box(rng, a, SAMPLE_RATE),
-    "pan": lambda rng, a: augment.pan(rng, a, 0.5),
-    "phrase": lambda rng, a: augment.phrase(rng, a, SAMPLE_RATE),
+    "talk_box": formants.talk_box,
+    "pan": lambda rng, a, rate: augment.pan(rng, a, 0.5),
+    "phrase": augment.phrase,
+    **{effect.__name__: effect for effect, _ in augment.VOCAL_CHAIN},
 }
 
 
@@ -47,12 +34,12 @@ def test_effects_keep_length_and_stay_finite(name: str, seed: int, channels: int
     rng = np.random.default_rng(seed)
     audio = (0.1 * rng.standard_normal((channels, 30_000))).astype(np.float32)
     kept = audio.copy()
-    changed = EFFECTS[name](rng, audio)
+    changed = EFFECTS[name](rng, audio, SAMPLE_RATE)
     assert changed.dtype == np.float32
     assert changed.shape[1] == audio.shape[1] and changed.shape[0] in (channels, 2)
     assert np.isfinite(changed).all()
     np.testing.assert_array_equal(audio, kept)
-    again = EFFECTS[name](np.random.default_rng(seed + 1), np.zeros_like(audio))
+    again = EFFECTS[name](np.random.default_rng(seed + 1), np.zeros_like(audio), SAMPLE_RATE)
     assert np.abs(again).max() < 1e-3, "silence must stay silent"
 
 
@@ -91,7 +78,7 @@ def test_what_is_done_to_a_song_is_done_to_both_parts_alike(name: str, seed: int
     rng = np.random.default_rng(seed)
     vocals, music = (rng.standard_normal((2, 2, 20_000)) * rng.uniform(0.01, 1)).astype(np.float32)
     kept = vocals.copy(), music.copy()
-    parts = TOGETHER[name](np.random.default_rng(seed), (vocals, music))
+    parts = TOGETHER[name](np.random.default_rng(seed), (vocals, music), SAMPLE_RATE)
     np.testing.assert_array_equal((vocals, music), kept)
     assert parts[0].dtype == parts[1].dtype == np.float32
     assert parts[0].shape == parts[1].shape == vocals.shape
@@ -99,7 +86,9 @@ def test_what_is_done_to_a_song_is_done_to_both_parts_alike(name: str, seed: int
     # split of one mixture; so the song is the sum of its parts whatever the parts are.
     share = np.float32(0.3)
     mixture = vocals + music
-    others = TOGETHER[name](np.random.default_rng(seed), (share * mixture, (1 - share) * mixture))
+    others = TOGETHER[name](
+        np.random.default_rng(seed), (share * mixture, (1 - share) * mixture), SAMPLE_RATE
+    )
     scale = np.abs(mixture).max()
     np.testing.assert_allclose(sum(parts), sum(others), atol=3e-5 * scale)
     np.testing.assert_allclose(others[0] * (1 - share), others[1] * share, atol=3e-5 * scale)
@@ -108,7 +97,7 @@ def test_what_is_done_to_a_song_is_done_to_both_parts_alike(name: str, seed: int
 def test_limiting_bounds_the_mixture_and_keeps_each_parts_share() -> None:
     rng = np.random.default_rng(0)
     vocals, music = rng.standard_normal((2, 2, 4000)).astype(np.float32)
-    loud, quiet = bus.limit_together(rng, (vocals, music))
+    loud, quiet = bus.limit_together(rng, (vocals, music), SAMPLE_RATE)
     limited, mixture = loud + quiet, vocals + music
     assert np.abs(limited).max() < 0.9 * np.abs(mixture).max()
     np.testing.assert_allclose(loud * mixture, vocals * limited, atol=1e-4)
@@ -180,7 +169,7 @@ def test_a_talk_box_moves_resonances_through_the_music() -> None:
 def test_width_is_what_channels_do_not_share() -> None:
     left, right = np.random.default_rng(3).standard_normal((2, 1, 100)).astype(np.float32)
     song = np.concatenate([left, right])
-    mono, half, same = (bus.narrow_together((song,), width)[0] for width in (0.0, 0.5, 1.0))
+    mono, half, same = (bus.narrow((song,), width)[0] for width in (0.0, 0.5, 1.0))
     np.testing.assert_allclose(mono, np.repeat((left + right) / 2, 2, axis=0), atol=1e-6)
     np.testing.assert_allclose(half[0] - half[1], (left - right)[0] / 2, atol=1e-6)
     np.testing.assert_allclose(same, song, atol=1e-6)

@@ -1,15 +1,14 @@
 """Random effects that make clean recordings sound like parts of a record.
 
 All work on float32 arrays ``(channels, samples)``, take the random generator first and return a
-new array of the same length. They need numpy and torch alone, so that a bare training machine runs
-them.
-What is done to a whole song is in :mod:`karaoke.training.mixtures.bus`.
+new array of the same length. They need only numpy and torch, so that a bare training machine can
+run them. What is done to a whole song is in :mod:`karaoke.training.mixtures.bus`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,9 @@ from karaoke.training.spectra import convolve, fast_length, irfft, rfft
 
 Audio = NDArray[np.float32]
 Rng = np.random.Generator
+Sound = TypeVar("Sound")
+#: Changes a sound at random; is also told its sample rate.
+Effect = Callable[[Rng, Sound, int], Sound]
 
 #: Gains in dB above which a spoken or sung voice would turn into a caricature.
 MAX_EQ_DB = 15.0
@@ -244,7 +246,7 @@ def de_ess(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     return body + treble * compressor_gain(rng, treble, sample_rate)
 
 
-def saturate(rng: Rng, audio: Audio) -> Audio:
+def saturate(rng: Rng, audio: Audio, _sample_rate: int) -> Audio:
     """Overdrive softly: odd and some even harmonics, as tubes and tape add."""
     drive = rng.uniform(0.3, 2.5) / (3.0 * rms(audio))
     bias = np.float32(rng.uniform(0, 0.3))
@@ -321,3 +323,24 @@ def phrase(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     envelope = np.interp(np.arange(audio.shape[1]) / sample_rate, times, gains)
     phrased: Audio = audio * envelope.astype(np.float32)
     return phrased
+
+
+#: The vocal chain, in order, with how likely each effect is.
+VOCAL_CHAIN: tuple[tuple[Effect[Audio], float], ...] = (
+    (compress, 0.65),
+    (de_ess, 0.3),
+    (saturate, 0.3),
+    (chorus, 0.2),
+    (echo, 0.3),
+    (reverberate, 0.75),
+)
+
+
+def apply_some(
+    rng: Rng, effects: Sequence[tuple[Effect[Sound], float]], sound: Sound, sample_rate: int
+) -> Sound:
+    """Send a sound through those effects of a chain that are drawn, each by its own chance."""
+    for effect, share in effects:
+        if rng.random() < share:
+            sound = effect(rng, sound, sample_rate)
+    return sound

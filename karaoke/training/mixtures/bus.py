@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from karaoke.training.mixtures.augment import (
     Audio,
+    Effect,
     Rng,
     compressor_gain,
     db_to_gain,
@@ -32,7 +33,7 @@ def compress_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
     return [part * gain for part in parts]
 
 
-def limit_together(rng: Rng, parts: Parts) -> Parts:
+def limit_together(rng: Rng, parts: Parts, _sample_rate: int) -> Parts:
     """Drive the sum into a soft limiter and give all parts the gain that it had."""
     mixture = reduce(np.add, parts)
     drive = np.float32(rng.uniform(0.1, 0.5) / rms(mixture))
@@ -62,10 +63,33 @@ def code_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
     return [from_frames(spectrum * kept, length) for spectrum in spectra]
 
 
-def narrow_together(parts: Parts, width: float) -> Parts:
+def narrow(parts: Parts, width: float) -> Parts:
     """Let each channel keep a share of what it does not have in common with the others.
 
     A width of 0 is mono, one of 1 changes nothing.
     """
     middles = [part.mean(axis=0, keepdims=True) for part in parts]
     return [m + np.float32(width) * (p - m) for p, m in zip(parts, middles, strict=True)]
+
+
+def narrow_together(rng: Rng, parts: Parts, _sample_rate: int) -> Parts:
+    """Narrow a song, most often to mono."""
+    return narrow(parts, max(0.0, rng.uniform(-0.8, 0.6)))
+
+
+def add_noise(rng: Rng, parts: Parts, _sample_rate: int) -> Parts:
+    """Add noise to the last part, since it is nobody's voice."""
+    *others, last = parts
+    noise = rng.standard_normal(last.shape, dtype=np.float32)
+    level = rms(last) * db_to_gain(rng.uniform(-50, -20))
+    return [*others, last + noise * np.float32(level)]
+
+
+#: Mastering, coding and playback, in order, with how likely each is.
+SONG_EFFECTS: tuple[tuple[Effect[Parts], float], ...] = (
+    (narrow_together, 0.15),
+    (compress_together, 0.3),
+    (limit_together, 0.4),
+    (code_together, 0.2),
+    (add_noise, 0.1),
+)

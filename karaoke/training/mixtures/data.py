@@ -300,7 +300,7 @@ class MixtureDataset(Dataset[Mixture]):
                 rows = augment.bend(rows, np.full(self.segment_length, speed))
             rows = augment.equalise(rng, rows, SAMPLE_RATE, tilt_db=rng.normal(1, 4), depth_db=3)
             if rng.random() < 0.1:
-                rows = augment.saturate(rng, rows)
+                rows = augment.saturate(rng, rows, SAMPLE_RATE)
             if rng.random() < self.config.talk_box_share:
                 rows = formants.talk_box(rng, rows, SAMPLE_RATE)
             piece = rows.reshape(piece.shape)
@@ -357,7 +357,7 @@ class MixtureDataset(Dataset[Mixture]):
         vocals = vocals[:: rng.choice([-1, 1])] * rng.choice([-1, 1])
         parts: bus.Parts = [vocals, *music[:, :: rng.choice([-1, 1])]]
         if self.config.song_effects:
-            parts = self._song_effects(rng, parts)
+            parts = augment.apply_some(rng, bus.SONG_EFFECTS, parts, SAMPLE_RATE)
         gain = np.float32(0.1 / augment.rms(np.sum(parts, axis=0)))
         return [np.ascontiguousarray(part * gain, dtype=np.float32) for part in parts]
 
@@ -371,24 +371,6 @@ class MixtureDataset(Dataset[Mixture]):
         gain = before / voicelike.LEVEL * augment.db_to_gain(rng.uniform(-6, 3))
         layered = np.concatenate([music[:-1], music[-1:] + np.float32(gain) * played])
         return layered * np.float32(before / max(augment.rms(layered.sum(axis=0)), 1e-6))
-
-    def _song_effects(self, rng: Rng, parts: bus.Parts) -> bus.Parts:
-        """Master, code, play back."""
-        if rng.random() < 0.15:
-            parts = bus.narrow_together(parts, max(0.0, rng.uniform(-0.8, 0.6)))
-        if rng.random() < 0.3:
-            parts = bus.compress_together(rng, parts, SAMPLE_RATE)
-        if rng.random() < 0.4:
-            parts = bus.limit_together(rng, parts)
-        if rng.random() < 0.2:
-            parts = bus.code_together(rng, parts, SAMPLE_RATE)
-        if rng.random() < 0.1:
-            # Noise is nobody's voice.
-            *others, last = parts
-            noise = rng.standard_normal(last.shape, dtype=np.float32)
-            level = augment.rms(last) * augment.db_to_gain(rng.uniform(-50, -20))
-            parts = [*others, last + noise * np.float32(level)]
-        return parts
 
 
 def to_stereo(audio: Audio) -> Audio:

@@ -8,14 +8,13 @@ those that widen return stereo. They need numpy and torch alone. What moves the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from karaoke.training.mixtures import glitches, intonation
 from karaoke.training.mixtures.augment import (
     Audio,
+    Effect,
     Rng,
     bend,
     db_to_gain,
@@ -26,8 +25,6 @@ from karaoke.training.mixtures.augment import (
 )
 from karaoke.training.mixtures.oscillators import compose_chord, pulse, saw, turns
 from karaoke.training.spectra import convolve, from_frames, in_frames
-
-Effect = Callable[[Rng, Audio, int], Audio]
 
 #: Of the spectra of vocoders and moving filters.
 FRAME = 1024
@@ -215,7 +212,7 @@ def double_wide(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 #: In the order in which they are applied, with how often each is drawn, relative to the others.
-EFFECTS: tuple[tuple[Effect, float], ...] = (
+EFFECTS: tuple[tuple[Effect[Audio], float], ...] = (
     (intonation.tune_hard, 5),
     (intonation.shift_formants, 2),
     (intonation.harmonise, 2),

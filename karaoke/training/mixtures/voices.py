@@ -224,19 +224,7 @@ class Singers:
     def produce(self, rng: Rng, audio: Audio, *, tilt_db: float) -> Audio:
         """Send stereo vocals through a random vocal chain that begins with an equaliser."""
         audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=tilt_db, depth_db=4)
-        if rng.random() < 0.65:
-            audio = augment.compress(rng, audio, SAMPLE_RATE)
-        if rng.random() < 0.3:
-            audio = augment.de_ess(rng, audio, SAMPLE_RATE)
-        if rng.random() < 0.3:
-            audio = augment.saturate(rng, audio)
-        if rng.random() < 0.2:
-            audio = augment.chorus(rng, audio, SAMPLE_RATE)
-        if rng.random() < 0.3:
-            audio = augment.echo(rng, audio, SAMPLE_RATE)
-        if rng.random() < 0.75:
-            audio = augment.reverberate(rng, audio, SAMPLE_RATE)
-        return audio
+        return augment.apply_some(rng, augment.VOCAL_CHAIN, audio, SAMPLE_RATE)
 
 
 def moves_by_itself(recording: Recording) -> bool:

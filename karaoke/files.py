@@ -62,7 +62,7 @@ class HashedFile(io.BufferedReader):
     raw: _HashingFile
 
     def __init__(self, path: Path) -> None:
-        super().__init__(_HashingFile(path), 1 << 20)
+        super().__init__(_HashingFile(path), 1 << 22)
 
     def sha256(self) -> str:
         """Read the rest and return the digest as hexadecimal digits."""

@@ -16,9 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from karaoke.audio import AudioReader, reading
-from karaoke.audio.chunks import MOST_CHUNKS, chunks
 from karaoke.audio.facts import SourceFacts
-from karaoke.audio.sizes import read_sizes
+from karaoke.audio.sizes import MOST_CHUNKS, chunks, read_sizes
 from karaoke.errors import NotAudioError
 
 CONTAINERS = ("WAV", "WAVEX", "RF64", "AIFF", "AU", "CAF", "W64")

@@ -38,8 +38,8 @@ OPENING_SECONDS = 30.0
 WATCH_SECONDS = 0.25
 #: So few bytes after the samples are never reported.
 SMALL_REST = 1 << 16
-#: Samples per channel in a block: a third of a megabyte in stereo, and quick to arrive.
-READ_LENGTH = 1 << 15
+#: Samples per channel in a block: a megabyte in stereo, and quick to arrive.
+READ_LENGTH = 1 << 17
 AU_HEADER = struct.Struct(">4s5I")
 
 

@@ -7,12 +7,13 @@ and it takes a truncated file for a shorter song.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from karaoke.audio.chunks import MOST_CHUNKS, chunks
-
+#: A limit for files of zeros, which consist of endless empty chunks.
+MOST_CHUNKS = 1000
 #: What a 32-bit size loses each time it overflows.
 WRAP = 1 << 32
 #: Largest header that is kept.
@@ -21,6 +22,33 @@ MOST_HEADER_BYTES = 1 << 24
 OPEN = b"\xff\xff\xff\xff"
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+
+def chunks(file: IO[bytes], order: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the names, declared sizes and positions of the chunks after a file's header.
+
+    Parameters
+    ----------
+    file
+        A seekable file; its position afterwards is undefined.
+    order
+        Byte order: ``<`` in WAV and related formats, ``>`` in AIFF.
+    """
+    long_size = None
+    end = file.seek(0, 2)
+    position = 12
+    for _ in range(MOST_CHUNKS):
+        if position + 8 > end:
+            return
+        file.seek(position)
+        head = file.read(8)
+        name, size = head[:4], struct.unpack(f"{order}I", head[4:])[0]
+        if name == b"ds64" and size >= 16:
+            (long_size,) = struct.unpack("<Q", file.read(16)[8:].ljust(8, b"\0"))
+        yield name, size, position + 8
+        if name == b"data" and size == 0xFFFFFFFF and long_size is not None:
+            size = long_size
+        position += 8 + size + size % 2
 
 
 @dataclass(frozen=True)

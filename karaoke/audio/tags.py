@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.audio.formats import FORMATS, OutputFormat
+from karaoke.audio.formats import FORMATS
 from karaoke.audio.tagging.ape import read_ape
 from karaoke.audio.tagging.asf import HEADER, read_asf
 from karaoke.audio.tagging.ffmetadata import read_by_ffmpeg
@@ -116,7 +116,7 @@ def fit_tags(tags: Tags, extension: str) -> tuple[Tags, list[str]]:
     if not chosen.holds_id3 or sum(len(f) for _, f in frames) > LARGEST_TEXT:
         lost += [name for name, _ in frames]
         frames = ()
-    pictures, said_of_pictures = fit_pictures(tags.pictures, chosen)
+    pictures, said_of_pictures = fit_pictures(tags.pictures, extension)
     if cut:
         said.append(f"tags were cut to {LONGEST_VALUE} bytes: {listed(cut)}")
     if lost:
@@ -165,24 +165,24 @@ def fit_text(
 
 
 def fit_pictures(
-    pictures: tuple[Picture, ...], chosen: OutputFormat
+    pictures: tuple[Picture, ...], extension: str
 ) -> tuple[tuple[Picture, ...], list[str]]:
     """Convert pictures that a format does not support, and leave out those that are too large."""
     said: list[str] = []
     kept: list[Picture] = []
-    room = LARGEST_PICTURES
+    room, types = LARGEST_PICTURES, FORMATS[extension].picture_types
     for picture in pictures:
         kind = "the cover" if picture.kind == 3 else "a picture"
         what = f"{kind} ({picture.mime.removeprefix('image/')})"
         if len(picture.data) > room:
             said.append(f"{what} was left out: {len(picture.data) / 1e6:.1f} MB is too large")
             continue
-        if chosen.picture_types and picture.mime not in chosen.picture_types:
+        if types and picture.mime not in types:
             data = converted(picture)
             if not data or len(data) > room:
-                said.append(f"{what} was left out, as {chosen.extension} cannot hold it")
+                said.append(f"{what} was left out, as {extension} cannot hold it")
                 continue
-            said.append(f"{what} was converted, as {chosen.extension} cannot hold this kind")
+            said.append(f"{what} was converted, as {extension} cannot hold this kind")
             picture = replace(picture, data=data)
         room -= len(picture.data)
         kept.append(picture)

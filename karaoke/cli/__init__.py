@@ -13,7 +13,7 @@ import typer
 
 from karaoke import __version__
 from karaoke.cli.analyse import analyse
-from karaoke.cli.commands import Command, Group, Telling
+from karaoke.cli.commands import Command, Group, SignalHandler, Stopped, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
 from karaoke.cli.make import make
@@ -21,7 +21,6 @@ from karaoke.cli.models import app as models
 from karaoke.cli.output import error_object, print_json, say_error
 from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
-from karaoke.cli.stopping import SignalHandler, Stopped
 from karaoke.cli.train import train
 from karaoke.cli.workshop import app as workshop
 from karaoke.errors import DeviceMemoryError, ExitCode, KaraokeError, NoInputError, UsageError

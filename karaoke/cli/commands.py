@@ -1,4 +1,4 @@
-"""What all commands share: how their errors are reported, and how their help looks.
+"""What all commands share: how errors are reported, what help looks like, what signals do.
 
 Whether errors are printed as JSON or with a traceback is an option of a command like any other: a
 config file may set it, and in another command an option of the same name may mean something else.
@@ -11,16 +11,19 @@ import math
 import os
 import re
 import shlex
+import signal
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias
 
 from typer.core import TyperCommand, TyperGroup
 
-from karaoke.errors import KaraokeError, UsageError
+from karaoke.errors import ExitCode, KaraokeError, UsageError
 from karaoke.jobs.planning import EXTENSIONS
 
 #: From the Click that Typer uses, bundled or separate depending on Typer's version.
@@ -255,3 +258,36 @@ def help_row(parameter: Parameter) -> tuple[str, str]:
 def sentence(text: str | None) -> str:
     """Return the first sentence of a text, on one line."""
     return re.split(r"\.\s", " ".join((text or "").split()))[0].rstrip(".")
+
+
+class Stopped(BaseException):
+    """Raised by a signal that asks us to stop, so that everything is cleaned up on the way out."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class SignalHandler:
+    """Turns a signal into an exception, once, so that more signals do not interrupt the clean-up.
+
+    After some seconds it does so again, in case the first was lost in a callback, where Python
+    only prints exceptions.
+    """
+
+    patience_seconds = 5.0
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # Ignored signals stay ignored: `nohup` and background jobs rely on it.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self)
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Raise :class:`Stopped`."""
+        if time.monotonic() - self._last > self.patience_seconds:
+            self._last = time.monotonic()
+            interrupted = number == signal.SIGINT
+            raise Stopped(ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED)

@@ -103,7 +103,7 @@ def train(
     """
     from rich.console import Console
 
-    from karaoke.cli.stopping import Stopped
+    from karaoke.cli.commands import Stopped
     from karaoke.separation.devices import choose_device
     from karaoke.training.recipe import read_recipe
     from karaoke.training.run import RunOptions

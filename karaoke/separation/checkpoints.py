@@ -20,8 +20,7 @@ from karaoke.separation.headers import (
     HEADER_KEY,
     RETRAIN,
     Header,
-    read_header,
-    read_safetensors,
+    read_outline,
 )
 from karaoke.separation.networks import NETWORKS
 
@@ -92,21 +91,23 @@ def first_unlike(held: Shapes, described: Shapes) -> str:
     return next((name for name in names if held.get(name) != described.get(name)), "")
 
 
-def check_weights(path: Path, header: Header) -> None:
-    """Compare a checkpoint's tensors with what its header describes, before allocating either.
+def outline_of(path: Path) -> tuple[nn.Module, Header]:
+    """Outline a checkpoint's network, after comparing it with the tensors that the file holds.
 
     One line of a header can describe a network of any size; the tensors themselves cannot lie.
 
     Raises
     ------
     ModelError
-        The header does not describe a network, or describes one with other weights.
+        As for :func:`read_outline`; or the header does not describe a network, or describes one
+        with other weights.
     """
+    header, tensors = read_outline(path)
     try:
-        described = {n: tuple(t.shape) for n, t in outline(header).state_dict().items()}
+        network = outline(header)
     except ModelError as error:
         raise DamagedModelError(f'"{path}": {error.message}', hint=error.hint) from error
-    _, tensors = read_safetensors(path)
+    described = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     held = {name: tuple(tensor["shape"]) for name, tensor in tensors.items()}
     kinds = {tensor["dtype"] for tensor in tensors.values()}
     if unknown := kinds - DTYPES:
@@ -120,6 +121,7 @@ def check_weights(path: Path, header: Header) -> None:
             f" {name} should be {said}, but is {there}",
             hint=RETRAIN,
         )
+    return network, header
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
@@ -128,11 +130,13 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
     Raises
     ------
     ModelError
-        As for :func:`read_header`; or the weights do not fit the architecture exactly.
+        As for :func:`outline_of`; or the weights are not finite.
     """
-    header = read_header(path)
-    check_weights(path, header)
-    network = build_network(header)
+    network, header = outline_of(path)
+    # Allocate what is only outlined, in the same layout; the rest, such as windows, stays.
+    network._apply(  # type: ignore[no-untyped-call]
+        lambda tensor: torch.empty_like(tensor, device="cpu") if tensor.is_meta else tensor
+    )
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:

@@ -98,14 +98,20 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, dict[str, An
 
 
 def read_header(path: Path) -> Header:
-    """Read what a checkpoint says about itself, without its weights.
+    """Read what a checkpoint says about itself; see :func:`read_outline`."""
+    return read_outline(path)[0]
+
+
+def read_outline(path: Path) -> tuple[Header, dict[str, dict[str, Any]]]:
+    """Read what a checkpoint says about itself, and about each of its tensors, without those.
 
     Raises
     ------
     ModelError
         The file is missing, is not a safetensors file, or has no valid header of this format.
     """
-    text = read_safetensors(path)[0].get(HEADER_KEY)
+    metadata, tensors = read_safetensors(path)
+    text = metadata.get(HEADER_KEY)
     if text is None:
         raise DamagedModelError(
             f'"{path}": a safetensors file without a karaoke header', hint=RETRAIN
@@ -123,4 +129,4 @@ def read_header(path: Path) -> Header:
             f'"{path}": checkpoint format {shown(version)}; this version reads format {FORMAT}',
             hint="Update karaoke.",
         )
-    return header
+    return header, tensors

@@ -16,9 +16,14 @@ class Stft(nn.Module):
     Parameters
     ----------
     n_fft
-        Length of a frame in samples; the spectrogram has ``n_fft // 2 + 1`` bins.
+        Length of a frame in samples.
     hop_length
         Distance between frames in samples; at most ``n_fft // 2``.
+
+    Attributes
+    ----------
+    bins
+        Number of frequency bins.
     """
 
     window: Tensor
@@ -27,15 +32,11 @@ class Stft(nn.Module):
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
+        self.bins = n_fft // 2 + 1
         # Non-persistent: it follows from n_fft, so a checkpoint must not be able to disagree.
         # On the CPU even for outlines of networks: on the meta device, it takes torch a second.
         window = torch.hann_window(n_fft, device="cpu")
         self.register_buffer("window", window, persistent=False)
-
-    @property
-    def bins(self) -> int:
-        """Number of frequency bins."""
-        return self.n_fft // 2 + 1
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Transform a waveform.

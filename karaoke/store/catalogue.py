@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 
 from karaoke.errors import ChecksumError, ModelError
 from karaoke.files import checksum
-from karaoke.separation.headers import read_header, read_safetensors
+from karaoke.separation.headers import read_outline
 
 DEFAULT_MODEL = "duo-v1"
 #: Model folders in an installed package and in a checkout of the repository.
@@ -302,8 +302,8 @@ def look_into(path: Path) -> tuple[tuple[str, ...], int]:
     ModelError
         It is not a checkpoint of ours.
     """
-    stems = read_header(path).stems
-    return stems, sum(math.prod(tensor["shape"]) for tensor in read_safetensors(path)[1].values())
+    header, tensors = read_outline(path)
+    return header.stems, sum(math.prod(tensor["shape"]) for tensor in tensors.values())
 
 
 def verify(name: str) -> bool:

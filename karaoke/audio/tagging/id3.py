@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from karaoke.audio.tagging.genres import GENRES
 from karaoke.audio.tagging.id3_names import (
+    GENRES,
     LEFT_BEHIND,
     NAMES,
     OLD_NAMES,

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
-from karaoke.audio.tagging.genres import GENRES
+from karaoke.audio.tagging.id3_names import GENRES
 from karaoke.audio.tagging.model import (
     LARGEST_TAG,
     SPELLINGS,

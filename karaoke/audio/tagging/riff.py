@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
-from karaoke.audio.chunks import chunks
+from karaoke.audio.sizes import chunks
 from karaoke.audio.tagging.id3_writing import id3_tag, read_id3_bytes
 from karaoke.audio.tagging.model import LARGEST_TAG, Found, MalformedError, Tags
 

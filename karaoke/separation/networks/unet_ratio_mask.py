@@ -97,8 +97,9 @@ class UNetRatioMask(MaskingUNet):
             dropout=config.dropout,
             bins=config.bands,
         )
-        bands = torch.arange(config.bands).repeat_interleave(
-            torch.tensor(widths), output_size=stft.bins
+        # On the CPU even for outlines, as the window of the transform.
+        bands = torch.arange(config.bands, device="cpu").repeat_interleave(
+            torch.tensor(widths, device="cpu"), output_size=stft.bins
         )
         self.register_buffer("band_of_bin", bands, persistent=False)
 

@@ -8,17 +8,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Annotated
 
 import typer
 
 from karaoke import __version__
 from karaoke.cli.output import print_json, print_paragraph
+from karaoke.cli.parameters import AsJson, PlainDebug
 from karaoke.errors import ExitCode, KaraokeError
 from karaoke.store.catalogue import downloaded_models, find_entry, shipped_models, verify
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
 #: Free bytes below which longer songs will not fit.
 LITTLE_SPACE = 2e9
 #: Filters of ffmpeg that `karaoke make` has a use for.
@@ -47,7 +45,7 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(json_: AsJson = False, debug: Debug = False) -> None:
+def doctor(json_: AsJson = False, debug: PlainDebug = False) -> None:
     """Check Python, torch, the device, ffmpeg, the models and the disk.
 
     The exit code is 0 if songs can be split and 69 if not.

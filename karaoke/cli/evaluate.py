@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from karaoke.cli.parameters import PlainDebug, PlainDevice
 from karaoke.store.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ AsMp3 = Annotated[
         show_default="if the songs come without a mixture",
     ),
 ]
-Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
 Overlap = Annotated[
     float | None,
     typer.Option(help="Overlap of successive segments.", show_default="the model's"),
@@ -85,7 +85,6 @@ Resume = Annotated[
     bool, typer.Option("--resume/--no-resume", help="Use the results in FILE.lines of --json.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
 
 
 def evaluate(
@@ -95,7 +94,7 @@ def evaluate(
     baseline: Baselines = None,
     subset: Subset = None,
     mp3: AsMp3 = None,
-    device: Device = "auto",
+    device: PlainDevice = "auto",
     overlap: Overlap = None,
     json_: JsonFile = None,
     csv_: CsvFile = None,
@@ -104,7 +103,7 @@ def evaluate(
     details: Details = False,
     resume: Resume = True,
     quiet: Quiet = False,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Measure models on songs whose stems are known.
 

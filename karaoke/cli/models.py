@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from karaoke.cli.commands import Command, Group
-from karaoke.cli.output import make_console, print_paragraph, say
+from karaoke.cli.output import make_console, print_json, print_paragraph, say
+from karaoke.cli.parameters import AsJson, PlainDebug
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
 from karaoke.store import catalogue
 from karaoke.store.catalogue import WHOLE_SHA256
@@ -30,7 +31,6 @@ app = typer.Typer(
 )
 command = partial(app.command, cls=Command)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A listed model.")]
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Listed models.")]
 SomeNames = Annotated[
@@ -45,7 +45,6 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="Do not use the network; also KARAOKE_OFFLINE=1.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and paths.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
 Files = Annotated[
     list[str],
     typer.Argument(metavar="[STEM=]FILE", help="A .pth or .ckpt file for each stem."),
@@ -69,12 +68,12 @@ def models(context: typer.Context, json_: AsJson = False) -> None:
 
 
 @command("list")
-def list_models(json_: AsJson = False, debug: Debug = False) -> None:
+def list_models(json_: AsJson = False, debug: PlainDebug = False) -> None:
     """List the models that ship with karaoke, were downloaded, or can be downloaded."""
     names = {**catalogue.catalogue(), **dict.fromkeys(catalogue.available_models())}
     found = [model_facts(name) for name in sorted(names)]
     if json_:
-        print_object({"models": found})
+        print_json({"models": found})
         return
     print_table(found)
     partly = [facts["name"] for facts in found if facts["checksums"] == "partial"]
@@ -85,7 +84,7 @@ def list_models(json_: AsJson = False, debug: Debug = False) -> None:
 
 
 @command()
-def info(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
+def info(name: Name, json_: AsJson = False, debug: PlainDebug = False) -> None:
     """Show everything that is known about a model."""
     facts = model_facts(name)
     entry = catalogue.find_entry(name)
@@ -99,7 +98,7 @@ def info(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
         wheel=asdict(entry.wheel) if entry.wheel else None,
     )
     if json_:
-        print_object(facts)
+        print_json(facts)
         return
     for key, value in facts.items():
         if key not in ("downloads", "wheel") and value not in ("", None, [], {}):
@@ -117,7 +116,7 @@ def pull(
     offline: Offline = False,
     quiet: Quiet = False,
     json_: AsJson = False,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Download models and convert them, resuming broken downloads.
 
@@ -138,7 +137,7 @@ def pull(
         if not json_:
             typer.echo(path)
     if json_:
-        print_object({"pulled": pulled})
+        print_json({"pulled": pulled})
 
 
 def pull_model(name: str, console: Console) -> tuple[Path, bool]:
@@ -192,7 +191,7 @@ def offer_to_pull(name: str) -> None:
 
 
 @command()
-def verify(names: SomeNames = None, json_: AsJson = False, debug: Debug = False) -> None:
+def verify(names: SomeNames = None, json_: AsJson = False, debug: PlainDebug = False) -> None:
     """Verify the checksums of models; exit with 76 if any is damaged."""
     results = []
     for name in names or catalogue.available_models():
@@ -208,27 +207,27 @@ def verify(names: SomeNames = None, json_: AsJson = False, debug: Debug = False)
             partial = status == "whole" and checksums == "partial"
             typer.echo(f"{name}: {status}{', from a partly verified download' if partial else ''}")
     if json_:
-        print_object({"models": results})
+        print_json({"models": results})
     if any(result["status"] == "damaged" for result in results):
         raise typer.Exit(int(ExitCode.CHECKSUM))
 
 
 @command()
-def remove(names: Names, json_: AsJson = False, debug: Debug = False) -> None:
+def remove(names: Names, json_: AsJson = False, debug: PlainDebug = False) -> None:
     """Delete downloaded or imported models, and what broken downloads left."""
     from karaoke.store.installing import remove as remove_files
 
     removed = [{"name": name, "path": str(remove_files(name))} for name in names]
     if json_:
-        print_object({"removed": removed})
+        print_json({"removed": removed})
 
 
 @command()
-def path(name: Name, json_: AsJson = False, debug: Debug = False) -> None:
+def path(name: Name, json_: AsJson = False, debug: PlainDebug = False) -> None:
     """Print where a model's checkpoint is."""
     found = str(catalogue.find_model(name))
     if json_:
-        print_object({"name": name, "path": found})
+        print_json({"name": name, "path": found})
     else:
         typer.echo(found)
 
@@ -240,7 +239,7 @@ def import_(
     name: NewName,
     overwrite: Overwrite = False,
     json_: AsJson = False,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Import weights from elsewhere as a model, without running any code in them.
 
@@ -251,7 +250,7 @@ def import_(
 
     target = take_over(stems_of(files), architecture, name, overwrite=overwrite)
     if json_:
-        print_object({"name": name, "path": str(target)})
+        print_json({"name": name, "path": str(target)})
     else:
         typer.echo(target)
 
@@ -372,10 +371,3 @@ def print_table(found: list[dict[str, Any]]) -> None:
     if shown < len(titles):
         rest = ", ".join(titles[shown:])
         print(f"{rest}: karaoke models info NAME", file=sys.stderr)
-
-
-def print_object(facts: dict[str, Any]) -> None:
-    """Print a JSON object."""
-    from karaoke.cli.output import print_json
-
-    print_json(facts)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from karaoke.cli.parameters import Corpora, PlainDebug, PlainDevice
 from karaoke.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from karaoke.training.listening import Listener
 
 
-Corpora = Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Folders of recordings.")]
 Run = Annotated[
     Path,
     typer.Option("-o", "--out", metavar="DIR", help="Folder of the run; resumed if it exists."),
@@ -61,7 +61,6 @@ Cache = Annotated[
         metavar="DIR", help="Decoded recordings, 10 MB per minute.", show_default="DIR/cache"
     ),
 ]
-Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda or mps.")]
 Workers = Annotated[
     int | None,
     typer.Option(help="Processes that make mixtures.", show_default="depends on the device"),
@@ -70,7 +69,6 @@ Tensorboard = Annotated[
     bool, typer.Option("--tensorboard", help="Write TensorBoard events to the run's folder.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
 
 
 def train(
@@ -86,11 +84,11 @@ def train(
     branch_from: BranchFrom = None,
     teacher: Teacher = None,
     cache: Cache = None,
-    device: Device = "auto",
+    device: PlainDevice = "auto",
     workers: Workers = None,
     tensorboard: Tensorboard = False,
     quiet: Quiet = False,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Train a model on recordings of voices and of music.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from karaoke.cli.commands import Command, Group
+from karaoke.cli.parameters import Corpora, PlainDebug
 from karaoke.errors import UsageError
 
 app = typer.Typer(
@@ -17,14 +18,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Corpora = Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Folders of recordings.")]
 Corpus = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder with a manifest.tsv.")]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write the new corpus.")]
 Cache = Annotated[
     Path, typer.Option(metavar="DIR", help="Folder for decoded recordings.", show_default=False)
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
 
 
 @app.command(cls=Command)
@@ -36,7 +35,7 @@ def music(
     parts: Annotated[
         bool, typer.Option("--parts", help="Write drums, bass and other to separate files.")
     ] = False,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Compose and render instrumental music; needs FluidSynth and a soundfont."""
     from karaoke.training.workshop.music import write_corpus
@@ -49,7 +48,7 @@ def listen(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="To write what was learned to.")],
     songs: Annotated[int, typer.Option(min=1, help="How many to render.")] = 300,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Learn to hear beats, bars and chords; needs FluidSynth and a soundfont."""
     from karaoke.training.workshop.listening import learn
@@ -66,7 +65,7 @@ def sing(
     seconds: Annotated[float, typer.Option(min=1, help="Approximate length of a file.")] = 24.0,
     seed: Seed = 1,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Join the syllables and words of a corpus into sung lines; needs the package pyworld."""
     from karaoke.training.workshop.singing import write_corpus
@@ -84,7 +83,7 @@ def estimate(
         list[str],
         typer.Option(metavar="NAME[=WEIGHT]", help="Model whose estimates count; may be repeated."),
     ],
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Estimate stems of finished songs (recordings of role mixture), and keep plausible ones."""
     from karaoke.training.workshop.estimate import write_corpus
@@ -119,7 +118,7 @@ def combine(
         float | None,
         typer.Option(metavar="SHARE", help="Instead, interpolate between two states."),
     ] = None,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Join networks into one checkpoint where they vote, or extract, halve or interpolate them."""
     from karaoke.training.workshop import combine as combining
@@ -153,7 +152,7 @@ def pack(
             metavar="DIR", help="Cache whose measured traits to include.", show_default="none"
         ),
     ] = None,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Pack corpora into slices for a machine without a network."""
     from karaoke.training.workshop import pack as packing
@@ -164,7 +163,7 @@ def pack(
 
 
 @app.command(cls=Command)
-def credits(corpora: Corpora, debug: Debug = False) -> None:
+def credits(corpora: Corpora, debug: PlainDebug = False) -> None:
     """Print a Markdown table of everyone whose recordings are trained on."""
     from karaoke.training.workshop.credits import credit_table
 
@@ -173,11 +172,13 @@ def credits(corpora: Corpora, debug: Debug = False) -> None:
 
 @app.command(cls=Command)
 def gap(
-    models: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...")],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Networks to compare.")
+    ],
     corpus: Annotated[list[Path], typer.Option(metavar="DIR", help="A corpus; may be repeated.")],
     cache: Cache,
     seconds: Annotated[float, typer.Option(min=1, help="Length of each sound.")] = 6.0,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Compare known and new voices over known and new music."""
     from karaoke.separation.checkpoints import load_checkpoint
@@ -194,7 +195,7 @@ def overlap(
     corpora: Corpora,
     cache: Cache,
     count: Annotated[int, typer.Option(min=1, help="Mixtures of each kind.")] = 300,
-    debug: Debug = False,
+    debug: PlainDebug = False,
 ) -> None:
     """Measure how much voices and music overlap, in songs and in made-up mixtures."""
     import torch

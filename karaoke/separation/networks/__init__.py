@@ -1,7 +1,9 @@
 """The architectures, by their names in checkpoints.
 
 Every network maps a mixture ``(B, C, N)`` to stems ``(B, S, C, N)`` of the same length and owns
-its transform and its normalisation. Axis letters throughout: B batch, S stems, C channels, N
+its transform and its normalisation. All are built alike: from a config, which describes their
+shape, and the keywords ``sample_rate`` (in Hz) and ``channels`` (C) of the waveforms and ``stems``
+(the names of the S outputs). Axis letters throughout: B batch, S stems, C channels, N
 samples, F frequency bins, T frames, K bands, D features, V views of a spectrogram (its channels and
 their difference).
 """

@@ -136,17 +136,6 @@ class BandSplitBiLSTM(MaskingNetwork):
     result into masks in [0, 1]. The masks are real, so every stem keeps the mixture's phase. The
     mixture's level does not matter: it is normalised on the way in, and masks have none.
 
-    Parameters
-    ----------
-    config
-        Shape of the network.
-    sample_rate
-        In Hz, of the waveforms.
-    channels
-        C, of the waveforms.
-    stems
-        Names of the outputs, S of them.
-
     References
     ----------
     Y. Luo and J. Yu, "Music Source Separation With Band-Split RNN", IEEE/ACM TASLP 31, 2023

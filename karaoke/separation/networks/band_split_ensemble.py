@@ -40,15 +40,7 @@ class BandSplitEnsembleConfig:
 
 
 class BandSplitEnsemble(MaskVote):
-    """Average the masks of band-split BiLSTMs.
-
-    Parameters
-    ----------
-    config
-        Its members.
-    sample_rate, channels, stems
-        As for :class:`karaoke.separation.networks.band_split_bilstm.BandSplitBiLSTM`.
-    """
+    """Average the masks of band-split BiLSTMs."""
 
     def __init__(
         self,

@@ -104,17 +104,6 @@ class CNNBinaryMask(MaskingNetwork):
     They hear the mean power of all channels, and one mask serves for all. In separation, masks are
     zero or one; in training they are soft, as a threshold has no gradient.
 
-    Parameters
-    ----------
-    config
-        Shape of the network.
-    sample_rate
-        In Hz, of the waveforms.
-    channels
-        C, of the waveforms.
-    stems
-        Names of the outputs, S of them, each with its own network.
-
     References
     ----------
     A. J. R. Simpson, G. Roma and M. D. Plumbley, "Deep Karaoke: Extracting Vocals from Musical

@@ -51,21 +51,10 @@ class LSTMMask(MaskingNetwork):
     the stems add up to the mixture, and the mask layer is trained with the rest. All channels form
     one spectrum, so that stereo helps.
 
-    Parameters
-    ----------
-    config
-        Shape of the network.
-    sample_rate
-        In Hz, of the waveforms.
-    channels
-        C, of the waveforms: one or two.
-    stems
-        Names of the outputs, at least two, which together make up the song.
-
     Raises
     ------
     ModelError
-        There are fewer than two stems.
+        There are fewer than two stems, which together make up the song.
 
     References
     ----------

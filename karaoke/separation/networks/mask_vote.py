@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from karaoke.errors import ModelError
 from karaoke.separation.fields import Within, check_fields
 from karaoke.separation.networks.band_split_bilstm import BandSplitBiLSTM, BandSplitConfig
-from karaoke.separation.networks.masking import MaskingNetwork
+from karaoke.separation.networks.masking import Masking, MaskingNetwork
 from karaoke.separation.networks.spleeter_unet import SpleeterUNet, SpleeterUNetConfig
 from karaoke.separation.spectral import Stft
 
@@ -107,13 +107,6 @@ class MaskVote(MaskingNetwork):
     Such networks err in different places; where they disagree, the average is closer to the
     expected mask than most of them are. A song is transformed only once.
 
-    Parameters
-    ----------
-    config
-        The members.
-    sample_rate, channels, stems
-        As for each member.
-
     References
     ----------
     L. K. Hansen and P. Salamon, "Neural network ensembles", IEEE TPAMI 12(10), 1990.
@@ -136,9 +129,9 @@ class MaskVote(MaskingNetwork):
             for voter, shape in zip(config.voters, config.shapes, strict=True)
         )
 
-    def __iter__(self) -> Iterator[MaskingNetwork]:
+    def __iter__(self) -> Iterator[Masking]:
         """Iterate over the members, all of which have ``masks``."""
-        return iter(cast(list[MaskingNetwork], self.members))
+        return iter(cast(list[Masking], self.members))
 
     def keep(self, votes: int) -> None:
         """Keep only the first members: faster, and worse."""

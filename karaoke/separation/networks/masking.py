@@ -11,8 +11,30 @@ from karaoke.separation.spectral import Stft
 EPSILON = 1e-4
 
 
-class MaskingNetwork(nn.Module):
-    """A network that separates with real masks in [0, 1], so stems keep the mixture's phase.
+class Masking(nn.Module):
+    """Separate with real masks in [0, 1], so that stems keep the mixture's phase.
+
+    A subclass has a transform, and implements :meth:`masks`.
+    """
+
+    stft: Stft
+
+    def masks(self, spectrogram: Tensor) -> Tensor:
+        """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""
+        raise NotImplementedError
+
+    def apply_masks(self, masks: Tensor, spectrogram: Tensor, length: int) -> Tensor:
+        """Mask a spectrogram ``(B, C, F, T)`` and transform it back: stems ``(B, S, C, N)``."""
+        return self.stft.inverse(masks * spectrogram[:, None], length)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate mixtures ``(B, C, N)`` into stems ``(B, S, C, N)``."""
+        spectrogram = self.stft(mixture)  # (B, C, F, T)
+        return self.apply_masks(self.masks(spectrogram), spectrogram, mixture.shape[-1])
+
+
+class MaskingNetwork(Masking):
+    """A network whose masks are those of normalised magnitudes.
 
     A subclass implements :meth:`masks` on what :meth:`standardise` returns: magnitudes normalised
     by the mixture's level, compressed, and standardised per view and bin by training statistics.
@@ -81,16 +103,3 @@ class MaskingNetwork(nn.Module):
         views = self.compress(self.stft(mixture))
         self.input_mean.copy_(views.mean(dim=(0, 3)))
         self.input_scale.copy_(views.std(dim=(0, 3)).clamp_min(EPSILON))
-
-    def masks(self, spectrogram: Tensor) -> Tensor:
-        """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""
-        raise NotImplementedError
-
-    def apply_masks(self, masks: Tensor, spectrogram: Tensor, length: int) -> Tensor:
-        """Mask a spectrogram ``(B, C, F, T)`` and transform it back: stems ``(B, S, C, N)``."""
-        return self.stft.inverse(masks * spectrogram[:, None], length)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixtures ``(B, C, N)`` into stems ``(B, S, C, N)``."""
-        spectrogram = self.stft(mixture)  # (B, C, F, T)
-        return self.apply_masks(self.masks(spectrogram), spectrogram, mixture.shape[-1])

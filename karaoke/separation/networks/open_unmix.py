@@ -91,17 +91,6 @@ class OpenUnmix(nn.Module):
     The masks are real, so every stem keeps the mixture's phase; nothing makes them add up to one.
     The authors' multichannel Wiener filter, which mixes the channels of a song, is left out.
 
-    Parameters
-    ----------
-    config
-        Shape of the network.
-    sample_rate
-        In Hz, of the waveforms; no weight depends on it.
-    channels
-        C, of the waveforms.
-    stems
-        Names of the outputs, S of them.
-
     Raises
     ------
     ModelError

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from karaoke.errors import ModelError
 from karaoke.separation.fields import Within
+from karaoke.separation.networks.masking import Masking
 from karaoke.separation.networks.sizes import FftLength, HopLength, Width
 from karaoke.separation.spectral import Stft
 
@@ -186,19 +187,10 @@ def in_bands(image: Tensor, bands: int) -> Tensor:
     return pooled.view(*image.shape[:3], bands)
 
 
-class SpleeterUNet(nn.Module):
+class SpleeterUNet(Masking):
     """Separate vocals with U-Nets over magnitudes, as published for frequencies up to 11 kHz.
 
-    Parameters
-    ----------
-    config
-        Shape of the network.
-    sample_rate
-        In Hz, of the waveforms.
-    channels
-        C, of the waveforms.
-    stems
-        ``("vocals",)``; the rest of the song is the instrumental.
+    The only stem is the vocals; the rest of the song is the instrumental.
 
     References
     ----------
@@ -253,12 +245,3 @@ class SpleeterUNet(nn.Module):
             unheard = magnitudes.shape[3] - self.heard_bins
             above = mask.mean(dim=3, keepdim=True).expand(-1, -1, -1, unheard)
         return torch.cat([mask, above], dim=3).transpose(2, 3)[:, None]
-
-    def apply_masks(self, masks: Tensor, spectrogram: Tensor, length: int) -> Tensor:
-        """Mask a spectrogram ``(B, C, F, T)`` and transform it back: stems ``(B, S, C, N)``."""
-        return self.stft.inverse(masks * spectrogram[:, None], length)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixtures ``(B, C, N)`` into vocals ``(B, 1, C, N)``."""
-        spectrogram = self.stft(mixture)  # (B, C, F, T)
-        return self.apply_masks(self.masks(spectrogram), spectrogram, mixture.shape[-1])

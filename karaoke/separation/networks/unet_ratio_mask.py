@@ -52,17 +52,6 @@ class UNetRatioMask(MaskingUNet):
     half the sample rate, and a mask applies to all bins of a band. 256 frames are 2.96 s at
     44.1 kHz; other lengths are padded.
 
-    Parameters
-    ----------
-    config
-        Shape of the network.
-    sample_rate
-        In Hz, of the waveforms.
-    channels
-        C, of the waveforms.
-    stems
-        Names of the outputs, S of them.
-
     Raises
     ------
     ModelError

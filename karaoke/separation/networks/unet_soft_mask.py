@@ -43,17 +43,6 @@ class UNetSoftMask(MaskingUNet):
     They approximate ``target / (max(target, mixture) + 1e-9)``, of magnitudes
     (:func:`karaoke.training.masks.ideal_ratio_mask`). Weights start as Glorot and Bengio's.
 
-    Parameters
-    ----------
-    config
-        Shape of the network.
-    sample_rate
-        In Hz, of the waveforms.
-    channels
-        C, of the waveforms.
-    stems
-        Names of the outputs, S of them.
-
     References
     ----------
     A. Jansson et al., "Singing Voice Separation with Deep U-Net Convolutional Networks",

@@ -16,7 +16,6 @@ from karaoke.lyrics import (
     Lyrics,
     Syllable,
     Timeline,
-    lyrics_from_events,
     lyrics_from_tags,
     lyrics_from_text,
     parse_lyrics,
@@ -326,19 +325,6 @@ def test_tags() -> None:
     assert (
         lyrics_from_tags({"lyrics": ("[Instrumental]",)}) is None and lyrics_from_tags({}) is None
     )
-
-
-def test_timed_events_of_tags() -> None:
-    words = [("\nsome", 1.0), ("thing ", 1.5), ("new", 2.0), ("\nmore", 3.0)]
-    lyrics = lyrics_from_events(words)
-    assert parts(lyrics) == [("some", 1, 1.5), ("thing", 1.5, 2), ("new", 2, 3)]
-    assert times(lyrics) == [("something new", 1, 3), ("more", 3, None)]
-    assert times(lyrics_from_events([("a b", 1.0), ("c", 0.5)])) == [
-        ("c", 0.5, None),
-        ("a b", 1, None),
-    ]
-    with pytest.raises(LyricsError):
-        lyrics_from_events([])
 
 
 def test_languages() -> None:

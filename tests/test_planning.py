@@ -21,7 +21,7 @@ from karaoke.jobs.naming import (
     name_manifest,
     name_output,
 )
-from karaoke.jobs.planning import Job, find_songs, plan, read_list
+from karaoke.jobs.planning import Job, find_songs, list_entries, plan
 
 STEMS = ("vocals", "instrumental")
 
@@ -63,10 +63,10 @@ def test_what_was_written_by_karaoke_is_no_song(tmp_path: Path) -> None:
 
 
 def test_lists_are_lines_or_zero_terminated() -> None:
-    assert read_list(b"a.mp3\nb c.mp3\r\n\n") == [Path("a.mp3"), Path("b c.mp3")]
-    assert read_list(b"a\nb.mp3\0c.mp3\0") == [Path("a\nb.mp3"), Path("c.mp3")]
-    assert read_list(b"\xef\xbb\xbfa.mp3\r\n") == [Path("a.mp3")], "as Windows' editors write it"
-    assert read_list(b"\xff.mp3") == [Path("\udcff.mp3")]
+    assert list_entries(b"a.mp3\nb c.mp3\r\n\n") == ["a.mp3", "b c.mp3"]
+    assert list_entries(b"a\nb.mp3\0c.mp3\0") == ["a\nb.mp3", "c.mp3"]
+    assert list_entries(b"\xef\xbb\xbfa.mp3\r\n") == ["a.mp3"], "as Windows' editors write it"
+    assert list_entries(b"\xff.mp3") == ["\udcff.mp3"]
 
 
 def test_names_mirror_the_folders(tmp_path: Path) -> None:
@@ -290,23 +290,23 @@ def manifest_of(job: Job) -> dict[str, object]:
 
 def test_lists_of_windows() -> None:
     text = "a.mp3\r\n\r\nm\u00fc\u4e2d/b c.mp3\r\n"
-    names = [Path("a.mp3"), Path("m\u00fc\u4e2d/b c.mp3")]
+    names = ["a.mp3", "m\u00fc\u4e2d/b c.mp3"]
     for encoding in ("utf-16", "utf-32", "utf-8-sig"):
-        assert read_list(text.encode(encoding)) == names, encoding
+        assert list_entries(text.encode(encoding)) == names, encoding
     for mark, encoding in ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le")):
         for start in (mark, b""):
-            assert read_list(start + text.encode(encoding)) == names, (start, encoding)
-    assert read_list(b"a\0b\0c\0") == [Path("a"), Path("b"), Path("c")]
-    assert read_list("a\0b".encode("utf-16")) == [Path("a"), Path("b")]
-    assert read_list(b" \n\t\n") == []
+            assert list_entries(start + text.encode(encoding)) == names, (start, encoding)
+    assert list_entries(b"a\0b\0c\0") == ["a", "b", "c"]
+    assert list_entries("a\0b".encode("utf-16")) == ["a", "b"]
+    assert list_entries(b" \n\t\n") == []
 
 
 @pytest.mark.parametrize("entry", [b".", b"..", b" . ", b".\r", "\ufeff.".encode("utf-16-le")])
 def test_lists_name_songs(entry: bytes) -> None:
     with pytest.raises(UsageError, match="not a song"):
-        read_list(entry + (b"\n\0" if b"\0" in entry else b"\na.mp3\n"), "songs.txt")
+        list_entries(entry + (b"\n\0" if b"\0" in entry else b"\na.mp3\n"), "songs.txt")
     with pytest.raises(UsageError, match="not a list"):
-        read_list(b"x" * 5000, "song.mp3")
+        list_entries(b"x" * 5000, "song.mp3")
 
 
 def test_addresses_are_told_as_they_were_written() -> None:

@@ -87,11 +87,6 @@ def printable(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", errors="replace")
 
 
-def read_list(data: bytes, called: str = "the list") -> list[Path]:
-    """Read a list of songs as paths; see :func:`list_entries`."""
-    return [Path(name) for name in list_entries(data, called)]
-
-
 def list_entries(data: bytes, called: str = "the list") -> list[str]:
     """Read a list of songs, separated by NUL if there is any, or else one per line.
 

@@ -11,7 +11,7 @@ from karaoke.lyrics.model import Line, Lyrics, Syllable, Word
 from karaoke.lyrics.plain import write_plain
 from karaoke.lyrics.sniffing import parse_lyrics, read_lyrics
 from karaoke.lyrics.srt import write_srt
-from karaoke.lyrics.tags import lyrics_from_events, lyrics_from_tags, lyrics_from_text
+from karaoke.lyrics.tags import lyrics_from_tags, lyrics_from_text
 from karaoke.lyrics.timeline import Timeline
 from karaoke.lyrics.ultrastar_writing import write_ultrastar
 
@@ -21,7 +21,6 @@ __all__ = [
     "Syllable",
     "Timeline",
     "Word",
-    "lyrics_from_events",
     "lyrics_from_tags",
     "lyrics_from_text",
     "parse_lyrics",

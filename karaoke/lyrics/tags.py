@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from karaoke.errors import LyricsError
 from karaoke.lyrics.languages import language_code
 from karaoke.lyrics.model import Lyrics
-from karaoke.lyrics.reading import Piece, Reading, one_line
+from karaoke.lyrics.reading import one_line
 from karaoke.lyrics.sniffing import parse_text
 
 #: Those with times first.
@@ -31,47 +31,6 @@ def lyrics_from_text(text: str, called: str = "the lyrics in the tags") -> Lyric
         There are no lyrics in it.
     """
     return parse_text(text.replace("\r\n", "\n").replace("\r", "\n"), called)
-
-
-def lyrics_from_events(
-    events: Iterable[tuple[str, float]], called: str = "the lyrics in the tags"
-) -> Lyrics:
-    """Read lyrics from text with times, as ID3's SYLT has it.
-
-    Parameters
-    ----------
-    events
-        Text and the seconds at which it is sung. If some begin with a line feed, these begin
-        lines and the others go on with them; else each is a line.
-    called
-        What messages call them.
-
-    Raises
-    ------
-    LyricsError
-        There are no lyrics among them.
-    """
-    reading = Reading(called)
-    every = [(text.replace("\r\n", "\n").replace("\r", "\n"), time) for text, time in events]
-    by_word = any("\n" in text.strip("\n") or text[:1] == "\n" for text, _ in every[1:])
-    line: list[Piece] = []
-    for number, (text, time) in enumerate(every, 1):
-        start = reading.check_time(time, number)
-        if not by_word:
-            reading.add_line([Piece(text)], number, start)
-            continue
-        first, *others = text.split("\n")
-        # What is sung next also ends what stands before it.
-        line = [
-            *line[:-1],
-            *(piece._replace(end=max(start, piece.start or 0)) for piece in line[-1:]),
-        ]
-        line.append(Piece(first, start))
-        for other in others:
-            reading.add_line(line, number)
-            line = [Piece(other, start)]
-    reading.add_line(line, len(every))
-    return reading.finish("tags")
 
 
 def lyrics_from_tags(fields: Mapping[str, Sequence[str]], language: str = "") -> Lyrics | None:

@@ -15,7 +15,7 @@ LIBRARIES = (
     bytes.fromhex("EACBF8C5AF5B77488467AA8C44FA4CCA"),
     bytes.fromhex("941C23449894D149A1411D134E457054"),
 )
-TEXT, BYTES, BOOLEAN, IDENTIFIER = 0, 1, 2, 6
+TEXT, BYTES, IDENTIFIER = 0, 1, 6
 NAMES = {
     "author": "artist",
     "description": "comment",

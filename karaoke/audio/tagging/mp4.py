@@ -60,7 +60,6 @@ OF_THE_SHOP = frozenset(
 UTF_8, UTF_16, JPEG, PNG, INTEGER = 1, 2, 13, 14, 21
 ITUNES = b"com.apple.iTunes"
 #: Atoms on the path to the tags.
-WAY = (b"moov", b"udta", b"meta", b"ilst")
 
 
 def atoms(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -17,8 +17,15 @@ import torch
 
 from karaoke.audio import Block, load_audio
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.errors import CorpusError, NoInputError
-from karaoke.training.corpus import SAMPLE_RATE, Recording, find_rows, load_corpus, resample
+from karaoke.errors import CorpusError, NoInputError, OutputExistsError
+from karaoke.training.corpus import (
+    SAMPLE_RATE,
+    Recording,
+    cache_folder,
+    find_rows,
+    load_corpus,
+    resample,
+)
 from karaoke.training.mixtures import augment
 from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
 from karaoke.training.mixtures.pools import Pool, make_pools, read_together
@@ -208,6 +215,23 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
     cached.write_bytes(content[:100])
     load_corpus([tmp_path], tmp_path / "cache", workers=1)
     assert cached.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["cache", "corpus", "recording"])
+def test_something_in_the_place_of_the_cache_is_one_line(tmp_path: Path, place: str) -> None:
+    write(tmp_path / "vocals" / "a.wav")
+    cache = tmp_path / "cache"
+    cached = cache_folder(cache, tmp_path)
+    if place == "recording":
+        (cached / "vocals" / "a.wav.npy" / "x").mkdir(parents=True)
+    else:
+        blocked = cache if place == "cache" else cached
+        blocked.parent.mkdir(exist_ok=True)
+        blocked.write_text("mine")
+    with pytest.raises(OutputExistsError, match="in the way") as caught:
+        load_corpus([tmp_path], cache, workers=1)
+    assert "--cache" in caught.value.hint
+    assert place == "recording" or blocked.read_text() == "mine"
 
 
 def test_a_stream_whose_times_do_not_begin_at_zero_is_read(

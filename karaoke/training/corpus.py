@@ -6,6 +6,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,9 @@ from karaoke.training.traits import (
 )
 
 SAMPLE_RATE = 44100
-#: Of the files that count where there is no manifest.
+#: Extensions of the files that are used where there is no manifest.
 EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif")
-#: Folders of the layouts without a manifest, and the split that they stand for.
+#: Folders in layouts without a manifest, and the splits that they stand for.
 SPLITS = {"train": "train", "test": "validation", "validation": "validation"}
 
 
@@ -47,13 +48,13 @@ class Recording:
     Parameters
     ----------
     path, role, group, split
-        As the row has them.
+        As in the row.
     samples
         int16 ``(channels, N)`` at 44.1 kHz.
     traits
-        What the row says or was measured; of what is not trained on, nothing in particular.
+        As measured or as stated in the row; unknown unless the recording is trained on.
     estimated
-        Whether it was not recorded, but separated from a mixture by a model.
+        Whether a model separated it from a mixture.
     """
 
     path: str
@@ -66,9 +67,9 @@ class Recording:
 
     @property
     def known_hz(self) -> float:
-        """Frequency in Hz up to which it teaches what voices and music are.
+        """Frequency in Hz up to which to learn from it.
 
-        Music may end where it likes; voices that do would teach that all end there.
+        Music may lack treble, but voices that do would teach the network that all voices do.
         """
         band_hz = self.traits.band_hz if is_voice(self.role) else FULL_BAND_HZ
         return min(band_hz, ESTIMATED_BAND_HZ) if self.estimated else band_hz
@@ -79,7 +80,7 @@ class Recording:
         return int(self.samples.shape[1])
 
     def read(self, start: int, length: int) -> NDArray[np.float32]:
-        """Read float32 ``(channels, length)``, around again from the start past the end."""
+        """Read float32 ``(channels, length)``, starting over at the end of the recording."""
         if start + length <= self.length:
             block = self.samples[:, start : start + length]
         else:
@@ -88,7 +89,7 @@ class Recording:
 
 
 def resample(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """Bring ``(samples, channels)`` to 44.1 kHz."""
+    """Resample ``(samples, channels)`` to 44.1 kHz."""
     if sample_rate == SAMPLE_RATE:
         return audio
     resampled: NDArray[np.float32] = soxr.resample(audio, sample_rate, SAMPLE_RATE)
@@ -98,12 +99,12 @@ def resample(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32
 def decode(source: Path) -> NDArray[np.float32]:
     """Decode a recording as ``karaoke split`` does, to ``(samples, channels)`` at 44.1 kHz.
 
-    A bare training machine has no ffmpeg: there libsndfile reads what it can.
+    On a bare training machine, which has no ffmpeg, libsndfile reads what it can.
 
     Raises
     ------
     CorpusError
-        It cannot be read, or there is nothing in it.
+        The file cannot be read, or is empty.
     """
     try:
         try:
@@ -125,24 +126,25 @@ def decode(source: Path) -> NDArray[np.float32]:
 
 
 def decode_to_cache(source: Path, target: Path) -> str:
-    """Decode one file to int16 ``(channels, samples)`` at 44.1 kHz, unless that was done.
+    """Decode a file to int16 ``(channels, samples)`` at 44.1 kHz, unless it is in the cache.
 
     Returns
     -------
     str
-        Why it cannot be, or nothing.
+        Why the file cannot be decoded; empty if it can.
 
     Raises
     ------
-    WriteError, OutputExistsError, PermissionDeniedError
-        The cache cannot be written.
+    KaraokeError
+        As for :func:`karaoke.training.traits.caching`.
     """
     try:
         if target.stat().st_mtime >= source.stat().st_mtime:
             np.load(target, mmap_mode="r")
             return ""
     except (OSError, ValueError, EOFError):
-        target.unlink(missing_ok=True)  # what is no array is not worth keeping
+        with suppress(OSError):  # which writing will report
+            target.unlink(missing_ok=True)  # what is not an array is not worth keeping
     try:
         audio = decode(source)
     except CorpusError as error:
@@ -153,18 +155,7 @@ def decode_to_cache(source: Path, target: Path) -> str:
 
 
 def prepare(source: Path, target: Path, row: Mapping[str, str]) -> str:
-    """Decode one file as :func:`decode_to_cache` does, and measure its traits if it is trained on.
-
-    Returns
-    -------
-    str
-        Why it cannot be, or nothing.
-
-    Raises
-    ------
-    WriteError, OutputExistsError, PermissionDeniedError
-        The cache cannot be written.
-    """
+    """Do as :func:`decode_to_cache`, and measure the traits of a recording that is trained on."""
     problem = decode_to_cache(source, target)
     if not problem and is_trained_on(row):
         measure_to_cache(source, target, row["role"])
@@ -172,7 +163,7 @@ def prepare(source: Path, target: Path, row: Mapping[str, str]) -> str:
 
 
 def open_recording(target: Path, row: Mapping[str, str]) -> Recording:
-    """Open what :func:`prepare` made of a row of a manifest."""
+    """Open a recording that :func:`prepare` has decoded."""
     traits = read_traits(target, row["role"]) if is_trained_on(row) else None
     return Recording(
         path=row["path"],
@@ -186,18 +177,19 @@ def open_recording(target: Path, row: Mapping[str, str]) -> Recording:
 
 
 def find_rows(root: Path) -> list[dict[str, str]]:
-    """List a corpus in any of three layouts, as rows ``path, role, group, split``.
+    """List the recordings of a corpus in any of three layouts, as rows of a manifest.
 
-    A ``manifest.tsv``; or folders ``train/``, ``validation/``, ``test/`` (or none: all is to
-    train on) with either a folder per song of ``vocals.wav`` and other stems (as MUSDB18-HQ), or
-    the folders ``vocals/``, ``speech/`` and ``accompaniment/`` with any files.
+    Either there is a ``manifest.tsv``; or each song is a folder with ``vocals.wav`` and other
+    stems, as in MUSDB18-HQ; or the folders ``vocals/``, ``speech/`` and ``accompaniment/`` contain
+    any files. The last two may lie in ``train/``, ``validation/`` and ``test/``; otherwise, all
+    recordings are trained on.
 
     Raises
     ------
     NoInputError
-        There is nothing of the kind.
+        The folder has none of these layouts.
     CorpusError
-        As :func:`read_manifest`.
+        As for :func:`read_manifest`.
     """
     if (root / "manifest.tsv").is_file():
         return read_manifest(root)
@@ -217,13 +209,13 @@ def find_rows(root: Path) -> list[dict[str, str]]:
 
 
 def _loose_files(top: Path) -> Iterator[tuple[Path, str, str]]:
-    """Yield path, role and group of what lies in a folder that has no manifest."""
+    """Yield path, role and group of each recording in a folder without a manifest."""
     folders = sorted(path for path in top.glob("*") if path.is_dir())
     for folder in folders:
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS)
         if folder.name in ("vocals", "speech", "accompaniment"):
             for path in files:
-                # A folder below is a singer or an album; files side by side are one each.
+                # A subfolder is a singer or an album; without one, each file is a group.
                 inner = path.parent.relative_to(folder)
                 yield path, folder.name, path.stem if inner == Path() else str(inner)
         elif folder.name not in SPLITS and any(path.stem == "vocals" for path in files):
@@ -233,7 +225,7 @@ def _loose_files(top: Path) -> Iterator[tuple[Path, str, str]]:
 
 
 def cache_folder(cache: Path, root: Path) -> Path:
-    """Name the part of a cache that belongs to one corpus, which two of one name do not share."""
+    """Return the part of a cache for one corpus; corpora of the same name do not share one."""
     whole = root.resolve()
     return cache / f"{whole.name}-{zlib.crc32(str(whole).encode()):08x}"
 
@@ -241,12 +233,12 @@ def cache_folder(cache: Path, root: Path) -> Path:
 def wanted_rows(
     roots: Sequence[Path], without_licenses: Sequence[str]
 ) -> list[tuple[Path, dict[str, str]]]:
-    """List the rows of some corpora without some licenses, each with its folder; all files exist.
+    """List the rows of corpora, each with its folder, except those of some licenses.
 
     Raises
     ------
     NoInputError, CorpusError
-        As :func:`load_corpus`.
+        As for :func:`load_corpus`.
     """
     kept = [
         (root, row)
@@ -273,29 +265,29 @@ def load_corpus(
     without_licenses: Sequence[str] = (),
     warn: Callable[[str], None] = warnings.warn,
 ) -> list[Recording]:
-    """Open every recording of some corpora, decoding what the cache lacks.
+    """Open all recordings of corpora, and decode those that are not in the cache.
 
     Parameters
     ----------
     roots
-        Folders as :func:`find_rows` takes them.
+        Folders in one of the layouts of :func:`find_rows`.
     cache
-        Folder for the decoded samples, about 10 MB a minute in stereo, and their traits.
+        Folder for the decoded samples, about 10 MB per minute of stereo, and their traits.
     workers
-        Processes that decode.
+        Number of processes that decode.
     without_licenses
-        Leave recordings out whose license contains one of these, in any case.
+        Leave out recordings whose license contains one of these, ignoring case.
     warn
-        Called with what is wrong with a recording that is left out.
+        Called with the reason for each recording that is left out.
 
     Raises
     ------
     NoInputError
-        A folder is no corpus, a recording is missing, or nothing is left of them all.
+        A folder is not a corpus, a recording is missing, or all are left out.
     CorpusError
         A manifest is damaged, or no recording to train on can be read.
     WriteError, OutputExistsError, PermissionDeniedError
-        The cache cannot be written.
+        As for :func:`karaoke.training.traits.caching`.
     """
     kept = wanted_rows(roots, without_licenses)
     sources = [root / row["path"] for root, row in kept]

@@ -211,12 +211,12 @@ def test_the_recipes_of_the_repository_can_be_read() -> None:
         ),
         ("loss={error_norm=0}", "no loss has a weight"),
         ("ema_decays=[]", "names no average"),
-        ("decay_steps=9", "more than the steps"),
+        ("decay_steps=9", "exceeds the steps"),
         ("schedule=moon", "schedule must be"),
-        ("config={features=16000,hidden=16000,layers=64}", "weights, of at most"),
+        ("config={features=16000,hidden=16000,layers=64}", "weights; at most"),
         ("config.band_edges_hz=[0.0, 100.0]", "bands must reach"),
         ("freeze_encoder=true", "has no encoder"),
-        ("seed.many=1", "seed is no table"),
+        ("seed.many=1", "seed is not a table"),
         ("=3", "no field ''"),
         ('mask_figures=["beauty"]', "unknown mask figure beauty"),
         ("loss={error_norm=1.0,magnitude_l1=1.0}", "at once"),
@@ -481,7 +481,7 @@ def test_a_teacher_of_other_stems_is_refused(
     recipe: Recipe, recordings: list[Recording], tiny_model: Path, tmp_path: Path
 ) -> None:
     recipe = replace(recipe, hold=1.0, stems=STEMS[1])
-    with pytest.raises(UsageError, match="gives vocals, not vocals, instrumental"):
+    with pytest.raises(UsageError, match="has the stems vocals, not vocals, instrumental"):
         Trainer(recipe, recordings, tmp_path / "run", start=Start(teacher=tiny_model))
 
 
@@ -511,7 +511,7 @@ def test_a_run_branches_off_and_goes_on(
     assert again.run(workers=0) and again.state.step == 7
     with pytest.raises(UsageError, match="no run"):
         Trainer(recipe, recordings, tmp_path / "c", start=Start(branch_from=tmp_path / "nowhere"))
-    with pytest.raises(UsageError, match="would not fall"):
+    with pytest.raises(UsageError, match="would not decay"):
         Trainer(
             replace(recipe, schedule="cosine"),
             recordings,
@@ -670,7 +670,7 @@ def test_a_loss_that_is_no_number_keeps_the_weights_of_before(
         assert "best.safetensors, last.pt" in str(caught.value)
         load_checkpoint(tmp_path / "best.safetensors")
     else:
-        assert "no weights were saved before" in str(caught.value)
+        assert "no weights were saved" in str(caught.value)
 
 
 def test_a_run_learns_logs_and_writes_checkpoints(

@@ -1,4 +1,4 @@
-"""Averages of a network's weights over the steps of a run, which are what is validated and kept."""
+"""Averages of a network's weights over steps; these are validated and shipped."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-#: Steps that an average needs to forget the first weights, which are not worth remembering.
+#: Number of steps after which an average has forgotten the initial weights.
 YOUNG = 20
 
 
 class Averages:
-    """Exponential averages at one or more horizons.
+    """Exponential averages over one or more horizons.
 
     Parameters
     ----------
     network
-        Whose weights, and statistics of norms, are averaged.
+        The network whose weights and norm statistics are averaged.
     decays
-        What a step leaves of each average, in [0, 1): 0.998 remembers 500 steps.
+        Share of each average that remains after a step, in [0, 1): 0.998 remembers 500 steps.
 
     Attributes
     ----------
     networks
-        One a horizon, in the order of ``decays``.
+        One per horizon, in the order of ``decays``.
     """
 
     def __init__(self, network: nn.Module, decays: Sequence[float]) -> None:
@@ -34,12 +34,12 @@ class Averages:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Take the weights after a step, counted from 1, into the averages."""
+        """Add the weights after a step, counted from 1, to the averages."""
         for average, decay in zip(self.networks, self.decays, strict=True):
-            # Early averages follow quickly.
+            # Early on, averages follow quickly.
             share = 1 - min(decay, step / (step + YOUNG))
             torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)
-            # The statistics of norms belong to the weights that they come from.
+            # The statistics of norms belong to these weights.
             for averaged, now in zip(average.buffers(), network.buffers(), strict=True):
                 if averaged.is_floating_point():
                     averaged.lerp_(now, share)
@@ -47,16 +47,16 @@ class Averages:
                     averaged.copy_(now)
 
     def state_dict(self) -> list[dict[str, Tensor]]:
-        """Give all that is needed to go on."""
+        """Return the state of all averages."""
         return [average.state_dict() for average in self.networks]
 
     def load_state_dict(self, states: Sequence[dict[str, Tensor]]) -> None:
-        """Go on from what :meth:`state_dict` gave; a horizon that is new starts as the first one.
+        """Restore states; a new horizon starts like the first one.
 
         Raises
         ------
         RuntimeError
-            They are averages of another network.
+            The averages are those of another network.
         """
         for index, average in enumerate(self.networks):
             average.load_state_dict(states[index if index < len(states) else 0])

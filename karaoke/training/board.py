@@ -1,4 +1,4 @@
-"""A run on TensorBoard: curves, and one window of the validation songs to hear and to see."""
+"""A run on TensorBoard: curves, and one window of the validation songs to hear and see."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from karaoke.training.listening import Listener
 from karaoke.training.loop import Trainer
 from karaoke.training.validation import SongFigures, singing_windows
 
-#: Range of the pictures; 60 dB are what one hears.
+#: Range of levels in pictures; what is quieter is hardly audible.
 PICTURE_RANGE_DB = 60.0
 
 
@@ -25,7 +25,7 @@ class Board(Listener):
         self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def on_step(self, trainer: Trainer, loss: float) -> None:
-        """Draw the loss and the learning rate."""
+        """Plot the loss and the learning rate."""
         step = trainer.state.step
         if step % trainer.recipe.log_every == 0:
             rate = trainer.optimizer.param_groups[0]["lr"]
@@ -34,7 +34,7 @@ class Board(Listener):
 
     @torch.no_grad()
     def on_validation(self, trainer: Trainer, figures: SongFigures) -> None:
-        """Draw the figures; play and show the first window with singing."""
+        """Plot the figures; add the first window with singing as sound and as pictures."""
         step = trainer.state.step
         for song, values in figures.items():
             for name, value in values.items():
@@ -56,7 +56,7 @@ class Board(Listener):
 
 
 def picture(mono: Tensor) -> Tensor:
-    """Make a grey spectrogram ``(1, F, T)`` of ``(N,)``: low notes below, loud is bright."""
+    """Draw the spectrogram of ``(N,)`` in grey: ``(1, F, T)``, low notes at the bottom."""
     level_db = 20 * (Stft(1024, 512)(mono).abs() + 1e-6).log10()
     grey = (level_db - level_db.max()) / PICTURE_RANGE_DB + 1
     shown: Tensor = grey.clamp(0, 1).flip(0)[None]

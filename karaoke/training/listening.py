@@ -1,4 +1,4 @@
-"""Whoever wants to hear how a run goes."""
+"""Listeners: told how a run goes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Hears about a run; this one does nothing with it."""
+    """Is told about a run; this one ignores it."""
 
     def on_step(self, trainer: Trainer, loss: float) -> None:
-        """Hear of a step."""
+        """Take note of a step."""
 
     def on_validation(self, trainer: Trainer, figures: SongFigures) -> None:
-        """Hear of a validation."""
+        """Take note of a validation."""
 
     def on_end(self) -> None:
-        """Hear that there is no more."""
+        """Take note of the end."""

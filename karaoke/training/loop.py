@@ -40,45 +40,45 @@ from karaoke.training.transfer import (
 )
 from karaoke.training.validation import SongFigures, rank_and_world, score, validate
 
-#: Transform of the losses: 46 ms windows, between consonants and low notes.
+#: Transform of the losses: 46 ms windows, a compromise between consonants and low notes.
 LOSS_STFT = (2048, 512)
-#: Mixtures before they begin again: never.
+#: Number of mixtures; no run gets to the end.
 LENGTH = 1_000_000_000
-#: Random weights, and no teacher.
+#: Start from random weights, without a teacher.
 NOTHING = Start()
-#: Mixtures per step where the recipe does not say: a GPU is fast at many rows.
+#: Mixtures per step unless the recipe says otherwise; GPUs are fast at large batches.
 BATCH_SIZES = {"cpu": 12, "mps": 24, "cuda": 96}
 
 
 class Trainer:
     """One run in one folder.
 
-    It writes ``last.pt`` to resume from, ``best.safetensors`` and ``last.safetensors`` with a
-    ``.json`` each that says how they were made, and ``log.jsonl``.
+    It writes ``last.pt`` to resume from; ``best.safetensors`` and ``last.safetensors``, each with
+    a ``.json`` that says how it was made; and ``log.jsonl``.
 
     Parameters
     ----------
     recipe
-        What to do.
+        What to train, and how.
     recordings
-        To train and to validate on.
+        What to train and validate on.
     folder
-        Of the run; an existing one is resumed.
+        Folder of the run; an existing one is resumed.
     device
-        A torch device; where it has bfloat16, the network runs in that, and the loss in float32.
+        A torch device.
     start
-        What a new run begins with, and what it is held to.
+        What a new run starts from, and its teacher.
     listeners
-        To tell how it goes; of the first process only.
+        Are told how the run goes, in the first process only.
 
     Raises
     ------
     UsageError
-        The folder is that of another run, or the batch is too small for so many processes.
+        The folder belongs to another run, or the batch is too small for this many processes.
     DamagedModelError
         Its ``last.pt`` cannot be read.
     WriteError, PermissionDeniedError
-        Nothing can be written there.
+        The folder cannot be written to.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Trainer:
         self.recipe, self.recordings, self.folder, self.device = recipe, recordings, folder, device
         if recipe.batch_size < rank_and_world()[1]:
             raise UsageError(
-                f"batch_size {recipe.batch_size} is too little for {rank_and_world()[1]} processes"
+                f"batch_size {recipe.batch_size} is too small for {rank_and_world()[1]} processes"
             )
         self.header = header_of(recipe)
         self.network = build_network(self.header).to(device)
@@ -130,7 +130,7 @@ class Trainer:
             self.parallel = DistributedDataParallel(self.objective)
 
     def _begin(self, start: Start) -> None:
-        """Go on with this run or another one, or begin with the weights that are given."""
+        """Resume this run, branch off from another, or start from the given weights."""
         if (self.folder / "last.pt").exists():
             self._resume(self.folder)
         elif start.branch_from is not None:
@@ -148,20 +148,20 @@ class Trainer:
             self.recipe = replace(self.recipe, steps=end, time_budget=0.0)
 
     def _calibrate(self) -> None:
-        """Let the network see the statistics of its input, if it asks for them."""
+        """Set the statistics of the network's input, if it has any."""
         calibrate = getattr(self.network, "calibrate", None)
         if calibrate is not None:
-            # Beyond the end: mixtures that training does not see.
+            # Mixtures beyond the end, which training does not see.
             items = torch.stack([self.data[self.data.length + i].parts for i in range(64)])
             calibrate(items.sum(dim=1).to(self.device))
 
     def _branch(self, run: Path) -> None:
-        """Go on from where another run is, which does not notice; or raise UsageError."""
+        """Branch off from another run, which stays as it is; or raise UsageError."""
         if not (run / "last.pt").exists():
-            raise UsageError(f'--branch-from "{run}": no run that was saved')
+            raise UsageError(f'--branch-from "{run}": no saved run')
         if self.recipe.schedule != "constant" or not self.recipe.decay_steps:
             raise UsageError(
-                "--branch-from: the learning rate would not fall",
+                "--branch-from: the learning rate would not decay",
                 hint='Set schedule="constant" and decay_steps.',
             )
         self._resume(run)
@@ -171,14 +171,14 @@ class Trainer:
         self.saved_step = None
 
     def _resume(self, run: Path) -> None:
-        """Go on from the ``last.pt`` of a run."""
+        """Resume from the ``last.pt`` of a run."""
         path = run / "last.pt"
         saved = read_state(path)
         known = (in_full(saved["header"]), saved.get("optimizer_name", self.recipe.optimizer))
         if known != (asdict(self.header), self.recipe.optimizer):
             raise UsageError(
                 f'"{run}": a run of another network or optimizer',
-                hint="Go on with its own recipe, or take another folder.",
+                hint="Resume it with its own recipe, or choose another folder.",
             )
         try:
             self.network.load_state_dict(saved["network"])
@@ -187,7 +187,7 @@ class Trainer:
             self.optimizer.load_state_dict(saved["optimizer"])
             self.state = State(**saved["state"])
             if "quiet" not in saved["state"]:
-                self.state.best = -math.inf  # of another measure
+                self.state.best = -math.inf  # it was measured differently
             torch.set_rng_state(saved["random"])
             if self.device.startswith("cuda"):
                 torch.cuda.set_rng_state(saved["cuda_random"], self.device)
@@ -196,7 +196,7 @@ class Trainer:
         self.saved_step = self.state.step
 
     def save(self) -> None:
-        """Write what :meth:`_resume` reads, replacing the old file at once."""
+        """Write what :meth:`_resume` reads, replacing the old file atomically."""
         saved = {
             "network": self.network.state_dict(),
             "averages": self.averages.state_dict(),
@@ -214,7 +214,7 @@ class Trainer:
 
     @property
     def average(self) -> nn.Module:
-        """The average over the shortest horizon."""
+        """The first average."""
         return self.averages.networks[0]
 
     @property
@@ -223,7 +223,7 @@ class Trainer:
         return self.recipe.progress(self.state.step, self.state.seconds)
 
     def batches(self, workers: int) -> DataLoader[Mixture]:
-        """Make the mixtures that this run has not seen yet."""
+        """Load the mixtures that this run has not seen yet."""
         rank, world = rank_and_world()
         start = self.state.step * self.recipe.batch_size
         rest = Subset(self.data, range(start + rank, self.data.length, world))
@@ -237,10 +237,10 @@ class Trainer:
         )
 
     def train_step(self, batch: Mixture) -> float:
-        """Learn from a batch of mixtures; return the loss."""
+        """Train on a batch of mixtures, and return the loss."""
         self.network.train()
         if self.recipe.freeze_encoder:
-            require_encoder(self.network).eval()  # holds the statistics of its norms, too
+            require_encoder(self.network).eval()  # keeps the statistics of its norms too
         if self.recipe.freeze_norms:
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -257,7 +257,7 @@ class Trainer:
                 torch.autograd.backward(loss)
             total += float(loss.detach())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
-        # Before the step: it would spoil the weights and their average.
+        # Before the step, which would spoil the weights and their averages.
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise diverged(self.folder, self.state.step + 1, total, float(norm), self.saved_step)
         self.optimizer.step()
@@ -266,25 +266,25 @@ class Trainer:
         return total
 
     def _without_exchange(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
-        """Keep gradients within this process while more of the same step follow."""
+        """Keep gradients in this process while more passes of the same step follow."""
         if wanted and isinstance(self.parallel, DistributedDataParallel):
             return self.parallel.no_sync()
         return contextlib.nullcontext()
 
     def run(self, workers: int = 1, stop_after: float = math.inf) -> bool:
-        """Train to the end of the recipe.
+        """Train until the run is over.
 
         Parameters
         ----------
         workers
-            Processes that make mixtures.
+            Number of processes that make mixtures.
         stop_after
-            Stop and save after so many seconds; the next call goes on.
+            Save and stop after this many seconds; the next call resumes.
 
         Returns
         -------
         bool
-            Whether the run is over; False if it was stopped, by time or by a signal.
+            Whether the run is over; False if it was stopped by the time limit or a signal.
         """
         clock = time.process_time if self.recipe.clock == "cpu" else time.perf_counter
         began = time.perf_counter()
@@ -303,11 +303,11 @@ class Trainer:
                     if rank_and_world()[0] == 0:
                         self.save()
                     return False
-                before = clock()  # validation is no training
-        raise AssertionError("mixtures do not end")
+                before = clock()  # validation does not count as training
+        raise AssertionError("there is no end of mixtures")
 
     def _after_step(self, loss: float) -> bool:
-        """Log, validate and save when it is time to; tell whether the run is over."""
+        """Log, validate and save when due; return whether the run is over."""
         state = self.state
         state.loss += loss
         state.counted += 1
@@ -322,16 +322,16 @@ class Trainer:
         return False
 
     def _is_over(self) -> bool:
-        """Tell whether the recipe's end or its patience's is reached."""
+        """Return whether the run has reached its end, or the end of its patience."""
         patience = self.recipe.patience
         return self.progress >= 1 or (patience > 0 and self.state.stale >= patience)
 
     def _remember(self, number: int) -> None:
-        """Hear of a signal."""
+        """Remember a signal."""
         self.stop_signal = number
 
     def _agreed(self, seconds: float, stop: bool) -> tuple[float, bool]:
-        """Take the first process' clock and will as everybody's: all stop at the same step."""
+        """Let the first process's clock decide, so that all stop at the same step."""
         if not distributed.is_initialized():
             return seconds, stop
         said = torch.tensor([seconds, float(stop)], dtype=torch.float64, device=self.device)
@@ -339,7 +339,7 @@ class Trainer:
         return float(said[0]), bool(said[1])
 
     def _log(self, more: dict[str, Any]) -> None:
-        """Write a line with the mean loss since the last one."""
+        """Write a line with the mean loss since the previous line."""
         state = self.state
         line = {"step": state.step, "seconds": round(state.seconds, 1)}
         if state.counted:
@@ -366,7 +366,7 @@ class Trainer:
         """Validate, log, and write the checkpoints."""
         state, limit_db = self.state, self.recipe.leak_limit_db
         measured = [self._validate(average) for average in self.averages.networks]
-        # Without songs to validate on, the last is the best.
+        # Without songs to validate on, the latest weights are the best.
         scores = [score(f, limit_db) if f else (False, float(state.step)) for f in measured]
         now = max(scores)
         index = scores.index(now)

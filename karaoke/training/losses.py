@@ -1,7 +1,7 @@
-"""Training losses: small functions of waveforms, so that they fit every architecture.
+"""Training losses: small functions of waveforms, which suit every architecture.
 
-Each takes a :class:`Pair` of an estimate and a target and returns a scalar. Losses of masks, for
-networks that are trained by these, are in :mod:`karaoke.training.masks`.
+Each takes a :class:`Pair` of an estimate and a target and returns a scalar. Losses of masks are in
+:mod:`karaoke.training.masks`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RESOLUTIONS = (256, 1024, 4096)
 
 
 class Pair:
-    """An estimate and a target, with their spectra, which all losses have in common.
+    """An estimate and a target, with their spectra, which several losses share.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ class Pair:
         self._known: dict[tuple[int, int], Tensor] = {}
 
     def against(self, target: Tensor, stft: Stft | None = None) -> Pair:
-        """Pair the estimate, with the spectra that are known of it, with another target."""
+        """Pair the estimate, and its spectra as far as they are known, with another target."""
         pair = Pair(self.estimate, target, stft or self.stft)
         pair._known = self._known
         return pair
 
     @cached_property
     def spectra(self) -> tuple[Tensor, Tensor]:
-        """Of estimate and target: complex ``(B, ..., F, T)``, relative to the window's energy."""
+        """Spectra of estimate and target, scaled by the window: complex ``(B, ..., F, T)``."""
         scale = self.stft.window.square().sum().sqrt()
         size = self.stft.n_fft, self.stft.hop_length
         if size not in self._known:
@@ -56,20 +56,21 @@ class Pair:
 def error_norm(pair: Pair) -> Tensor:
     """Root mean square of the error of each mixture, averaged over the batch.
 
-    Squares inside, so that an uncertain mask settles on the expected value, as the signal-to-
-    distortion ratio asks, where absolute errors would drive it to all or nothing; the root keeps a
-    hard mixture from counting more than many easy ones.
+    With squared errors, an uncertain mask settles on its expected value, which is best for the
+    signal-to-distortion ratio; absolute errors would drive it to all or nothing. The root keeps
+    one hard mixture from outweighing many easy ones.
     """
     error = (pair.estimate - pair.target).square().flatten(1).mean(dim=1)
-    # The floor bounds the gradient of the root where the error vanishes.
+    # The floor bounds the gradient of the root where there is no error.
     return (error + 1e-8).sqrt().mean()
 
 
 def error_decibels(pair: Pair) -> Tensor:
     """Level of the error of each mixture in tens of decibels, averaged over the batch.
 
-    Every mixture counts alike, as in a mean of signal-to-distortion ratios, be it easy or hard. It
-    counts from 30 dB below the mixture, whose mean square is 0.01: less is hardly heard.
+    All mixtures have equal weights, easy or hard, as in a mean of signal-to-distortion ratios.
+    Errors far more than 30 dB below the mixture, whose mean square is 0.01, are hardly audible and
+    do not count.
     """
     error = (pair.estimate - pair.target).square().flatten(1).mean(dim=1)
     return (1 + error / 1e-5).log10().mean()
@@ -81,20 +82,20 @@ def waveform_l1(pair: Pair) -> Tensor:
 
 
 def spectrogram_l1(pair: Pair) -> Tensor:
-    """Mean absolute error of real and imaginary parts (Luo & Yu 2023), per window energy."""
+    """Mean absolute error of real and imaginary parts of spectra (Luo & Yu 2023)."""
     estimate, target = pair.spectra
     return torch.view_as_real(estimate - target).abs().mean()
 
 
 def multi_resolution_l1(pair: Pair) -> Tensor:
-    """Compute :func:`spectrogram_l1` with short, middle and long windows, and average."""
+    """Average :func:`spectrogram_l1` over short, medium and long windows."""
     transforms = [Stft(n_fft, n_fft // 4).to(pair.estimate.device) for n_fft in RESOLUTIONS]
     pairs = [pair.against(pair.target, stft) for stft in transforms]
     return torch.stack([spectrogram_l1(one) for one in pairs]).mean()
 
 
 def compressed_magnitude_mse(pair: Pair) -> Tensor:
-    """Mean squared error of square-rooted magnitudes: hears consonants and air, not just bass."""
+    """Mean squared error of root magnitudes, in which consonants count, not just bass."""
     # The floor bounds the gradient of the root near silence.
     estimate, target = ((spectrum.abs() + 1e-4).sqrt() for spectrum in pair.spectra)
     return torch.nn.functional.mse_loss(estimate, target)
@@ -114,19 +115,19 @@ LOSSES: dict[str, Callable[[Pair], Tensor]] = {
 
 
 def weighted_loss(weights: Mapping[str, float], pair: Pair) -> Tensor:
-    """Add up the losses that have a weight."""
+    """Add up the losses by their weights."""
     terms = [weight * LOSSES[name](pair) for name, weight in weights.items() if weight]
     return torch.stack(terms).sum()
 
 
 def in_band(bins: int, band_hz: Tensor) -> Tensor:
-    """Give one for each bin of a transform below a frequency, zero above: ``(B, bins)``."""
+    """Return 1 for each bin of a transform below a frequency, 0 above: ``(B, bins)``."""
     frequencies_hz = torch.linspace(0, FULL_BAND_HZ, bins, device=band_hz.device)
     return (frequencies_hz <= band_hz[:, None]).float()
 
 
 def limit(audio: Tensor, band_hz: Tensor) -> Tensor:
-    """Cut ``(B, ..., N)`` off above a frequency each ``(B,)``."""
+    """Low-pass ``(B, ..., N)`` at one frequency each, ``(B,)``."""
     spectra = torch.fft.rfft(audio)
     known = in_band(spectra.shape[-1], band_hz.to(audio.device))
     known = known.reshape(len(known), *[1] * (audio.dim() - 2), -1)
@@ -135,24 +136,24 @@ def limit(audio: Tensor, band_hz: Tensor) -> Tensor:
 
 
 class Objective(nn.Module):
-    """A network and what is wanted of it: the parts of mixtures in, the loss out.
+    """A network and its loss: takes the parts of mixtures, returns the loss.
 
-    A module of its own, so that processes that train together exchange the gradients of whatever
-    it calls of the network. The network runs in bfloat16, where the device has it, and the loss in
+    It is a module, so that processes that train together exchange gradients whichever methods of
+    the network it calls. The network runs in bfloat16, where the device has it, and the loss in
     float32.
 
     Parameters
     ----------
     network
-        To train.
+        The network to train.
     weights
-        Of the losses, all of ``LOSSES`` or all of ``MASK_LOSSES``.
+        Weights of the losses, all in ``LOSSES`` or all in ``MASK_LOSSES``.
     stems
-        Number of the network's outputs, which are the first parts.
+        Number of the network's outputs, whose targets are the first parts.
     stft
-        Transform of the losses of waveforms; those of masks use the network's own.
+        Transform for losses of waveforms; losses of masks use the network's own.
     teacher, hold
-        A network whose estimates count as targets too, and how much; it does not learn.
+        A network whose estimates are targets too, and their weight.
 
     Raises
     ------
@@ -172,7 +173,7 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.weights, self.stems, self.stft = network, weights, stems, stft
-        # In a list it is no part of this module, and so is neither trained, saved nor exchanged.
+        # In a list, it is not part of this module, so it is neither trained, saved nor exchanged.
         self.teachers, self.hold = [teacher] if teacher is not None else [], hold
         if self.teachers and not self.weights.keys() <= LOSSES.keys():
             raise UsageError("hold needs losses of waveforms, not of masks")
@@ -183,9 +184,9 @@ class Objective(nn.Module):
         Parameters
         ----------
         parts
-            ``(B, parts, C, N)``; the network hears their sum as it is.
+            ``(B, parts, C, N)``; the network hears their sum.
         band_hz
-            ``(B,)``, best on the CPU: above, nothing counts, for nobody knows what belongs there.
+            ``(B,)``, preferably on the CPU; above, nothing counts, since the targets are unknown.
         """
         mixture, targets = parts.sum(dim=1), parts[:, : self.stems]
         limited = bool((band_hz < FULL_BAND_HZ).any())
@@ -196,7 +197,7 @@ class Objective(nn.Module):
             estimates = estimates.float()
             if limited:
                 estimates, targets = (limit(audio, band_hz) for audio in (estimates, targets))
-            # A stem of a mixture counts as a mixture does.
+            # Each stem counts as a mixture of its own.
             estimates, targets = estimates.flatten(0, 1), targets.flatten(0, 1)
             pair = Pair(estimates, targets, self.stft)
             loss = weighted_loss(self.weights, pair)
@@ -212,7 +213,7 @@ class Objective(nn.Module):
             masks = network.masks(spectra[:, 0])
         masks, spectra = masks.float(), spectra / network.stft.window.square().sum().sqrt()
         if limited:
-            # Where nothing is heard and nothing is kept, no loss of masks finds a fault.
+            # Where neither mixture nor mask has anything, all losses of masks are zero.
             known = in_band(spectra.shape[3], band_hz.to(parts.device))[:, None, None, :, None]
             masks, spectra = masks * known, spectra * known
         terms = [

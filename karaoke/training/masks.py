@@ -1,4 +1,4 @@
-"""Ideal masks, and the losses and the figures that compare masks with them.
+"""Ideal masks, and losses and figures that compare masks with them.
 
 All take complex spectrograms: of mixtures ``(B, C, F, T)``, of targets ``(B, S, C, F, T)``; masks
 are real, ``(B, S, C, F, T)``.
@@ -18,13 +18,7 @@ from karaoke.separation.networks.masking import MaskingNetwork
 
 
 def require_masks(network: nn.Module) -> MaskingNetwork:
-    """Give a network that has masks.
-
-    Raises
-    ------
-    UsageError
-        It has none.
-    """
+    """Return a network, or raise UsageError if it has no masks."""
     if not isinstance(network, MaskingNetwork):
         raise UsageError(
             f"{type(network).__name__} has no masks",
@@ -40,7 +34,7 @@ def ideal_ratio_mask(mixture: Tensor, targets: Tensor) -> Tensor:
 
 
 def ideal_binary_mask(mixture: Tensor, targets: Tensor) -> Tensor:
-    """Compute where a target is louder than all else together: zeros and ones."""
+    """Mark the bins in which a target is louder than everything else together: zeros and ones."""
     return metrics.binary_mask(targets, mixture[:, None] - targets).float()
 
 
@@ -55,7 +49,7 @@ def magnitude_mse(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
 
 
 def ratio_mask_mse(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared distance from the ideal ratio mask: every bin counts, loud or not."""
+    """Mean squared distance from the ideal ratio mask; all bins count equally, loud or not."""
     return functional.mse_loss(masks, ideal_ratio_mask(mixture, targets))
 
 
@@ -70,17 +64,17 @@ MASK_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 
 def mask_accuracy(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
-    """Share of the bins on which masks, above a half or not, agree with the ideal: ``(B, S)``."""
+    """Share of bins in which masks, above 0.5 or not, agree with ideal ones: ``(B, S)``."""
     return metrics.mask_accuracy(*_decisions(masks, mixture, targets))
 
 
 def mask_dice(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
-    """Dice coefficient of masks above a half and ideal ones: ``(B, S)``; 1 where both are empty."""
+    """Dice coefficient of masks above 0.5 and ideal ones: ``(B, S)``; 1 if both are empty."""
     return metrics.dice(*_decisions(masks, mixture, targets)).nan_to_num(1.0)
 
 
 def _decisions(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Give which bins masks keep and which ideal ones do: bool ``(B, S, N)``."""
+    """Return the bins that masks keep and those that ideal ones keep: bool ``(B, S, N)``."""
     ideal = metrics.binary_mask(targets, mixture[:, None] - targets)
     return (masks > 0.5).flatten(2), ideal.flatten(2)
 

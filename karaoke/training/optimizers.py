@@ -1,4 +1,4 @@
-"""Optimizers by name: those of torch, and Muon with AdamW."""
+"""Optimizers by name: torch's, and Muon with AdamW."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor, nn, optim
 
 
 def trained_weights(network: nn.Module) -> list[nn.Parameter]:
-    """List the weights that are not held."""
+    """List the weights that are trained."""
     return [weight for weight in network.parameters() if weight.requires_grad]
 
 
 class Muon(optim.Muon):
-    """torch's Muon, with an iteration that a processor is fast at.
+    """torch's Muon, with an iteration that is fast on CPUs.
 
-    torch iterates in bfloat16, which suits GPUs; a processor without it takes many times as long as
-    in float32, and one that has it twice as long, the matrices being small. Everything else is
-    torch's, its state too. Learning rates are scaled to match AdamW's.
+    torch iterates in bfloat16, which suits GPUs. With matrices this small, a CPU that has bfloat16
+    takes twice as long as in float32, and one that lacks it many times as long. Everything else,
+    including the state, is torch's. Learning rates are scaled to match AdamW's.
     """
 
     def __init__(self, weights: list[nn.Parameter], *, lr: float, weight_decay: float) -> None:
@@ -28,10 +28,10 @@ class Muon(optim.Muon):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Move the weights."""
+        """Update the weights."""
         if any(w.device.type != "cpu" for group in self.param_groups for w in group["params"]):
             return super().step(closure)  # type: ignore[no-untyped-call]
-        assert closure is None, "nobody here gives one"
+        assert closure is None, "no caller passes one"
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
@@ -39,7 +39,7 @@ class Muon(optim.Muon):
         return None
 
     def _move(self, weight: Tensor, group: dict[str, Any]) -> None:
-        """Move one matrix, as torch does but for the precision."""
+        """Update one matrix as torch does, except for the precision."""
         state, gradient = self.state[weight], weight.grad
         assert gradient is not None
         if "momentum_buffer" not in state:
@@ -57,9 +57,9 @@ class Muon(optim.Muon):
 def orthogonalise(
     matrix: Tensor, coefficients: tuple[float, float, float], *, steps: int, epsilon: float
 ) -> Tensor:
-    """Make all singular values of a matrix about one, by Newton and Schulz's iteration.
+    """Bring all singular values of a matrix close to one by the Newton-Schulz iteration.
 
-    With ``X`` scaled to a norm of one, ``A = X X^T`` and coefficients ``a, b, c``, a step is
+    With ``X`` scaled to norm one, ``A = X X^T`` and coefficients ``a, b, c``, a step is
     ``X <- a X + (b A + c A A) X``.
     """
     a, b, c = coefficients
@@ -75,16 +75,16 @@ def orthogonalise(
 class MuonWithAdamW:
     """Muon for the matrices of linear and recurrent layers, AdamW for all other weights.
 
-    Muon makes each matrix's step orthogonal, so that directions that the gradient hardly shows are
-    learned as fast as those that it shows all the time; scaled to be as large as AdamW's steps, it
-    takes AdamW's learning rates.
+    Muon makes each matrix's step orthogonal, so that directions that rarely show in the gradient
+    are learned as fast as others. Its steps are scaled to the size of AdamW's, so both take the
+    same learning rates.
 
     Parameters
     ----------
     network
-        To train.
+        The network to train.
     lr, weight_decay
-        Of both.
+        For both optimizers.
 
     References
     ----------
@@ -116,31 +116,31 @@ class MuonWithAdamW:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """Those of both."""
+        """The groups of both optimizers."""
         return [group for part in self.parts for group in part.param_groups]
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients."""
         for part in self.parts:
             part.zero_grad()
 
     def step(self) -> None:
-        """Move the weights."""
+        """Update the weights."""
         for part in self.parts:
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Give all that is needed to go on."""
+        """Return the state of both optimizers."""
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` gave."""
+        """Restore a state."""
         for part, saved in zip(self.parts, state["parts"], strict=True):
             part.load_state_dict(saved)
 
 
 def of_torch(kind: Callable[..., optim.Optimizer]) -> Callable[..., optim.Optimizer]:
-    """Let an optimizer of torch take a network."""
+    """Make one of torch's optimizers take a network."""
 
     def make(network: nn.Module, *, lr: float, weight_decay: float) -> optim.Optimizer:
         return kind(trained_weights(network), lr=lr, weight_decay=weight_decay)
@@ -148,7 +148,7 @@ def of_torch(kind: Callable[..., optim.Optimizer]) -> Callable[..., optim.Optimi
     return make
 
 
-#: AdamW decays the weights themselves; Adam adds the decay to the gradients, and so adapts it too.
+#: AdamW decays the weights directly; Adam adds the decay to the gradients, and so adapts it too.
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer | MuonWithAdamW]] = {
     "adamw": of_torch(optim.AdamW),
     "adam": of_torch(optim.Adam),

@@ -1,4 +1,4 @@
-"""Which precision a network is trained in: bfloat16 where the processor has it, else float32."""
+"""Choose the precision for training: bfloat16 where the hardware supports it, else float32."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from torch import nn
 
 @functools.cache
 def has_bfloat16(kind: str) -> bool:
-    """Tell whether a kind of device (``cpu``, ``cuda``, ``mps``) computes in bfloat16 by itself.
+    """Return whether a kind of device (``cpu``, ``cuda``, ``mps``) supports bfloat16 natively.
 
-    Where it is emulated, it works but takes 1.7 times as long as float32; where it is missing,
-    LSTMs fail. Processors are asked; then a small LSTM tries it, since what they say does not
-    bind the library that runs it.
+    If emulated, it takes 1.7 times as long as float32; if missing, LSTMs fail. The hardware is
+    asked first, then a small LSTM is tried, since a library may not support what hardware does.
     """
     if kind == "cpu":
         says = cpu_says_bfloat16()
@@ -27,7 +26,7 @@ def has_bfloat16(kind: str) -> bool:
 
 
 def cpu_says_bfloat16() -> bool:
-    """Ask oneDNN, and on x86, where it also emulates, the processor itself."""
+    """Ask oneDNN and, on x86, where oneDNN may emulate, the processor itself."""
     try:
         if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             return False
@@ -40,8 +39,8 @@ def cpu_says_bfloat16() -> bool:
 
 
 def runs_bfloat16(kind: str) -> bool:
-    """Try whether an LSTM and its gradient can be computed in bfloat16."""
-    with torch.random.fork_rng(devices=[]):  # a run's random numbers stay what they were
+    """Return whether an LSTM and its gradient can be computed in bfloat16."""
+    with torch.random.fork_rng(devices=[]):  # leaves a run's random numbers as they are
         lstm = nn.LSTM(16, 16, batch_first=True, bidirectional=True)
     try:
         lstm = lstm.to(kind)
@@ -54,5 +53,5 @@ def runs_bfloat16(kind: str) -> bool:
 
 
 def autocast(kind: str) -> torch.autocast:
-    """Give a context in which networks run as fast as a kind of device allows."""
+    """Return a context in which networks run in the best precision for a kind of device."""
     return torch.autocast(kind, dtype=torch.bfloat16, enabled=has_bfloat16(kind))

@@ -1,4 +1,4 @@
-"""Recipes: everything that a run depends on but the recordings, as a dataclass and as TOML."""
+"""Recipes: everything that a run depends on except the recordings, as a dataclass and as TOML."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-#: How the learning rate goes, after the warm-up.
+#: What the learning rate does after the warm-up.
 SCHEDULES = ("cosine", "constant")
-#: Beyond is no network for songs, but a slip of the hand.
+#: A config that describes more is a typing error.
 MOST_WEIGHTS = 1_000_000_000
 
 
@@ -39,60 +39,62 @@ class Recipe:
     Parameters
     ----------
     architecture, config
-        What is trained: a key of ``NETWORKS`` and fields of its config.
+        What to train: a key of ``NETWORKS``, and fields of its config.
     stems
-        What it gives, one of ``STEMS``.
+        The network's outputs, one of ``STEMS``.
     mixtures
         How the mixtures are made.
     loss
-        Weights of the loss functions, by their names in ``LOSSES`` or all in ``MASK_LOSSES``.
+        Weights of loss functions, by name: all from ``LOSSES``, or all from ``MASK_LOSSES``.
     mask_figures
-        What validation also measures of the masks, by the names in ``MASK_FIGURES``.
+        Names in ``MASK_FIGURES`` of what validation also measures.
     steps, time_budget
         Length of the whole run, over which the learning rate warms up and falls: optimizer steps,
-        or seconds of training over all sessions. Zero leaves one out; the sooner of two counts.
+        or seconds of training over all sessions. Zero means no limit; the first to be reached
+        ends the run.
     clock
-        What the seconds are: ``wall``, or ``cpu`` time of the first process, for fair comparisons
-        of small runs on a machine that does other things too.
+        What kind of seconds: ``wall``, or ``cpu`` time of the first process, for fair comparisons
+        of small runs on a machine that also does other things.
     batch_size, accumulate
-        Mixtures per step, shared among all processes, where it is not said as many as suit the
-        device; and the passes that each process' share is cut into, to save memory.
+        Mixtures per step, shared among all processes, by default as many as suit the device; and
+        the passes that each process's share is divided into, to save memory.
     optimizer
         A key of :data:`karaoke.training.optimizers.OPTIMIZERS`.
     learning_rate, weight_decay, clip_norm
-        Of the optimizer, at its peak, and of the gradient.
+        The optimizer's learning rate at its peak and its weight decay, and the norm that
+        gradients are clipped to.
     warm_up
-        Share of the run until the rate is at its peak.
+        Share of the run after which the rate is at its peak.
     schedule, decay_steps
-        ``cosine``: the rate falls over the whole run; ``constant``: it stays at its peak, but for
-        the last so many steps, in which it falls to zero. A run that has no end in sight stays at
-        a constant rate, and short ones that branch off it decay.
+        ``cosine``: the rate falls over the whole run; ``constant``: it stays at its peak until the
+        last ``decay_steps``, in which it falls to zero. A run without a planned end can stay at a
+        constant rate, with short runs that branch off from it and decay.
     ema_decays
-        Of the averaged weights, one or more, which are the ones that are validated and shipped.
-        Zero: none.
+        Decays of one or more averages of the weights, which are validated and shipped instead of
+        the weights themselves. Zero: no average.
     validate_every, log_every
         In steps.
     validate_windows
-        Windows of 10 s with singing that each validation song is measured in, evenly spaced, and a
-        third as many without. Zero: all.
+        Number of 10 s windows with singing, evenly spaced, to measure in each validation song; and
+        a third as many without singing. Zero: all.
     leak_limit_db
-        Highest level of the vocals over the mixture's where nobody sings: weights that keep to it
-        are better than those that do not, whatever their gains.
+        Highest level of the vocals relative to the mixture where nobody sings: weights within
+        this limit are better than all others, whatever their gains.
     patience
-        Stop after so many validations without a better one. Zero: never.
+        Stop after this many validations without improvement. Zero: never.
     segment_seconds, overlap
-        Of the segments that the finished model cuts songs into.
+        How the finished model cuts songs into segments.
     freeze_encoder
-        Hold what the network's encoder begins with.
+        Keep the initial weights of the network's encoder.
     freeze_norms
-        Hold the statistics that its batch norms begin with.
+        Keep the initial statistics of its batch norms.
     hold
-        How much the estimates of a teacher, or else those of the network before it was trained,
-        count as targets beside the true ones.
+        Weight of the estimates of a teacher, or else of the network as it was before training, as
+        targets besides the true ones.
     without_licenses
         Leave out recordings whose license contains one of these.
     seed
-        Of weights and mixtures.
+        Seed of the weights and the mixtures.
     """
 
     architecture: str = "band_split_bilstm"
@@ -134,7 +136,7 @@ class Recipe:
     seed: Annotated[int, Within(0, (1 << 63) - 1)] = 1
 
     def progress(self, steps: int, seconds: float) -> float:
-        """Tell how much of the run is done, in [0, 1]."""
+        """Return how much of the run is done, in [0, 1]."""
         shares = [0.0]
         if self.steps:
             shares.append(steps / self.steps)
@@ -143,10 +145,10 @@ class Recipe:
         return min(1.0, max(shares))
 
     def learning_rate_at(self, step: int, progress: float) -> float:
-        """Give the rate of a step, counted from 0, with so much of the run behind it, in [0, 1].
+        """Return the rate of a step, counted from 0, given the progress of the run in [0, 1].
 
-        After the warm-up it falls along a cosine to 1 % of the peak; or it stays, and falls over
-        the last ``decay_steps`` as one minus the root of how many of them are done.
+        After the warm-up it falls along a cosine to 1 % of the peak; or it stays constant until
+        the last ``decay_steps``, and falls by the square root of the share of them that is done.
 
         References
         ----------
@@ -162,13 +164,7 @@ class Recipe:
 
 
 def parse_toml(text: str, origin: str) -> dict[str, Any]:
-    """Parse TOML.
-
-    Raises
-    ------
-    UsageError
-        It is none.
-    """
+    """Parse TOML, or raise UsageError."""
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -183,16 +179,16 @@ def read_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
     path
         A TOML file with fields of :class:`Recipe`; None starts from the defaults.
     settings
-        What to change, ``key=value``, with dots into tables (``mixtures.aligned_share=0.5``). The
-        value is TOML, or else a string.
+        Changes, each ``key=value``, with dots for tables (``mixtures.aligned_share=0.5``). A value
+        that is not TOML is taken as a string.
 
     Raises
     ------
     NoInputError
         The file cannot be read.
     UsageError
-        It is no TOML, or there is no such field, loss, choice or network, or a value is of the
-        wrong type or out of its range.
+        The file is not TOML; there is no such field, loss, choice or network; or a value has the
+        wrong type or is out of range.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -215,7 +211,7 @@ def read_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
         for part in tables:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                raise UsageError(f"--set {setting}: {part} is no table")
+                raise UsageError(f"--set {setting}: {part} is not a table")
         table[name] = parsed
     try:
         recipe = Recipe(**check_fields(Recipe, values))
@@ -226,13 +222,7 @@ def read_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
 
 
 def check(recipe: Recipe) -> None:
-    """Look for values that no field can have.
-
-    Raises
-    ------
-    UsageError
-        There is one.
-    """
+    """Check the values of a recipe, or raise UsageError."""
     for kind, names, choices in (
         ("loss", recipe.loss, {*LOSSES, *MASK_LOSSES}),
         ("mask figure", recipe.mask_figures, {*MASK_FIGURES}),
@@ -255,7 +245,7 @@ def check(recipe: Recipe) -> None:
         if chosen not in known_names:
             raise UsageError(f"recipe: {name} must be {' or '.join(known_names)}, not {chosen}")
     if recipe.decay_steps > recipe.steps:
-        raise UsageError("recipe: decay_steps are more than the steps of the run")
+        raise UsageError("recipe: decay_steps exceeds the steps of the run")
     if not recipe.ema_decays:
         raise UsageError("recipe: ema_decays names no average; write [0.0] for the last weights")
     if not recipe.steps and not recipe.time_budget:
@@ -266,12 +256,12 @@ def check(recipe: Recipe) -> None:
 
 
 def check_network(recipe: Recipe) -> None:
-    """Look whether there is such a network, and whether it has what the recipe asks of it.
+    """Check that the network can be built, and has the masks and the encoder that are needed.
 
     Raises
     ------
     UsageError
-        It cannot be built, or has no masks or no encoder.
+        It cannot, or does not.
     """
     try:
         network = outline(header_of(recipe))
@@ -280,7 +270,7 @@ def check_network(recipe: Recipe) -> None:
     weights = sum(weight.numel() for weight in network.parameters())
     if weights > MOST_WEIGHTS:
         raise UsageError(
-            f"recipe: config describes {weights:,} weights, of at most {MOST_WEIGHTS:,}"
+            f"recipe: config describes {weights:,} weights; at most {MOST_WEIGHTS:,} are allowed"
         )
     if recipe.freeze_encoder:
         require_encoder(network)
@@ -289,12 +279,12 @@ def check_network(recipe: Recipe) -> None:
 
 
 def header_of(recipe: Recipe) -> Header:
-    """Describe the network of a recipe in full: a checkpoint must not change with a default.
+    """Describe the network of a recipe in full, so that new defaults do not change checkpoints.
 
     Raises
     ------
     ModelError
-        Its config has a field that does not exist, or cannot have such a value.
+        Its config has an unknown field, or a value out of range.
     """
     kind = NETWORKS[recipe.architecture][1]
     try:
@@ -313,7 +303,7 @@ def header_of(recipe: Recipe) -> Header:
 
 
 def in_full(header: dict[str, Any]) -> dict[str, Any]:
-    """Give a run's header the fields that its config has got since: the network has not changed."""
+    """Add newer fields to a run's header; their defaults do not change its network."""
     try:
         kind = NETWORKS[header["architecture"]][1]
         return {**header, "config": {**asdict(kind()), **header["config"]}}

@@ -1,4 +1,4 @@
-"""A training run from folders to weights, in one process or as one of several."""
+"""A training run, from folders of recordings to weights, in one or several processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_WORKERS = 1024
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and how to run a recipe, none of which changes what is learned.
+    """Where and how to run a recipe; these options do not change what is learned.
 
     Parameters
     ----------
@@ -38,13 +38,14 @@ class RunOptions:
     device
         A torch device.
     start
-        What the run begins with, and what it is held to.
+        What the run starts from, and its teacher.
     workers
-        Processes that make mixtures, per training process; None for what suits the device.
+        Number of processes that make mixtures for each training process; None for what suits the
+        device.
     stop_after
         Seconds after which to stop and save.
     warn
-        Called with what is wrong with a recording that is left out.
+        Called with the reason for each recording that is left out.
     """
 
     corpora: Sequence[Path]
@@ -57,13 +58,7 @@ class RunOptions:
     warn: Callable[[str], None] = warnings.warn
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be, before hours of decoding.
-
-        Raises
-        ------
-        UsageError
-            A number is out of its range.
-        """
+        """Raise UsageError for a number out of range, before hours of decoding."""
         if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
             raise UsageError(f"--workers must be from 0 to {MOST_WORKERS:,}, not {self.workers}")
         if not self.stop_after >= 0:
@@ -73,20 +68,19 @@ class RunOptions:
 def train(
     recipe: Recipe, options: RunOptions, listeners: Callable[[], Sequence[Listener]] = tuple
 ) -> tuple[Trainer, bool]:
-    """Train, or go on training.
+    """Start or resume a run.
 
-    Under ``torchrun`` every process calls it and takes its share. On a CPU take one process per
-    core: the LSTMs' many small steps gain almost nothing from a second thread, and everything
-    from a second process.
+    Under ``torchrun``, every process calls this and takes its share. On a CPU, use one process per
+    core: the many small steps of LSTMs gain almost nothing from a second thread.
 
     Parameters
     ----------
     recipe
-        What to do.
+        What to train, and how.
     options
         Where to do it.
     listeners
-        Makes those who want to hear about it; called in the first process only.
+        Makes the listeners; only called in the first process.
 
     Returns
     -------
@@ -96,7 +90,7 @@ def train(
     Raises
     ------
     KaraokeError
-        Recordings, recipe or checkpoint are not as they must be.
+        The recordings, the recipe or a checkpoint cannot be used.
     """
     workers = options.workers
     if options.device == "cpu":

@@ -1,4 +1,4 @@
-"""Signals to a run: the step is finished and the state saved before it obeys."""
+"""Signals to a run, which finishes its step and saves its state before it obeys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 @contextmanager
 def finishing_steps(remember: Callable[[int], None]) -> Iterator[None]:
-    """Finish the step and save before obeying a SIGINT or SIGTERM, of which ``remember`` hears."""
+    """Pass SIGINT and SIGTERM to ``remember`` instead of stopping at once."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda number, _frame: remember(number)) for number in numbers]
     try:
@@ -22,6 +22,6 @@ def finishing_steps(remember: Callable[[int], None]) -> Iterator[None]:
 
 
 def prepare_worker(_number: int) -> None:
-    """Make one thread of a worker process, and leave Ctrl-C to the trainer."""
+    """Use one thread in a worker process, and leave Ctrl-C to the trainer."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,7 +1,7 @@
-"""Short-time spectra of numpy arrays, and what is computed by them.
+"""Short-time spectra of numpy arrays, and what is computed from them.
 
-Not by :class:`karaoke.separation.spectral.Stft`: these come back without dividing by the sum of the
-windows, 2.5 times as fast, and mixtures are made of many of them.
+Unlike :class:`karaoke.separation.spectral.Stft`, the inverse does not divide by the sum of the
+windows, which makes it 2.5 times as fast; making mixtures takes many of them.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from numpy.typing import NDArray
 
 
 def rfft(audio: NDArray[Any], length: int | None = None) -> NDArray[Any]:
-    """Do what ``np.fft.rfft`` does, in the precision of the input and some times faster."""
+    """Compute ``np.fft.rfft`` in the precision of the input, several times as fast."""
     spectrum: NDArray[Any] = torch.fft.rfft(as_tensor(audio), length).numpy()
     return spectrum
 
 
 def irfft(spectrum: NDArray[Any], length: int) -> NDArray[Any]:
-    """Do what ``np.fft.irfft`` does, in the precision of the input and some times faster."""
+    """Compute ``np.fft.irfft`` in the precision of the input, several times as fast."""
     signal: NDArray[Any] = torch.fft.irfft(as_tensor(spectrum), length).numpy()
     return signal
 
 
 def as_tensor(array: NDArray[Any]) -> torch.Tensor:
-    """Wrap an array; one that may not be written to, as torch has it, is copied."""
+    """Wrap an array in a tensor; read-only arrays, which torch does not accept, are copied."""
     return torch.from_numpy(np.require(array, requirements=("C", "W")))
 
 
 def fast_length(length: int) -> int:
-    """Round up to a length that is 8 to 15 times a power of two, whose transform is fast."""
+    """Round up to 8 to 15 times a power of two, a length whose transform is fast."""
     grain = 1 << max(0, length.bit_length() - 4)
     return -(-length // grain) * grain
 
 
 def convolve(signal: NDArray[np.float32], rooms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Let a signal ``(N,)`` sound in rooms ``(channels, M)``, to its end: ``(channels, N)``."""
+    """Convolve a signal ``(N,)`` with rooms ``(channels, M)``: ``(channels, N)``."""
     size = fast_length(len(signal) + rooms.shape[1])
     return irfft(rfft(signal, size) * rfft(rooms, size), size)[:, : len(signal)]
 
@@ -48,14 +48,14 @@ def hann(length: int) -> NDArray[np.float32]:
 
 
 def windowed(frames: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """Transform frames ``(..., samples)`` under a Hann window whose ends are both zero."""
+    """Transform frames ``(..., samples)`` with a Hann window that is zero at both ends."""
     return rfft(frames * np.hanning(frames.shape[-1]).astype(np.float32))
 
 
 def in_frames(audio: NDArray[np.float32], frame: int) -> NDArray[np.complex64]:
     """Transform to windowed spectra a quarter frame apart: ``(channels, frames, bins)``."""
     hop = frame // 4
-    # A frame more on each side: every sample then lies under four windows.
+    # With one more frame on each side, every sample lies under four windows.
     padded = np.pad(audio, ((0, 0), (frame, frame + (-audio.shape[1]) % hop)))
     views = np.lib.stride_tricks.sliding_window_view(padded, frame, axis=1)[:, ::hop]
     return rfft(views * hann(frame)).astype(np.complex64, copy=False)
@@ -75,11 +75,11 @@ def from_frames(spectra: NDArray[np.complex64], length: int) -> NDArray[np.float
 
 
 def at_frames(values: NDArray[Any], frame: int, count: int) -> NDArray[Any]:
-    """Read values ``(samples,)`` at the centres of so many frames of :func:`in_frames`."""
+    """Read values ``(samples,)`` at the centres of the first frames of :func:`in_frames`."""
     return np.pad(values, frame, mode="edge")[frame // 2 :: frame // 4][:count]
 
 
 def peak_offset(before: Any, here: Any, after: Any) -> NDArray[Any]:
-    """Find how far from the middle of three values the top of the parabola through them lies."""
+    """Locate the peak of the parabola through three values, relative to the middle one."""
     offset: NDArray[Any] = 0.5 * (after - before) / np.maximum(2 * here - before - after, 1e-9)
     return offset

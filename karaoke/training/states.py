@@ -1,4 +1,4 @@
-"""What a run goes on from: ``last.pt``, read without running code, written whole or not at all."""
+"""The state of a run, ``last.pt``: read without running code, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from karaoke.errors import DamagedModelError, DivergedError
 from karaoke.files import PartFile, publish_all, sweep, writing_to
 
-#: What a state has at least.
+#: Entries that every state has.
 ENTRIES = {"header", "network", "averages", "optimizer", "state", "random"}
 
 
@@ -20,10 +20,10 @@ ENTRIES = {"header", "network", "averages", "optimizer", "state", "random"}
 class State:
     """What a run has to remember from one step to the next, besides the weights.
 
-    ``loss`` and ``counted`` are the sum of the losses since the last line of the log, and their
-    number; ``best`` is the best validation score, ``quiet`` whether its leak is within the limit,
-    and ``stale`` counts the validations since;
-    ``branched`` is the step at which it left another run, 0 if it did not.
+    ``loss`` and ``counted`` are the sum and the number of the losses since the last line of the
+    log; ``best`` is the best validation score, ``quiet`` whether its leak is within the limit, and
+    ``stale`` the number of validations since; ``branched`` is the step at which the run branched
+    off from another, or 0.
     """
 
     step: int = 0
@@ -37,10 +37,10 @@ class State:
 
 
 def no_state(path: Path, reason: str) -> DamagedModelError:
-    """Make the error for a file that no run can go on from."""
+    """Make the error for a file that no run can resume from."""
     return DamagedModelError(
         f'"{path}": not the state of a run ({reason})',
-        hint="Delete it to begin anew; --start-from takes up what best.safetensors has learned.",
+        hint="Delete it to start over; --start-from best.safetensors keeps what was learned.",
     )
 
 
@@ -50,22 +50,22 @@ def read_state(path: Path) -> dict[str, Any]:
     Raises
     ------
     DamagedModelError
-        The file is cut, damaged or something else.
+        The file is truncated, damaged or something else.
     """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     # What a damaged or hostile pickle raises has no common class.
     except Exception as error:
         raise no_state(path, "it is damaged") from error
-    if isinstance(saved, dict) and "average" in saved:  # runs of old had a single one
+    if isinstance(saved, dict) and "average" in saved:  # older runs had a single one
         saved["averages"] = [saved.pop("average")]
     if not isinstance(saved, dict) or not saved.keys() >= ENTRIES:
-        raise no_state(path, "it lacks parts of one")
+        raise no_state(path, "parts are missing")
     return saved
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write the state of a run, so that a crash or a full disk leaves the one of before.
+    """Write the state of a run; after a crash or on a full disk, the previous one remains.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     """
     sweep(path.parent)
     with PartFile(path) as part:
-        # torch has errors of its own for a disk that is full.
+        # torch raises its own errors if the disk is full.
         with writing_to(path, (OSError, RuntimeError)), part.path.open("wb") as file:
             torch.save(state, file)
         publish_all([part])
@@ -83,25 +83,25 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 def diverged(
     folder: Path, step: int, loss: float, norm: float, saved_step: int | None
 ) -> DivergedError:
-    """Make the error for a loss or a gradient that is no number.
+    """Make the error for a loss or a gradient that is not finite.
 
     Parameters
     ----------
     folder
-        Of the run.
+        Folder of the run.
     step
-        That could not be taken.
+        The step that failed.
     loss, norm
-        Of it, and of its gradient.
+        Its loss, and the norm of its gradient.
     saved_step
-        Whose weights were saved last; None if none were.
+        The last step whose weights were saved; None if there is none.
     """
     what = f"the gradient is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
-    kept = "no weights were saved before"
+    kept = "no weights were saved"
     if saved_step is not None:
         names = [name for name in ("best.safetensors", "last.pt") if (folder / name).exists()]
         kept = f'the weights of step {saved_step} are kept in "{folder}": {", ".join(names)}'
     return DivergedError(
         f"{what} at step {step}; {kept}",
-        hint="Take a smaller learning_rate, clip_norm or weight of a loss.",
+        hint="Choose a smaller learning_rate, clip_norm or loss weight.",
     )

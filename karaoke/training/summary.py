@@ -1,4 +1,4 @@
-"""The JSON beside a run's weights: how they were made, for a model card and for whoever doubts."""
+"""The JSON beside a run's weights, which says how they were made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def commit() -> str | None:
-    """Name the commit that this package runs from; None outside a checkout."""
+    """Return the commit that this package runs from; None outside a checkout."""
     folder = Path(__file__).parent
     try:
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
@@ -36,13 +36,13 @@ def run_facts(
     device: str,
     figures: SongFigures,
 ) -> dict[str, Any]:
-    """Collect recipe, data, work and figures of a run so far.
+    """Collect the recipe, data, work and figures of a run so far.
 
     Returns
     -------
     dict
-        Ready for JSON. ``audio_hours`` counts the mixtures heard; ``data`` the recordings and
-        their minutes by role, of those to train on.
+        Ready for JSON. ``audio_hours`` is the length of the mixtures heard; ``data`` has the number
+        and minutes of the recordings that are trained on, by role.
     """
     data: dict[str, dict[str, float]] = {}
     for recording in recordings:

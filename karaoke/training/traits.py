@@ -1,7 +1,8 @@
-"""Traits of a recording, measured once: its band, whether it moves in pitch, its pitch and harmony.
+"""Traits of recordings, measured once: band, pitch and whether it moves, harmony and beats.
 
-They are what a manifest may say (``band_hz``, ``moves_in_pitch``) and what makes a voice sing in
-tune and in time with music. They lie beside the decoded samples, in ``NAME.traits.npz``.
+Some of them may be stated in a manifest (``band_hz``, ``moves_in_pitch``); the others make a voice
+sing in tune and in time with music. They are kept beside the decoded samples, in
+``NAME.traits.npz``.
 """
 
 from __future__ import annotations
@@ -20,30 +21,30 @@ from numpy.typing import NDArray
 from karaoke.files import PartFile, writing_to
 from karaoke.training.spectra import irfft, peak_offset, rfft, windowed
 
-#: Band of a recording that has all that 44.1 kHz can hold.
+#: Band of a recording that has everything up to half of 44.1 kHz.
 FULL_BAND_HZ = 22050.0
-#: A recording with anything up there has the full band: coders that cut above are not heard.
+#: A recording that reaches this has the full band: what coders cut above is not audible.
 FULL_FROM_HZ = 15000.0
-#: Up to where stems that a teacher estimated are worth learning from.
+#: Stems that a teacher estimated are worth learning from up to here.
 ESTIMATED_BAND_HZ = 11000.0
 #: Frames per second of the pitch and of the chroma.
 PITCH_RATE, CHROMA_RATE = 50, 10
 CHROMA_STEP_DB = 0.375
-#: Files with another number are measured again.
+#: Recordings whose file has another version are measured again.
 VERSION = 1
 
 #: Rate in Hz at which pitch, harmony and beats are measured.
 SLOW_RATE = 11025
-#: Frames per second in which beats are looked for.
+#: Frames per second in which beats are searched for.
 ONSET_RATE = 86
-#: Lowest and highest pitch in Hz that is looked for.
+#: Lowest and highest pitch in Hz that are searched for.
 PITCH_RANGE_HZ = (65.0, 1100.0)
-#: Least spread of the pitch within two seconds of a voice that moves; voicebanks have up to one.
+#: Smallest spread of pitch within two seconds of a voice that moves; voicebanks have up to 1.
 MOVING_SEMITONES = 1.35
 
 
 def nothing() -> NDArray[Any]:
-    """Make the empty array that stands for what was not measured."""
+    """Return the empty array that stands for what was not measured."""
     return np.zeros(0, dtype=np.float32)
 
 
@@ -54,20 +55,20 @@ class Traits:
     Parameters
     ----------
     band_hz
-        Upper edge of what it holds; ``FULL_BAND_HZ`` where that is everything.
+        Highest frequency that it contains; ``FULL_BAND_HZ`` if that is not limited.
     moves
-        Whether a voice moves in pitch by itself.
+        Whether it is a voice that moves in pitch by itself.
     pitch
-        Of a voice, in semitones as MIDI counts them, ``PITCH_RATE`` times a second: ``(frames,)``,
-        nan where nothing is voiced. Empty for music.
+        For a voice, the pitch in MIDI semitones, ``PITCH_RATE`` times per second: ``(frames,)``,
+        NaN where it is unvoiced. Empty for music.
     chroma
-        Of music, the level of the twelve pitch classes from C on, ``CHROMA_RATE`` times a second:
-        uint8 ``(12, frames)``, in steps of ``CHROMA_STEP_DB`` up to that of a sine of full scale,
-        which is 255. Empty for voices.
+        For music, the levels of the twelve pitch classes from C up, ``CHROMA_RATE`` times per
+        second: uint8 ``(12, frames)``, in steps of ``CHROMA_STEP_DB``; 255 is a full-scale sine.
+        Empty for voices.
     tuning
-        Semitones that its notes lie above those of A = 440 Hz, in [-0.5, 0.5].
+        How many semitones its notes lie above those tuned to A = 440 Hz, in [-0.5, 0.5].
     beats
-        Of music, in seconds: ``(beats,)``. Empty where it has none.
+        For music, the times of the beats in seconds: ``(beats,)``. Empty if there are none.
     """
 
     band_hz: float = FULL_BAND_HZ
@@ -78,7 +79,7 @@ class Traits:
     beats: NDArray[Any] = field(default_factory=nothing)
 
     def stated(self, row: Mapping[str, str]) -> Traits:
-        """Give the traits with what a row of a manifest says of them instead."""
+        """Replace those traits that a row of a manifest states."""
         changes: dict[str, Any] = {}
         if row.get("band_hz"):
             changes["band_hz"] = min(float(row["band_hz"]), FULL_BAND_HZ)
@@ -87,21 +88,21 @@ class Traits:
         return replace(self, **changes)
 
 
-#: Of recordings of which nothing was measured.
+#: Traits of recordings that were not measured.
 UNKNOWN = Traits()
 
 
 def is_voice(role: str) -> bool:
-    """Tell whether recordings of a role are voices alone."""
+    """Return whether recordings of a role are voices without music."""
     return role in ("vocals", "speech", "song-vocals")
 
 
 def measure(samples: NDArray[np.int16], role: str) -> Traits:
-    """Measure the traits of int16 samples ``(channels, N)`` at 44.1 kHz, for what its role asks."""
+    """Measure the traits that matter for a role, of int16 ``(channels, N)`` at 44.1 kHz."""
     band_hz = band_edge(samples)
     slow = np.concatenate(
         [
-            # Whole minutes at a time: a recording may be as long as an album.
+            # A minute at a time, since a recording may be as long as an album.
             soxr.resample(
                 samples[:, start : start + 44100 * 60].mean(axis=0, dtype=np.float32) / 32768,
                 44100,
@@ -118,10 +119,10 @@ def measure(samples: NDArray[np.int16], role: str) -> Traits:
 
 
 def band_edge(samples: NDArray[np.int16]) -> float:
-    """Find the upper edge in Hz of what is in samples ``(channels, N)`` at 44.1 kHz.
+    """Find the highest frequency in Hz of samples ``(channels, N)`` at 44.1 kHz.
 
-    The highest band that is heard now and then, and not above a slope that only a filter, or a
-    coder's noise beyond one, has.
+    It is that of the highest band that is audible now and then, unless the level falls steeply
+    below it: above such a slope, a filter has left only a coder's noise.
     """
     frame, width_hz = 2048, 500
     starts = np.linspace(0, max(0, samples.shape[1] - frame), 1500).astype(np.int64)
@@ -131,10 +132,10 @@ def band_edge(samples: NDArray[np.int16]) -> float:
     bands = np.array(
         [power[:, frequencies_hz // width_hz == band].sum(axis=1) for band in range(44)]
     )
-    # What one frame in twenty reaches: consonants count, clicks do not.
+    # The level that one frame in twenty reaches: consonants count, clicks do not.
     level_db = 10 * np.log10(np.quantile(bands, 0.95, axis=1) + 1e-9)
     if level_db.max() < -60:
-        return FULL_BAND_HZ  # silence says nothing
+        return FULL_BAND_HZ  # silence has no band
     heard = np.flatnonzero(level_db > level_db[2:8].max() - 65)
     edge = int(heard[-1]) if len(heard) else 43
     if (edge + 1) * width_hz >= FULL_FROM_HZ:
@@ -148,9 +149,9 @@ def band_edge(samples: NDArray[np.int16]) -> float:
 def pitch_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Follow the pitch of a voice ``(N,)`` at ``SLOW_RATE``, in semitones; nan where unvoiced.
 
-    The difference function of YIN, from autocorrelations. Not
-    :func:`karaoke.training.mixtures.intonation.track_pitch`, which has a guess at more frames: a
-    wrong note is worse here than none, and it took hum and reverb for a voice that moves.
+    This is the difference function of YIN, computed from autocorrelations. It finds a pitch in
+    fewer frames than :func:`karaoke.training.mixtures.intonation.track_pitch`, which takes hum and
+    reverb for a voice that moves: here, a wrong note is worse than none.
 
     References
     ----------
@@ -183,7 +184,7 @@ def pitch_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def first_dip(difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find the lag of the first deep minimum of each row, between samples; nan without one."""
+    """Find the lag of the first deep minimum of each row, interpolated; NaN if there is none."""
     left, here, right = difference[:, :-2], difference[:, 1:-1], difference[:, 2:]
     dips = (here < 0.15) & (here <= left) & (here < right)
     at = dips.argmax(axis=1)
@@ -193,10 +194,10 @@ def first_dip(difference: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def moves_in_pitch(pitch: NDArray[np.float32]) -> bool:
-    """Tell whether a voice sings notes of several pitches within two seconds, most of the time.
+    """Return whether a voice sings several pitches within two seconds, most of the time.
 
-    Slides do not tell: every syllable of a constant pitch begins and ends with one, and a chant may
-    go in steps.
+    Whether it slides does not matter: syllables of constant pitch begin and end with slides, and
+    a chant may move in steps.
     """
     length = 2 * PITCH_RATE
     if len(pitch) < length:
@@ -210,12 +211,9 @@ def moves_in_pitch(pitch: NDArray[np.float32]) -> bool:
 
 
 def chroma_of(audio: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
-    """Measure the pitch classes of music ``(N,)`` at ``SLOW_RATE``, as :class:`Traits` has them.
+    """Measure chroma and tuning of music ``(N,)`` at ``SLOW_RATE``; see :class:`Traits`.
 
-    Returns
-    -------
-    tuple
-        Chroma and tuning. Peaks of the spectrum count, so that drums leave little.
+    Only peaks of the spectrum count, so drums contribute little.
     """
     size = 4096  # 372 ms: a semitone apart at 50 Hz
     frames = max(1, len(audio) * CHROMA_RATE // SLOW_RATE)
@@ -234,7 +232,7 @@ def chroma_of(audio: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
         energies.append(np.square(here[rows, bins]))
         at.append(number[rows])
     energy, semitones, frame = (np.concatenate(part) for part in (energies, classes, at))
-    # The mean direction of all fractions of a semitone.
+    # The circular mean of all fractions of a semitone.
     total = np.sum(energy * np.exp(2j * np.pi * semitones))
     tuning = float(np.angle(total) / (2 * np.pi)) if energy.size else 0.0
     chroma = np.zeros((12, frames))
@@ -253,12 +251,12 @@ def beats_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     onsets = onsets_of(audio)
     if len(onsets) < 4 * ONSET_RATE or not onsets.any():
         return nothing()
-    # The tempo: the lag at which onsets come again, around two a second.
+    # The tempo is the lag at which onsets repeat, preferably about half a second.
     size = 1 << (2 * len(onsets)).bit_length()
     again = irfft(np.square(np.abs(rfft(onsets - onsets.mean(), size))), size)
     lags = np.arange(round(0.3 * ONSET_RATE), ONSET_RATE)
     period = int(lags[np.argmax(again[lags] * np.exp(-0.5 * np.log2(lags / ONSET_RATE * 2) ** 2))])
-    # The best row of beats that ends at each frame: loud onsets, steady steps.
+    # The best sequence of beats that ends at each frame has loud onsets and steady steps.
     steps = np.arange(period // 2, 2 * period + 1)
     unsteady = -100 * np.square(np.log(steps / period))
     score = np.concatenate([np.zeros(2 * period), onsets]).astype(np.float64)
@@ -275,9 +273,9 @@ def beats_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def onsets_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measure how much louder music ``(N,)`` at ``SLOW_RATE`` becomes, in units of its deviation.
+    """Measure how fast music ``(N,)`` at ``SLOW_RATE`` grows louder, in standard deviations.
 
-    Summed over all frequencies, ``ONSET_RATE`` times a second.
+    The sum over all frequencies, ``ONSET_RATE`` times per second.
     """
     size = 512
     frames = len(audio) * ONSET_RATE // SLOW_RATE
@@ -292,18 +290,17 @@ def onsets_of(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def traits_path(recording: Path) -> Path:
-    """Name the file of the traits of a recording, or of its decoded samples ``NAME.npy``."""
+    """Return where the traits of a recording, or of its decoded samples ``NAME.npy``, are kept."""
     return recording.with_name(recording.name.removesuffix(".npy") + ".traits.npz")
 
 
 def read_traits(recording: Path, role: str) -> Traits | None:
-    """Read what lies beside a recording, or beside its samples.
+    """Read the traits beside a recording, or beside its samples.
 
     Returns
     -------
-    Traits
-        None where that is missing, older than the recording, damaged, or was measured for another
-        role.
+    Traits or None
+        None if they are missing, damaged, older than the recording, or measured for another role.
     """
     path = traits_path(recording)
     try:
@@ -320,7 +317,7 @@ def read_traits(recording: Path, role: str) -> Traits | None:
 
 
 def write_traits(recording: Path, traits: Traits) -> None:
-    """Write traits beside a recording or its samples, as :func:`caching` does."""
+    """Write traits beside a recording, or beside its samples; see :func:`caching` for errors."""
     values = {one.name: getattr(traits, one.name) for one in fields(Traits)}
     with caching(traits_path(recording)) as part:
         np.savez(part, version=VERSION, **values)
@@ -328,7 +325,7 @@ def write_traits(recording: Path, traits: Traits) -> None:
 
 @contextmanager
 def caching(target: Path) -> Iterator[Path]:
-    """Give the path of a part file to write, which becomes a file of the cache if that succeeds.
+    """Yield the path of a part file, which becomes a file of the cache once it is written.
 
     Raises
     ------
@@ -340,25 +337,20 @@ def caching(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         with PartFile(target, hint) as part:
             yield part.path
-            part.publish()  # not flushed, which takes time: what a crash damages is made again
+            part.publish()  # not flushed, which takes time: files damaged by a crash are made again
 
 
 def measure_to_cache(source: Path, target: Path, role: str) -> None:
-    """Measure the traits of decoded samples, unless that was done, and write them beside these.
+    """Measure the traits of decoded samples and write them beside these, unless they are there.
 
     Parameters
     ----------
     source
-        The recording. Traits that lie beside it, as they do where it was sent, are taken over.
+        The recording. If there are traits beside it, as in a packed corpus, they are copied.
     target
-        Its samples, a ``.npy`` of the cache.
+        Its samples, a ``.npy`` file of the cache.
     role
-        What it is used as.
-
-    Raises
-    ------
-    WriteError, OutputExistsError, PermissionDeniedError
-        As :func:`caching`.
+        The recording's role.
     """
     if read_traits(target, role):
         return

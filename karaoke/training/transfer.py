@@ -1,4 +1,4 @@
-"""Begin with what another network has learned, wholly or for the encoder alone, and hold it."""
+"""Start from what another network has learned, or from its encoder, and hold on to it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,30 @@ from karaoke.errors import ModelError, UsageError
 from karaoke.separation.checkpoints import load_checkpoint
 from karaoke.separation.headers import read_header
 
-#: What an encoder's weights are called, and the statistics of the input that they expect.
+#: Beginnings of the names of an encoder's weights and of its input statistics.
 ENCODER = ("encoder.", "input_")
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a run begins with instead of random weights, and what it is held to.
+    """What a run starts from instead of random weights, and its teacher.
 
     Parameters
     ----------
     start_from
-        A checkpoint whose weights a new run begins with.
+        A checkpoint that provides the initial weights.
     init_encoder
-        A checkpoint, perhaps of another network, whose encoder a new run begins with.
+        A checkpoint, perhaps of another network, that provides the initial encoder.
     branch_from
-        The folder of a run whose state a new one goes on from, for ``decay_steps`` steps.
+        The folder of a run to branch off from, for ``decay_steps`` steps.
     teacher
-        A checkpoint of any network with the same stems, whose estimates the recipe's ``hold``
-        makes targets; None for the weights that the run began with. It is needed when the run
-        goes on, too.
+        A checkpoint of any network with the same stems, whose estimates are targets too, weighted
+        by the recipe's ``hold``; None for ``start_from``. Also needed to resume the run.
 
     Raises
     ------
     ModelError
-        One of the checkpoints is none.
+        A file is not a checkpoint.
     """
 
     start_from: Path | None = None
@@ -45,55 +44,57 @@ class Start:
     teacher: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no checkpoint, before hours of decoding."""
+        """Check the files before hours of decoding."""
         for checkpoint in (self.start_from, self.init_encoder, self.teacher):
             if checkpoint is not None:
                 read_header(checkpoint)
 
 
 def load_teacher(start: Start, stems: Sequence[str]) -> nn.Module:
-    """Load the network that a run is held to; it does not learn.
+    """Load the teacher, whose weights stay as they are.
 
     Raises
     ------
     UsageError
-        There is none, or it has other stems.
+        None was named, or it has other stems.
     """
     path = start.teacher or start.start_from
     if path is None:
         raise UsageError(
-            "hold: nothing to be held to",
-            hint="Add --teacher or --start-from, also when the run goes on.",
+            "hold needs a teacher",
+            hint="Add --teacher or --start-from, also to resume the run.",
         )
     teacher, header = load_checkpoint(path)
     if tuple(header.stems) != tuple(stems):
-        raise UsageError(f'"{path}" gives {", ".join(header.stems)}, not {", ".join(stems)}')
+        raise UsageError(
+            f'"{path}" has the stems {", ".join(header.stems)}, not {", ".join(stems)}'
+        )
     return teacher.eval().requires_grad_(False)
 
 
 def adopt_weights(network: nn.Module, path: Path) -> None:
-    """Begin with a checkpoint's weights, or with what a network's own ``adopt`` makes of them.
+    """Load a checkpoint's weights into a network, by the network's own ``adopt`` if it has one.
 
     Raises
     ------
     ModelError
-        It is no checkpoint, or the weights do not fit.
+        The file is not a checkpoint, or its weights do not fit.
     """
     weights = load_checkpoint(path)[0].state_dict()
     try:
         getattr(network, "adopt", network.load_state_dict)(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise ModelError(f'"{path}": {reason}', hint="Give its own config.") from error
+        raise ModelError(f'"{path}": {reason}', hint="Use the config of the checkpoint.") from error
 
 
 def adopt_encoder(network: nn.Module, path: Path) -> None:
-    """Begin with the encoder of a checkpoint, and the rest as it is.
+    """Load only the encoder of a checkpoint into a network.
 
     Raises
     ------
     ModelError
-        It is no checkpoint, one of the networks has no encoder, or the shapes differ.
+        The file is not a checkpoint, a network has no encoder, or the shapes differ.
     """
     source, header = load_checkpoint(path)
     require_encoder(network)
@@ -108,20 +109,13 @@ def adopt_encoder(network: nn.Module, path: Path) -> None:
     if unlike:
         raise ModelError(
             f'"{path}": its encoder does not fit: {"; ".join(unlike[:3])}',
-            hint=f"Give the encoder the shape that it has in {header.architecture} with "
-            f"{header.config}.",
+            hint=f"Choose the same shape as that of {header.architecture} with {header.config}.",
         )
     network.load_state_dict(theirs, strict=False)
 
 
 def require_encoder(network: nn.Module) -> nn.Module:
-    """Give a network's encoder.
-
-    Raises
-    ------
-    UsageError
-        It has none.
-    """
+    """Return a network's encoder, or raise UsageError if it has none."""
     encoder = getattr(network, "encoder", None)
     if not isinstance(encoder, nn.Module):
         raise UsageError(
@@ -136,5 +130,5 @@ def encoder_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def shape(weights: dict[str, Tensor], name: str) -> str:
-    """Write the shape of a tensor, or that there is none."""
+    """Format the shape of a tensor; ``missing`` if there is none."""
     return "x".join(map(str, weights[name].shape)) if name in weights else "missing"

@@ -1,4 +1,4 @@
-"""How good a network is on the songs of the corpus that it is not trained on."""
+"""Measure a network on the songs of the corpus that it is not trained on."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.masks import MASK_FIGURES, require_masks
 from karaoke.training.mixtures.pools import read_together
 
-#: Figures whose sum tells a better network from a worse one; what it does not give counts nothing.
+#: Figures whose sum decides which network is better; missing ones count as zero.
 SCORED = ("vocals", "instrumental", "drums", "bass", "other")
-#: Name of the level of the vocals where nobody sings.
+#: Name of the figure for the level of the vocals where nobody sings.
 LEAK = "leak"
-#: Samples of what is measured at a time.
+#: Length of a window in samples.
 WINDOW_LENGTH = 10 * SAMPLE_RATE
-#: Windows with singing for each one without.
+#: Number of windows with singing for each one without.
 RESTS = 3
-#: For each song, and for ``all`` and both halves: a name of a figure, and its value.
+#: Figures by name, for each song, for ``all`` and for both halves.
 SongFigures = dict[str, dict[str, float]]
 
 
 def rank_and_world() -> tuple[int, int]:
-    """Tell which of how many training processes this is; ``(0, 1)`` outside ``torchrun``."""
+    """Return this training process's rank and their number; ``(0, 1)`` outside ``torchrun``."""
     if not distributed.is_initialized():
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
@@ -62,7 +62,7 @@ def sung_songs(
 
 
 def spread(found: Sequence[slice], most: int) -> Sequence[slice]:
-    """Choose so many windows, evenly spaced, or all if there are fewer."""
+    """Choose ``most`` evenly spaced windows, or all if there are fewer or ``most`` is 0."""
     if most <= 0 or len(found) <= most:
         return found
     return [found[(2 * index + 1) * len(found) // (2 * most)] for index in range(most)]
@@ -82,9 +82,9 @@ def singing_windows(
     Parameters
     ----------
     recordings
-        Of all splits.
+        Recordings of all splits.
     most
-        Windows a song, evenly spaced; 0 for all.
+        Number of windows per song, evenly spaced; 0 for all.
 
     Yields
     ------
@@ -103,17 +103,10 @@ def singing_windows(
 
 
 def rest_windows(recordings: Sequence[Recording], most: int = 0) -> Iterator[tuple[str, Tensor]]:
-    """Yield windows of validation music in which nobody sings: what is in them and how it is named.
+    """Yield windows in which nobody sings, from songs and from recordings of music alone.
 
-    They are those of the songs, and the first of each recording without a voice, which counts as a
-    song of its own.
-
-    Parameters
-    ----------
-    recordings
-        Of all splits.
-    most
-        Windows a song, evenly spaced; 0 for all.
+    Of the latter, which count as songs, it is the first window. Parameters are those of
+    :func:`singing_windows`.
 
     Yields
     ------
@@ -133,15 +126,15 @@ def rest_windows(recordings: Sequence[Recording], most: int = 0) -> Iterator[tup
 def part_windows(
     recordings: Sequence[Recording], apart: Sequence[str], most: int = 0
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Yield windows of the validation music that comes in parts, each with vocals.
+    """Yield windows of the validation music that comes in separate stems, with vocals.
 
-    Songs with all stems are rare, pieces without a voice are not: such a piece gets singing of one
-    of the validation songs, as loud as its music.
+    Songs with all stems are rare; instrumental pieces are not, and get the vocals of a validation
+    song, as loud as their music.
 
     Yields
     ------
     tuple
-        Piece, and the vocals and the parts, whose sum is the mixture, ``(2, N)`` each.
+        Piece, and its stems by name, ``(2, N)`` each, whose sum is the mixture.
     """
     chosen = [r for r in recordings if r.split == "validation" and r.role.startswith("song-")]
     groups = {group: {r.role: [r] for r in chosen if r.group == group}
@@ -170,9 +163,9 @@ def part_windows(
 def validation_windows(
     recordings: Sequence[Recording], stems: Sequence[str], most: int = 0
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Yield what there is to validate stems on: name, and parts that add up to the mixture.
+    """Yield all windows to validate on: song, and stems whose sum is the mixture.
 
-    Where nobody sings there is one part, ``instrumental``.
+    Where nobody sings, there is only ``instrumental``.
     """
     for song, vocals, accompaniment in singing_windows(recordings, most):
         yield song, {"vocals": vocals, "instrumental": accompaniment}
@@ -191,33 +184,32 @@ def validate(
     mask_figures: Sequence[str] = (),
     most: int = 0,
 ) -> SongFigures:
-    """Measure the separation window by window, sharing the work among all processes.
+    """Measure a network window by window, sharing the work among all processes.
 
     Parameters
     ----------
     network
-        To measure.
+        The network.
     recordings
-        Of all splits.
+        Recordings of all splits.
     device
         A torch device.
     stems
-        The network's.
+        The network's stems.
     mask_figures
-        Names in ``MASK_FIGURES`` of what to measure of the masks besides.
+        Names in ``MASK_FIGURES`` of what else to measure.
     most
-        Windows with singing of each song, and a third of that without; 0 for all.
+        Windows with singing per song, and a third as many without; 0 for all.
 
     Returns
     -------
     dict
         For each song, means over its windows in dB: ``vocals`` and ``instrumental``, the SI-SDR
         above the mixture's; ``vocals_sdr`` and ``instrumental_sdr``; and ``leak``, the level of
-        the vocals where nobody sings. For music in parts, under the same name, ``drums``, ``bass``
-        and ``other``, likewise. With ``mask_figures``, shares such as ``dice_vocals``. For
-        ``all``, ``choose`` and ``report``, means over songs, of which each counts once: all of
-        them, those to choose a checkpoint by, and those that it is not chosen by, if there are
-        any. Empty without songs.
+        the vocals where nobody sings. For music in separate stems also ``drums``, ``bass`` and
+        ``other``. With ``mask_figures``, shares such as ``dice_vocals``. For ``all``, ``choose``
+        and ``report``, means over songs with equal weights: over all, over those to choose a
+        checkpoint by, and over the rest, if any. Empty without songs.
     """
     network.eval()
     rank, world = rank_and_world()
@@ -246,7 +238,7 @@ def validate(
 
 
 def with_means(songs: SongFigures) -> SongFigures:
-    """Add the means over all songs and over their halves, and round."""
+    """Add means over all songs and over both halves, and round everything."""
     sung = [name for name, figures in songs.items() if figures.keys() & {*SCORED}]
     groups = {"all": list(songs), **halves(sung)}
     for name in songs:
@@ -266,20 +258,20 @@ def with_means(songs: SongFigures) -> SongFigures:
 
 
 def score(figures: SongFigures, leak_limit_db: float) -> tuple[bool, float]:
-    """Tell how good a network is, by the half of the songs that is there to choose by.
+    """Score a network by the half of the songs that checkpoints are chosen by.
 
     Parameters
     ----------
     figures
-        From :func:`validate`, with songs.
+        From :func:`validate`; not empty.
     leak_limit_db
         Highest level of the vocals where nobody sings.
 
     Returns
     -------
     tuple
-        Of two networks the greater one is better: whether the leak is within the limit, though
-        more than silence is made, then the sum of the gains.
+        Greater is better: whether the leak is within the limit although the network does not just
+        return silence, then the sum of the gains.
     """
     chosen = figures[HALVES[0]]
     gains = sum(chosen.get(name, 0.0) for name in SCORED)
@@ -287,7 +279,7 @@ def score(figures: SongFigures, leak_limit_db: float) -> tuple[bool, float]:
 
 
 def to_line(figures: dict[str, float]) -> str:
-    """Write figures down, decibels first and then the shares of masks."""
+    """Format figures on one line, decibels first and then shares."""
     shares = {n: v for n, v in figures.items() if n.startswith(tuple(MASK_FIGURES))}
     levels = [f"{n} {v:+.2f}" for n, v in figures.items() if n not in shares]
     return ", ".join([f"{', '.join(levels)} dB", *(f"{n} {v:.2f}" for n, v in shares.items())])
@@ -300,7 +292,7 @@ def window_figures(
     targets: dict[str, Tensor],
     mask_figures: Sequence[str],
 ) -> dict[str, float]:
-    """Separate the sum of targets ``(2, N)`` and compare."""
+    """Separate the sum of targets ``(2, N)``, and compare the estimates with them."""
     mixture = torch.stack(list(targets.values())).sum(dim=0)
     heard = mixture[None].to(device)
     if targets.keys() == {"instrumental"}:
@@ -330,7 +322,7 @@ def window_figures(
 
 
 def song_figures(estimate: Tensor, vocals: Tensor, instrumental: Tensor) -> dict[str, float]:
-    """SI-SDR gains of vocals and instrumental, then their SDR; all signals ``(2, N)``."""
+    """Measure SI-SDR gains and SDR of vocals and instrumental; all signals ``(2, N)``."""
     mixture = vocals + instrumental
     rest = mixture - estimate
     return {

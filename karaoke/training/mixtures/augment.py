@@ -1,8 +1,7 @@
 """Random effects that make clean recordings sound like parts of a record.
 
-All work on float32 arrays ``(channels, samples)``, take the random generator first and return a
-new array of the same length. They need only numpy and torch, so that a bare training machine can
-run them. What is done to a whole song is in :mod:`karaoke.training.mixtures.bus`.
+All return a new array of the same length. They need only numpy and torch, so that a bare training
+machine can run them. Effects on a whole song are in :mod:`karaoke.training.mixtures.bus`.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ Sound = TypeVar("Sound")
 #: Changes a sound at random; is also told its sample rate.
 Effect = Callable[[Rng, Sound, int], Sound]
 
-#: Gains in dB above which a spoken or sung voice would turn into a caricature.
+#: Gains in dB beyond this would turn a voice into a caricature.
 MAX_EQ_DB = 15.0
-#: The compressor's level detector runs on blocks of this many samples; plenty for its 10..100 ms.
+#: Samples per block of the compressor's level detector, which responds in 10 to 100 ms.
 DETECTOR_BLOCK = 64
 #: Samples that are interpolated at a time.
 READ_BLOCK = 1 << 14
@@ -35,7 +34,7 @@ def rms(audio: Audio) -> float:
 
 
 def db_to_gain(level_db: float) -> float:
-    """Turn decibels into a factor."""
+    """Convert decibels to a factor."""
     return float(10.0 ** (level_db / 20.0))
 
 
@@ -46,15 +45,11 @@ def filter_by(
 
     Parameters
     ----------
-    audio
-        ``(channels, samples)``.
     response
         Gains for frequencies in Hz.
-    sample_rate
-        In Hz.
     """
     length = audio.shape[1]
-    size = fast_length(length + 4096)  # so that the end does not ring into the start
+    size = fast_length(length + 4096)  # keeps the end from ringing into the start
     gains = response(np.fft.rfftfreq(size, 1 / sample_rate)).astype(np.float32)
     filtered = irfft(rfft(audio, size) * gains, size)[:, :length]
     return filtered.astype(np.float32, copy=False)
@@ -62,7 +57,7 @@ def filter_by(
 
 def smooth(signal: NDArray[np.float32], pole: float) -> NDArray[np.float32]:
     """Run ``y[n] = pole * y[n-1] + (1 - pole) * x[n]``, a low-pass, along the last axis."""
-    # What is cut off of the impulse response is 60 dB down.
+    # The impulse response is cut off at -60 dB.
     taps = max(1, min(signal.shape[-1], int(np.ceil(-6.9 / np.log(pole)))))
     kernel = ((1 - pole) * pole ** np.arange(taps)).astype(np.float32)
     rows = signal.reshape(-1, signal.shape[-1])
@@ -71,12 +66,12 @@ def smooth(signal: NDArray[np.float32], pole: float) -> NDArray[np.float32]:
 
 
 def join_steps(line: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Let a line of steps glide from each to the next, which takes so many values."""
+    """Make a line of steps glide from each to the next within ``width`` values."""
     bell = np.hanning(width + 2)[1:-1]
     return np.convolve(np.pad(line, width, mode="edge"), bell / bell.sum(), "same")[width:-width]
 
 
-#: Takes the times in seconds at which notes start, and the notes, and gives others instead.
+#: Takes the start times in seconds of notes, and the notes, and returns others instead.
 Fit = Callable[
     [NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]
 ]
@@ -85,20 +80,14 @@ Fit = Callable[
 def melody(
     rng: Rng, length: int, sample_rate: int, spread: float = 4.0, fit: Fit | None = None
 ) -> NDArray[np.float64]:
-    """Draw a moving resampling ratio: notes of a tune, joined by glides, with vibrato.
+    """Draw a resampling ratio that follows a tune, with glides and vibrato.
 
     Parameters
     ----------
-    rng
-        Source of randomness.
-    length
-        Samples.
-    sample_rate
-        In Hz.
     spread
         Standard deviation of the notes in semitones around the recording's own pitch.
     fit
-        Makes the notes fit something else that is heard.
+        Makes the notes fit other music.
 
     Returns
     -------
@@ -115,12 +104,12 @@ def melody(
     times, tune = np.array(starts), np.array(notes)
     if fit is not None:
         times, tune = fit(times, tune)
-    # A coarse grid is enough for pitch, and ten thousand times cheaper than per sample.
+    # A coarse grid is enough for pitch, and far cheaper than computing every sample.
     grid = np.arange(0, seconds + 0.01, 0.005)
     line = tune[np.searchsorted(times, grid, side="right") - 1]
     glide = max(1, int(rng.uniform(0.02, 0.09) / 0.005))
     line = join_steps(line, glide)
-    # Vibrato swells and fades instead of standing on every note.
+    # Vibrato swells and fades instead of being constant.
     swell = 0.5 + 0.5 * np.sin(grid * rng.uniform(0.5, 2) + rng.uniform(0, 2 * np.pi))
     wave = np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * grid + rng.uniform(0, 2 * np.pi))
     line = line + rng.uniform(0.0, 0.5) * swell * wave
@@ -131,7 +120,7 @@ def melody(
 
 
 def bend(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
-    """Read a recording at a moving speed, with cubic interpolation.
+    """Read a recording at a varying speed, from its start, with cubic interpolation.
 
     Parameters
     ----------
@@ -146,7 +135,7 @@ def bend(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
 def read_at(audio: Audio, position: NDArray[np.float64]) -> Audio:
     """Read a recording between its samples, with cubic interpolation.
 
-    By hand, since the speed moves: soxr resamples by one ratio.
+    soxr cannot do this, since it resamples by a constant ratio.
 
     Parameters
     ----------
@@ -156,7 +145,7 @@ def read_at(audio: Audio, position: NDArray[np.float64]) -> Audio:
         Where to read, in samples.
     """
     read = np.empty((len(audio), len(position)), dtype=np.float32)
-    # In blocks whose intermediate results stay in the cache of a core: some times as fast.
+    # Several times as fast in blocks whose intermediate results fit into the cache of a core.
     for start in range(0, len(position), READ_BLOCK):
         here = slice(start, start + READ_BLOCK)
         read[:, here] = _interpolate(audio, position[here])
@@ -164,11 +153,11 @@ def read_at(audio: Audio, position: NDArray[np.float64]) -> Audio:
 
 
 def _interpolate(audio: Audio, position: NDArray[np.float64]) -> Audio:
-    """Read between samples by the four that are nearest."""
+    """Interpolate between samples from the four nearest."""
     index = position.astype(np.int64)
     t = (position - index).astype(np.float32)
     before, here, after, later = (audio.take(index + k, axis=1, mode="wrap") for k in (-1, 0, 1, 2))
-    # Catmull-Rom: a straight line between samples would dull exactly the consonants.
+    # Catmull-Rom, since linear interpolation would dull consonants.
     a = 0.5 * (later - before) + 1.5 * (here - after)
     b = before - 2.5 * here + 2.0 * after - 0.5 * later
     c = 0.5 * (after - before)
@@ -183,12 +172,6 @@ def equalise(
 
     Parameters
     ----------
-    rng
-        Source of randomness.
-    audio
-        ``(channels, samples)``.
-    sample_rate
-        In Hz.
     tilt_db
         Gain at 8 kHz relative to 500 Hz, on top of the random curve.
     depth_db
@@ -207,7 +190,7 @@ def equalise(
 
 
 def low_pass(audio: Audio, cutoff_hz: float, sample_rate: int) -> Audio:
-    """Cut everything above a frequency, steeply, as lossy coders do."""
+    """Cut everything above a frequency steeply, as lossy coders do."""
 
     def response(frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.clip((cutoff_hz * 1.04 - frequencies_hz) / (cutoff_hz * 0.08), 0, 1)
@@ -216,10 +199,7 @@ def low_pass(audio: Audio, cutoff_hz: float, sample_rate: int) -> Audio:
 
 
 def compressor_gain(rng: Rng, audio: Audio, sample_rate: int) -> NDArray[np.float32]:
-    """Compute the gain per sample of a compressor of 2:1 to 6:1.
-
-    Its threshold lies around the signal's own level.
-    """
+    """Compute the gain per sample of a 2:1 to 6:1 compressor with a threshold near the level."""
     blocks = -(-audio.shape[1] // DETECTOR_BLOCK)
     padded = np.pad(audio.mean(axis=0), (0, blocks * DETECTOR_BLOCK - audio.shape[1]))
     power = np.square(padded).reshape(blocks, DETECTOR_BLOCK).mean(axis=1)
@@ -240,14 +220,14 @@ def compress(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def de_ess(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Turn the treble down where it is loud."""
+    """Reduce the treble where it is loud."""
     body = low_pass(audio, rng.uniform(4500, 7000), sample_rate)
     treble = audio - body
     return body + treble * compressor_gain(rng, treble, sample_rate)
 
 
 def saturate(rng: Rng, audio: Audio, _sample_rate: int) -> Audio:
-    """Overdrive softly: odd and some even harmonics, as tubes and tape add."""
+    """Overdrive softly, with odd and some even harmonics, as tubes and tape do."""
     drive = rng.uniform(0.3, 2.5) / (3.0 * rms(audio))
     bias = np.float32(rng.uniform(0, 0.3))
     shaped: Audio = ((np.tanh(audio * drive + bias) - np.tanh(bias)) / drive).astype(np.float32)
@@ -255,9 +235,9 @@ def saturate(rng: Rng, audio: Audio, _sample_rate: int) -> Audio:
 
 
 def reverberate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Add a diffuse stereo room: decaying noise whose treble dies first, after a pre-delay.
+    """Add a diffuse stereo room: decaying noise, after a pre-delay, whose treble decays first.
 
-    Mono comes back as stereo; the dry sound stays where it was.
+    Mono becomes stereo; the dry sound stays in place.
     """
     decay_seconds = float(np.exp(rng.uniform(np.log(0.15), np.log(2.5))))
     length = int(min(decay_seconds, 2.0) * sample_rate)
@@ -275,7 +255,7 @@ def reverberate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def echo(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Add two to four fading repeats, a slap to a beat apart, alternating sides."""
+    """Add one to three fading repeats, in the centre or on alternating sides."""
     delay = int(rng.choice([0.09, 0.125, 0.25, 0.375, 0.5]) * rng.uniform(0.85, 1.2) * sample_rate)
     gain, out = db_to_gain(rng.uniform(-18, -6)), np.broadcast_to(audio, (2, audio.shape[1])).copy()
     level, mono = gain, audio.mean(axis=0)
@@ -290,7 +270,7 @@ def echo(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def chorus(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Widen: add a copy to each side whose delay sways slowly, out of step with the other's."""
+    """Add a copy to each side with a slowly varying delay, out of phase with the other's."""
     time = np.arange(audio.shape[1]) / sample_rate
     out = np.broadcast_to(audio, (2, audio.shape[1])).copy()
     gain, mono = db_to_gain(rng.uniform(-12, -2)), audio.mean(axis=0, keepdims=True)
@@ -298,7 +278,7 @@ def chorus(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
     for side in range(2):
         sway = np.sin(2 * np.pi * rate_hz * time + rng.uniform(0, 2 * np.pi))
         delay = (rng.uniform(0.004, 0.02) + depth * (1 + sway)) * sample_rate
-        # The speed at which a moving delay line is read is one minus the delay's slope.
+        # A varying delay line is read at a speed of one minus the delay's slope.
         out[side] += gain * bend(np.roll(mono, int(delay[0])), 1 - np.gradient(delay))[0]
     return out
 
@@ -312,7 +292,7 @@ def pan(rng: Rng, audio: Audio, width: float) -> Audio:
 
 
 def phrase(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Silence parts, with short fades: singers breathe and rest, edited recordings do not."""
+    """Silence parts, with short fades: edited recordings lack the rests of singers."""
     seconds = audio.shape[1] / sample_rate
     times, gains, at = [0.0], [float(rng.random() < 0.7)], 0.0
     while at < seconds:

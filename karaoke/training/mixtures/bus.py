@@ -1,8 +1,8 @@
-"""What is done to a whole song: mix bus, coder, playback; given to all of its parts alike.
+"""Effects on a whole song, applied to all of its parts alike: mix bus, coder, playback.
 
-Each function takes the parts of a song, ``(channels, samples)`` each, and returns as many. A gain
-that depends on the mixture, over time or over time and frequency, is computed from the mixture and
-applied to the parts, so that they still add up to it.
+Each function takes the parts of a song, ``(channels, samples)`` each, and returns as many. Gains
+that depend on the mixture, over time or over time and frequency, are computed from the mixture and
+applied to the parts, so that these still add up to it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Parts = Sequence[Audio]
 
 
 def compress_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
-    """Let a bus compressor turn the song down whenever it is loud: voice and music pump alike."""
+    """Turn the song down whenever it is loud, as a bus compressor does."""
     gain = compressor_gain(rng, reduce(np.add, parts), sample_rate)
     return [part * gain for part in parts]
 
 
 def limit_together(rng: Rng, parts: Parts, _sample_rate: int) -> Parts:
-    """Drive the sum into a soft limiter and give all parts the gain that it had."""
+    """Drive the sum into a soft limiter, and apply its gain to all parts."""
     mixture = reduce(np.add, parts)
     drive = np.float32(rng.uniform(0.1, 0.5) / rms(mixture))
     driven = np.abs(mixture) * drive
@@ -43,16 +43,16 @@ def limit_together(rng: Rng, parts: Parts, _sample_rate: int) -> Parts:
 
 
 def code_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
-    """Punch the holes of a lossy coder: a low-pass, and no bins far below their neighbours.
+    """Remove what a lossy coder would: the treble, and bins far below their neighbours.
 
-    Which bins fall silent is read off the mixture, as a coder does; all parts lose the same.
+    All parts lose the same bins, chosen from the mixture as in a coder.
     """
     length = parts[0].shape[1]
-    cutoff_hz = rng.uniform(7500, 19000)  # 22 to 128 kbit/s, and what was digitised long ago
+    cutoff_hz = rng.uniform(7500, 19000)  # 22 to 128 kbit/s, and old recordings
     frame = 2048
     spectra = [in_frames(low_pass(part, cutoff_hz, sample_rate), frame) for part in parts]
     power = np.square(np.abs(reduce(np.add, spectra))).mean(axis=0)  # (frames, bins)
-    # Masking reaches about a third of an octave: compare with the mean over so many bins.
+    # Masking reaches about a third of an octave: compare with the mean over that many bins.
     bins = np.arange(power.shape[1])
     low, high = ((bins * 2**octaves).astype(int).clip(0, bins[-1]) for octaves in (-1 / 6, 1 / 6))
     sums = np.pad(power.cumsum(axis=1, dtype=np.float64), ((0, 0), (1, 0)))
@@ -64,10 +64,7 @@ def code_together(rng: Rng, parts: Parts, sample_rate: int) -> Parts:
 
 
 def narrow(parts: Parts, width: float) -> Parts:
-    """Let each channel keep a share of what it does not have in common with the others.
-
-    A width of 0 is mono, one of 1 changes nothing.
-    """
+    """Reduce the stereo width: 0 is mono, 1 changes nothing."""
     middles = [part.mean(axis=0, keepdims=True) for part in parts]
     return [m + np.float32(width) * (p - m) for p, m in zip(parts, middles, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Mixtures, made of recordings on the fly."""
+"""Mixtures, made from recordings on the fly."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from karaoke.training.mixtures.harmony import Excerpt, Harmony, harmony_of, know
 from karaoke.training.mixtures.pools import make_pools, read_together
 from karaoke.training.mixtures.voices import Singers
 
-#: Below this RMS a stretch of a vocal stem counts as a rest, not as singing.
+#: Vocals with a lower RMS count as a rest, not as singing.
 SINGING_RMS = 0.01
-#: What networks can be trained to give.
+#: Stems that networks can be trained to output.
 STEMS = (("vocals",), ("vocals", "instrumental"), ("vocals", "drums", "bass", "other"))
 
 Share = Annotated[float, SHARE]
 Levels = Annotated[tuple[float, float], Within(-120, 120)]
-#: Gives a voice, in tune with a harmony if it is given one, and what is known of it in Hz.
+#: Returns a voice, in tune with a harmony if there is one, and up to what Hz it is known.
 Sing = Callable[[Rng, Harmony | None], tuple[Audio, float]]
 
 
@@ -39,48 +39,47 @@ class MixtureConfig:
     segment_seconds
         Length of a mixture.
     aligned_share
-        Both stems of a song, at the same place.
+        All stems of one song, from the same place.
     song_share
-        The vocals of a song over other music. The rest are made of voices (``Singers``).
+        The vocals of one song over other music. The other mixtures have voices of ``Singers``.
     speech_share
-        Of these, lines made of speech.
+        Lines that ``Singers`` make from speech.
     estimated_share
-        Where songs are drawn, those whose stems were estimated, if there are any.
+        Songs with estimated stems, if there are any, rather than with true ones.
     song_pitch_spread
-        Standard deviation in semitones that the vocals of songs are moved by.
+        Standard deviation in semitones by which the vocals of songs are shifted.
     song_chain_share
-        Of the vocals of songs over other music, those sent through a vocal chain once more.
+        Vocals of a song over other music that go through a vocal chain once more.
     own_music_share
-        Where music is drawn: the accompaniment of a song, rather than instrumental music.
+        The accompaniment of a song as music, rather than instrumental music.
     layered_share
         Two pieces of music at once.
     talk_box_share
-        Of the pieces of music, those that are made to speak like a voice.
+        Pieces of music that are made to speak like a voice.
     voicelike_share
-        Of the accompaniments, those with a synthesised instrument that sounds like a voice; three
-        times as often where nobody sings.
+        Accompaniments with a synthesised instrument that sounds like a voice; three times as
+        often where nobody sings.
     vocals_absent_share, accompaniment_absent_share
-        One part is missing, or next to.
+        Mixtures in which this part is missing, or nearly so.
     vocals_level_db
-        Lowest and highest level of the vocals over the accompaniment.
+        Lowest and highest level of the vocals relative to the accompaniment.
     tuned_share
-        Of the mixtures whose voice is not that of the music's song, those in which it sings in tune
-        and, where it is made up, in time with the music, as far as the traits of the recordings
-        tell how.
+        Mixtures of a voice and other music in which the voice sings in tune and, unless it is from
+        a song, in time with the music, as far as the traits of the recordings are known.
     shuffled_share, part_absent_share, part_level_db
-        Where music comes in drums, bass and other: each of them from another piece; one of them
-        missing, each by itself; and lowest and highest change of its level.
+        If music is in stems: stems that each come from another piece; each stem missing; and the
+        lowest and highest change of its level.
     dry_share
-        Of the lines made of voices, those that stay alone and dry in spite of the vocal chain.
+        Lines of ``Singers`` that stay alone and dry in spite of the vocal chain.
     wide_share
-        Of the others, those sung twice, once on each side, with nobody in the centre.
+        Other lines that are sung twice, once on each side, with nothing in the centre.
     electronic_share
-        Of the vocals that are produced, those that become an electronic producer's: tuned hard,
-        chopped, sung through a vocoder, and the like.
+        Produced vocals with the effects of electronic music: tuned hard, chopped, sung through a
+        vocoder, and so on.
     rests_share
-        Of the vocals, those that fall silent for a part of the mixture.
+        Vocals that fall silent for part of the mixture.
     vocal_chain, song_effects
-        Whether voices are produced, and whether mixtures go through bus, coder and noise.
+        Whether voices are produced, and whether mixtures are mastered, coded and played back.
     """
 
     segment_seconds: Annotated[float, Within(0.1, 60)] = 3.0
@@ -109,7 +108,7 @@ class MixtureConfig:
     song_effects: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse levels whose lowest is above the highest."""
+        """Reject ranges whose lowest level is above the highest."""
         for name in ("vocals_level_db", "part_level_db"):
             low, high = getattr(self, name)
             if low > high:
@@ -117,16 +116,16 @@ class MixtureConfig:
 
 
 class Mixture(NamedTuple):
-    """An item of :class:`MixtureDataset`; of a batch, both have an axis more in front.
+    """An item of :class:`MixtureDataset`; in a batch, both have another axis in front.
 
     Parameters
     ----------
     parts
-        ``(parts, C, N)``: vocals, and the accompaniment as one part, or as drums, bass and other;
-        the mixture is the sum of all.
+        ``(parts, C, N)``: vocals, and the accompaniment as one part, or as drums, bass and other.
+        Their sum is the mixture.
     band_hz
-        ``()``: frequency in Hz above which the parts are not to be learned from, as when a voice
-        was recorded without its treble. ``FULL_BAND_HZ`` where everything counts.
+        ``()``: frequency in Hz above which not to learn from the parts, because a voice was
+        recorded without treble, for example. ``FULL_BAND_HZ`` if everything counts.
     """
 
     parts: Tensor
@@ -136,19 +135,18 @@ class Mixture(NamedTuple):
 class MixtureDataset(Dataset[Mixture]):
     """Random mixtures.
 
-    An item depends on the seed and its index alone, so a training run that stops goes on with the
-    very mixtures that it would have seen.
+    An item depends only on the seed and its index, so a resumed run continues with the same
+    mixtures that it would have seen anyway.
 
     Parameters
     ----------
     recordings
-        Of the roles ``vocals``, ``speech``, ``accompaniment``, and for songs ``song-vocals`` and
-        ``song-...`` of any other stems; only those of the split ``train`` are used. What is needed
-        of them is told by :func:`karaoke.training.mixtures.pools.make_pools`.
+        Those of the split ``train`` are used; see
+        :func:`karaoke.training.mixtures.pools.make_pools`.
     config
         How to mix.
     seed
-        Of everything random.
+        Random seed.
     length
         Number of items.
     stems
@@ -205,14 +203,14 @@ class MixtureDataset(Dataset[Mixture]):
                 rng, self._song_vocals if sings else self.sing.sing
             )
         parts = self._mix(rng, vocals, music)
-        # A voice that is not heard limits nothing.
+        # A missing voice does not limit what is known.
         band_hz = min(vocals_hz, music_hz) if parts[0].any() else music_hz
         return Mixture(
             torch.from_numpy(np.stack(parts)), torch.tensor(band_hz, dtype=torch.float32)
         )
 
     def _put_together(self, rng: Rng, sing: Sing) -> tuple[Audio, float, Audio, float]:
-        """Draw a voice and music, and up to what frequency in Hz each teaches anything."""
+        """Draw a voice and music, and up to what frequency in Hz each is known."""
         if self.config.tuned_share and rng.random() < self.config.tuned_share:
             music, sources = self._music(rng)
             vocals, vocals_hz = sing(rng, harmony_of(sources, self.config.segment_seconds))
@@ -222,7 +220,7 @@ class MixtureDataset(Dataset[Mixture]):
         return vocals, vocals_hz, music, min(source.known_hz for source in sources)
 
     def _read(self, rng: Rng, parts: Sequence[Sequence[Recording]]) -> tuple[Audio, list[Excerpt]]:
-        """Read a random stretch of aligned parts: ``(parts, 2, N)``, and where it lies."""
+        """Read a random stretch of aligned parts: ``(parts, 2, N)``, and where it is from."""
         longest = min(r.length for part in parts for r in part) - self.segment_length
         start = int(rng.integers(0, max(1, longest)))
         audio = np.stack(
@@ -231,7 +229,7 @@ class MixtureDataset(Dataset[Mixture]):
         return audio, [Excerpt(recording, start) for part in parts for recording in part]
 
     def _sort(self, recordings: Sequence[Recording]) -> list[Sequence[Recording]]:
-        """Sort what accompanies a song by the parts of an item."""
+        """Sort the accompaniment of a song by the parts of an item."""
         if not self.apart:
             return [recordings]
         return [[r for r in recordings if r.role == f"song-{stem}"] for stem in self.apart]
@@ -243,7 +241,7 @@ class MixtureDataset(Dataset[Mixture]):
         return "estimated" if rng.random() < self.config.estimated_share else "song"
 
     def _aligned(self, rng: Rng) -> tuple[Audio, Audio, float]:
-        """Take all stems of a real song at the same place; up to what Hz they teach anything."""
+        """Take all stems of a song from one place; also return up to what Hz they are known."""
         kind = self._kind(rng)
         vocals = self.pools[f"{kind}-vocals"].draw(rng)
         others = self.pools[f"{kind}-accompaniment"].groups[vocals.group]
@@ -255,10 +253,10 @@ class MixtureDataset(Dataset[Mixture]):
         return bent[0], bent[1:], known_hz
 
     def _song_vocals(self, rng: Rng, harmony: Harmony | None) -> tuple[Audio, float]:
-        """Take the vocals of a real song, as another singer and another engineer might have them.
+        """Take the vocals of a song, as if from another singer and another engineer.
 
-        There are few songs; without changes a network learns these by heart. Also gives the
-        frequency in Hz up to which they teach anything.
+        There are so few songs that a network would learn unchanged ones by heart. Also returns up
+        to what frequency in Hz they are known.
         """
         recording = self.pools[f"{self._kind(rng)}-vocals"].draw(rng)
         for _ in range(4):  # to avoid rests
@@ -282,9 +280,9 @@ class MixtureDataset(Dataset[Mixture]):
         return audio, known_hz
 
     def _music(self, rng: Rng) -> tuple[Audio, list[Excerpt]]:
-        """Take music, sometimes two pieces at once, through a random filter: ``(parts, 2, N)``.
+        """Take one or two pieces of music through a random filter: ``(parts, 2, N)``.
 
-        Also tells what it is made of.
+        Also returns what they consist of.
         """
         pieces, heard = [], []
         roles: list[str] = [r for r in ("song-accompaniment", "accompaniment") if r in self.pools]
@@ -312,7 +310,7 @@ class MixtureDataset(Dataset[Mixture]):
         return total, heard
 
     def _piece(self, rng: Rng, role: str) -> tuple[Audio, list[Excerpt]]:
-        """Read a stretch of some music of a pool: ``(parts, 2, N)``, and where it lies."""
+        """Read a stretch of music from a pool: ``(parts, 2, N)``, and where it is from."""
         drawn = self.pools[role].draw(rng)
         alone = drawn.role == "accompaniment"
         return self._read(
@@ -320,9 +318,9 @@ class MixtureDataset(Dataset[Mixture]):
         )
 
     def _arrangement(self, rng: Rng, role: str) -> tuple[Audio, list[Excerpt]]:
-        """Let parts of one piece, or of several, play at new levels: ``(parts, 2, N)``.
+        """Mix the parts of one or several pieces at new levels: ``(parts, 2, N)``.
 
-        Also tells what they are made of.
+        Also returns what they consist of.
         """
         audio, sources = self._piece(rng, role)
         if rng.random() < self.config.shuffled_share:
@@ -341,7 +339,7 @@ class MixtureDataset(Dataset[Mixture]):
         return audio, sources
 
     def _mix(self, rng: Rng, vocals: Audio, music: Audio) -> list[Audio]:
-        """Set the levels, and do to all parts what a mix bus, a coder or a listener does."""
+        """Set the levels, and process all parts as mastering, a coder or playback would."""
         vocals = vocals / max(augment.rms(vocals), SINGING_RMS)
         music = music / max(augment.rms(music.sum(axis=0)), SINGING_RMS)
         vocals = vocals * augment.db_to_gain(rng.uniform(*self.config.vocals_level_db))
@@ -362,11 +360,11 @@ class MixtureDataset(Dataset[Mixture]):
         return [np.ascontiguousarray(part * gain, dtype=np.float32) for part in parts]
 
     def _voicelike(self, rng: Rng, music: Audio, times: int) -> Audio:
-        """Let an instrument that sounds like a voice play along, so many times as often."""
+        """Add an instrument that sounds like a voice, ``times`` as often as configured."""
         if rng.random() >= times * self.config.voicelike_share:
             return music
         before = augment.rms(music.sum(axis=0))
-        # The last of the parts is the whole accompaniment, or other than drums and bass.
+        # The last part is the whole accompaniment, or everything but drums and bass.
         played = voicelike.play(rng, music.shape[2], SAMPLE_RATE)
         gain = before / voicelike.LEVEL * augment.db_to_gain(rng.uniform(-6, 3))
         layered = np.concatenate([music[:-1], music[-1:] + np.float32(gain) * played])
@@ -374,5 +372,5 @@ class MixtureDataset(Dataset[Mixture]):
 
 
 def to_stereo(audio: Audio) -> Audio:
-    """Give ``(2, samples)``: a mono recording on both sides, no more than two channels."""
+    """Convert to ``(2, samples)``: duplicate mono, and drop channels after the second."""
     return np.broadcast_to(audio[:2], (2, audio.shape[1]))

@@ -1,9 +1,8 @@
-"""Random effects that make an electronic producer's voice of a clean one.
+"""Random effects that turn a clean voice into one of electronic music.
 
-Networks that never hear them take such voices for synthesisers. All effects work on float32 arrays
-``(channels, samples)``, take the random generator first and return a new array of the same length;
-those that widen return stereo. They need numpy and torch alone. What moves the pitch is in
-``intonation``, what cuts in time in ``glitches``.
+Networks that never hear such voices mistake them for synthesisers. All effects return a new array
+of the same length; those that widen return stereo. They need only numpy and torch. Effects on
+pitch are in ``intonation``, rhythmic ones in ``glitches``.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from karaoke.training.mixtures.augment import (
 from karaoke.training.mixtures.oscillators import compose_chord, pulse, saw, turns
 from karaoke.training.spectra import convolve, from_frames, in_frames
 
-#: Of the spectra of vocoders and moving filters.
+#: Length of a frame of vocoders and moving filters.
 FRAME = 1024
-#: Factor by which a voice may be turned up or down so that it is as loud as before.
+#: Largest factor that restores a voice to the level before the effects.
 MAX_MAKE_UP = 4.0
 
 
 def vocode(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Have a chord of saws, pulses and noise speak in place of the voice, which may stay a bit."""
+    """Replace the voice by a speaking chord of saws, pulses and noise; a bit of it may remain."""
     carrier = draw_carrier(rng, audio, sample_rate)
     bands = int(rng.choice([10, 16, 24, 40]))
     spoken = vocode_with(audio, carrier, sample_rate, bands=bands)
@@ -43,7 +42,7 @@ def vocode(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def draw_carrier(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Play a chord that changes now and then, or noise: ``(channels, samples)``, without gaps."""
+    """Play chords that change now and then, or noise, without gaps: ``(channels, samples)``."""
     channels, length = audio.shape
     noise = rng.standard_normal((channels, length), dtype=np.float32)
     if rng.random() < 0.12:
@@ -60,21 +59,19 @@ def draw_carrier(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
         phase = turns(pitch, sample_rate, rng.random())
         wave = pulse(phase, width) if pulses else saw(phase)
         total += rng.uniform(0.3, 1, (channels, 1)).astype(np.float32) * wave
-    # Consonants need noise to be made of.
+    # Consonants need noise.
     return total + np.float32(rng.uniform(0.01, 0.1)) * noise
 
 
 def vocode_with(audio: Audio, carrier: Audio, sample_rate: int, *, bands: int) -> Audio:
-    """Give a carrier the levels of a voice in each of some bands: a channel vocoder.
+    """Apply the levels of a voice in each band to a carrier: a channel vocoder.
 
     Parameters
     ----------
     audio, carrier
-        ``(channels, samples)`` both.
-    sample_rate
-        In Hz.
+        Both ``(channels, samples)``.
     bands
-        Between 80 Hz and 14 kHz, equally wide to the ear.
+        Number of bands from 80 Hz to 14 kHz, on a logarithmic scale.
     """
     voice, tone = in_frames(audio, FRAME), in_frames(carrier, FRAME)
     bins = np.arange(voice.shape[2]) * sample_rate / FRAME
@@ -84,14 +81,14 @@ def vocode_with(audio: Audio, carrier: Audio, sample_rate: int, *, bands: int) -
     width = weights.sum(axis=0) + 1e-6
     levels = np.sqrt(np.square(np.abs(voice)) @ weights / width)
     own = np.sqrt(np.square(np.abs(tone)) @ weights / width)
-    # A band in which the carrier has next to nothing stays silent.
+    # A band in which the carrier has almost nothing stays silent.
     gains = levels / (own + 0.03 * own.max(axis=2, keepdims=True) + 1e-6)
     spoken = tone * (gains @ weights.T)
     return from_frames(spoken, audio.shape[1])
 
 
 def ring(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Multiply by a sine wave: a tremor when slow, a robot's bell when fast."""
+    """Multiply by a sine wave: a slow one makes a tremolo, a fast one a robot's voice."""
     rate_hz = np.exp(rng.uniform(np.log(15), np.log(1200)))
     wave = np.sin(2 * np.pi * rate_hz / sample_rate * np.arange(audio.shape[1]))
     dry = rng.choice([0.0, 0.3, 0.8])
@@ -100,7 +97,7 @@ def ring(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def sweep(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Send through a filter that moves: a low-, high- or band-pass, or one that resonates."""
+    """Sweep a low-, high- or band-pass filter, which may resonate."""
     spectra = in_frames(audio, FRAME)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(FRAME, 1 / sample_rate), 20.0))
     time = np.linspace(0, 1, spectra.shape[1])
@@ -110,7 +107,7 @@ def sweep(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
         way = time if rng.random() < 0.6 else time[::-1]
     else:
         way = 0.5 + 0.5 * np.sin(2 * np.pi * (rng.uniform(0.5, 8) * time + rng.random()))
-    top = high if kind != "high" else np.log2(3500)  # or nothing is left of the words
+    top = high if kind != "high" else np.log2(3500)  # otherwise the words would be lost
     distance = octaves - (low + (top - low) * way)[:, None]  # from the cutoff, in octaves
     slope_db = rng.choice([12, 24, 36])
     loss = {
@@ -124,7 +121,7 @@ def sweep(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def reduce_bits(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Round to three to six bits, worse than any sampler."""
+    """Round to three to six bits, coarser than any sampler."""
     del sample_rate
     levels = 2.0 ** int(rng.integers(3, 7)) / 2 - 1
     peak = max(float(np.abs(audio).max()), 1e-6)
@@ -133,7 +130,7 @@ def reduce_bits(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def reduce_rate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Hold every few samples, without a filter: what lay higher comes back mirrored."""
+    """Reduce the sample rate without a filter, so that the treble is mirrored."""
     held = sample_rate / np.exp(rng.uniform(np.log(3500), np.log(14_000)))
     index = (np.floor(np.arange(audio.shape[1]) / held) * held).astype(np.int64)
     stepped: Audio = audio.take(index, axis=1)
@@ -141,7 +138,7 @@ def reduce_rate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def telephone(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Overdrive, and keep the band of a telephone or a megaphone alone."""
+    """Overdrive, and only keep the band of a telephone or a megaphone."""
     drive = np.float32(rng.uniform(0.1, 3) / (3 * rms(audio)))
     driven = np.tanh(audio * drive) / drive
     low, high = rng.uniform(250, 600), rng.uniform(2000, 3500)
@@ -157,7 +154,7 @@ def telephone(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def drown(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Drown the voice in a reverb of two to eight seconds; now and then a reversed one."""
+    """Drown the voice in a reverb of two to eight seconds, sometimes a reversed one."""
     decay_seconds = np.exp(rng.uniform(np.log(2), np.log(8)))
     length = min(audio.shape[1], round(2.5 * sample_rate))
     time = np.arange(length, dtype=np.float32) / sample_rate
@@ -173,7 +170,7 @@ def drown(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def feed_back(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Repeat on the beat for a long time, from side to side, without bass or treble."""
+    """Repeat on the beat for a long time, from side to side, without bass and treble."""
     step = glitches.draw_step(rng, sample_rate, (0.25, 0.5, 0.75, 1.0))
     gain, bounce = rng.uniform(0.4, 0.85), rng.uniform(0, 1)
     low, high = rng.uniform(100, 500), rng.uniform(2000, 9000)
@@ -196,7 +193,7 @@ def feed_back(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def double_wide(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Put a copy on each side, apart in time and pitch, and nothing in the centre."""
+    """Put a copy on each side, different in time and pitch, and nothing in the centre."""
     mono = audio.mean(axis=0, keepdims=True)
     out = np.zeros((2, audio.shape[1]), dtype=np.float32)
     time = np.arange(audio.shape[1]) / sample_rate
@@ -207,11 +204,11 @@ def double_wide(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
         delay = (0.003 + side * spread_seconds + depth_seconds * (1 + sway)) * sample_rate
         padded = np.pad(mono, ((0, 0), (round(delay[0]), 0)))[:, : audio.shape[1]]
         out[side] = bend(padded, 1 - np.gradient(delay))[0]
-    # Engineers who like it wide turn one side over.
+    # For more width, one side may be inverted.
     return out * np.array([[1], [rng.choice([1, -1])]], dtype=np.float32)
 
 
-#: In the order in which they are applied, with how often each is drawn, relative to the others.
+#: In the order in which they are applied, with the relative frequency of each.
 EFFECTS: tuple[tuple[Effect[Audio], float], ...] = (
     (intonation.tune_hard, 5),
     (intonation.shift_formants, 2),
@@ -236,7 +233,7 @@ EFFECTS: tuple[tuple[Effect[Audio], float], ...] = (
 
 
 def electrify(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Send a voice through one to four random effects, as loud after as before."""
+    """Send a voice through one to four random effects, and restore its level."""
     weights = np.array([weight for _, weight in EFFECTS])
     count = int(rng.choice([1, 2, 3, 4], p=(0.35, 0.35, 0.2, 0.1)))
     chosen = rng.choice(len(EFFECTS), size=count, replace=False, p=weights / weights.sum())

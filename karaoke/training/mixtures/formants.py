@@ -1,4 +1,4 @@
-"""Formants, the resonances of a throat: kept where a voice is bent, given to what has none."""
+"""Formants: kept where a voice is bent, and given to instruments."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from numpy.typing import NDArray
 from karaoke.training.mixtures.augment import Audio, Rng
 from karaoke.training.spectra import at_frames, from_frames, in_frames, irfft, rfft
 
-#: Natural logarithm of the largest correction of a formant, 15 dB.
+#: Natural logarithm of the largest gain of a correction, 15 dB.
 MAX_FORMANT_GAIN = 1.7
 #: Lowest and highest centre in Hz of the first three formants of vowels.
 VOWEL_FORMANTS_HZ = ((270, 850), (800, 2300), (2300, 3200))
 
 
 def restore_formants(audio: Audio, ratio: NDArray[np.float64]) -> Audio:
-    """Put formants back to where they were before :func:`karaoke.training.mixtures.augment.bend`.
+    """Move formants back to where they were before :func:`karaoke.training.mixtures.augment.bend`.
 
-    Bending is a change of speed: it moves the resonances of the throat with the pitch, which makes
-    dwarfs and giants of singers. The envelope of each spectrum is estimated by its low cepstrum
-    and replaced by the one that it had at the original speed.
+    Bending changes the speed, and so moves the resonances of the throat with the pitch, which makes
+    dwarfs and giants of singers. The envelope of each spectrum is estimated from its low cepstrum
+    and replaced by the one at the original speed.
 
     Parameters
     ----------
-    audio
-        ``(channels, samples)``.
     ratio
-        What it was bent by, per sample.
+        Ratio per sample that the voice was bent by.
     """
     frame, lifter = 1024, 48
     spectra = in_frames(audio, frame)
@@ -50,18 +48,12 @@ def talk_box(
     *,
     vowel_seconds: tuple[float, float] = (0.08, 0.5),
 ) -> Audio:
-    """Let an instrument speak: moving resonances where vowels have theirs, as of talk boxes.
+    """Make an instrument speak, with moving resonances like those of vowels, as a talk box does.
 
-    It is music all the same, and has to be left alone.
+    Networks have to learn that it is still music.
 
     Parameters
     ----------
-    rng
-        Source of randomness.
-    audio
-        ``(channels, samples)``.
-    sample_rate
-        In Hz.
     vowel_seconds
         Shortest and longest time from one vowel to the next.
     """

@@ -1,7 +1,6 @@
-"""Rhythmic effects: slices on a beat grid, gates and pumping, as producers cut voices up.
+"""Rhythmic effects: slices on a beat grid, gates and pumping, as producers cut up voices.
 
-All work on float32 arrays ``(channels, samples)``, take the random generator first and return a
-new array of the same length.
+All return a new array of the same length.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from numpy.typing import NDArray
 
 from karaoke.training.mixtures.augment import Audio, Rng
 
-#: Slowest and fastest beat a minute.
+#: Slowest and fastest tempo, in beats per minute.
 TEMPO = (85.0, 175.0)
-#: At both ends of a slice, against clicks.
+#: Fade at both ends of a slice, to avoid clicks.
 FADE_SECONDS = 0.004
 
 
 def draw_step(rng: Rng, sample_rate: int, beats: tuple[float, ...]) -> int:
-    """Draw the length of a slice in samples: one of some shares of a beat, at some tempo."""
+    """Draw the length of a slice in samples: one of several shares of a beat, at a random tempo."""
     return max(8, round(float(rng.choice(beats)) * 60 / rng.uniform(*TEMPO) * sample_rate))
 
 
@@ -30,29 +29,25 @@ def rearrange(
     gains: NDArray[np.float64],
     sample_rate: int,
 ) -> Audio:
-    """Lay slices of a recording one after another, with short fades between what is not adjacent.
+    """Join slices of a recording, with short fades where they were not adjacent.
 
     Parameters
     ----------
-    audio
-        ``(channels, samples)``.
     step
         Length of a slice.
     sources
-        First sample of each slice, ``ceil(samples / step)`` of them.
+        First samples of the slices, ``ceil(samples / step)`` of them.
     backwards
-        Whether a slice is read from its end.
+        Which slices are reversed.
     gains
-        Of each slice.
-    sample_rate
-        In Hz.
+        Gains of the slices.
     """
     length = audio.shape[1]
     time = np.arange(length)
     slice_of, within = time // step, time % step
     turned = backwards[slice_of]
     index = sources[slice_of] + np.where(turned, step - 1 - within, within)
-    # Where one slice goes on with what the last one ended with, nothing is faded.
+    # Nothing is faded where a slice continues the previous one.
     goes_on = (np.diff(sources) == step) & ~backwards[1:] & ~backwards[:-1]
     goes_on &= gains[1:] == gains[:-1]
     joined = np.concatenate([[True], goes_on, [True]])
@@ -64,7 +59,7 @@ def rearrange(
 
 
 def chop(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Cut into slices and shuffle them: some repeated, some from elsewhere, some left out."""
+    """Cut into slices, and repeat, move or drop some of them."""
     length = audio.shape[1]
     step = draw_step(rng, sample_rate, (0.25, 0.5, 0.5, 1.0))
     count = -(-length // step)
@@ -76,7 +71,7 @@ def chop(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
             sources[k] = sources[k - 1]
         elif chance[k] < repeats + moves:
             sources[k] = step * int(rng.integers(count))
-    # The last slice may be a fragment; one that is moved has to be whole.
+    # The last slice may be a fragment, but moved slices must be whole.
     sources = sources.clip(0, max(0, length - step))
     sources[-1] = sources[-1] if sources[-1] != length - step else (count - 1) * step
     gains = (rng.random(count) >= drops).astype(np.float64)
@@ -84,18 +79,18 @@ def chop(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def reverse(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Play some slices backwards; now and then everything."""
+    """Play some slices backwards, sometimes all."""
     step = draw_step(rng, sample_rate, (0.5, 1.0, 2.0))
     count = -(-audio.shape[1] // step)
     backwards = rng.random(count) < rng.choice([0.3, 0.5, 1.0])
     backwards[rng.integers(max(1, count - 1))] = True
-    backwards[-1] = False  # a fragment, whose end lies beyond that of the recording
+    backwards[-1] = False  # a fragment, whose end is beyond that of the recording
     sources = np.arange(count) * step
     return rearrange(audio, step, sources, backwards, np.ones(count), sample_rate)
 
 
 def stutter(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Let the voice get caught: a short slice repeated for some beats, once or twice."""
+    """Repeat a short slice several times, once or twice."""
     length = audio.shape[1]
     step = draw_step(rng, sample_rate, (0.125, 0.167, 0.25))
     count = -(-length // step)
@@ -111,7 +106,7 @@ def stutter(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def gate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Switch the voice on and off in a rhythm, as a trance gate does."""
+    """Switch the voice on and off rhythmically, as a trance gate does."""
     step = draw_step(rng, sample_rate, (0.25, 0.25, 0.125, 0.5))
     pattern = rng.random(8) < rng.uniform(0.4, 0.75)
     pattern[rng.integers(4)], pattern[4 + rng.integers(4)] = True, False
@@ -126,23 +121,23 @@ def gate(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def pump(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Duck on every beat and swell back, as under a compressor that listens to the kick."""
+    """Duck on every beat, as with a compressor that is triggered by the kick drum."""
     step = draw_step(rng, sample_rate, (1.0, 1.0, 0.5))
     since = (np.arange(audio.shape[1]) + int(rng.integers(step))) % step / step
     depth = rng.uniform(0.6, 1.0)
     swell = np.minimum(1, since / rng.uniform(0.4, 0.95)) ** rng.uniform(0.7, 2.0)
-    attack = 0.005 * sample_rate / step  # down in some milliseconds, before the beat
+    attack = 0.005 * sample_rate / step  # a few milliseconds before the beat
     envelope = 1 - depth * np.maximum(1 - swell, 1 - np.minimum(1, (1 - since) / attack))
     pumped: Audio = audio * envelope.astype(np.float32)
     return pumped
 
 
 def rest(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Fall silent once, for 0.7 to 2 s or two thirds of what there is, with a short fade."""
+    """Fall silent once, for 0.7 to 2 s but at most two thirds of the length, with short fades."""
     length = audio.shape[1]
     silent = min(rng.uniform(0.7, 2.0) * sample_rate, length * 2 / 3)
     start = rng.uniform(0, length - silent)
-    # A slow fade is a tail of reverb that ends; a fast one a mute button.
+    # A slow fade is like a reverb tail, a fast one like a mute button.
     out = np.exp(rng.uniform(np.log(0.005), np.log(0.25))) * sample_rate
     back = rng.uniform(0.003, 0.05) * sample_rate
     times = [start - out, start, start + silent, start + silent + back]

@@ -1,4 +1,4 @@
-"""What sounds in music and when it beats, and how a voice has to move to go with it."""
+"""The harmony and beats of music, and how a voice has to move to fit in."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures.augment import Fit, Rng
 from karaoke.training.traits import CHROMA_RATE, CHROMA_STEP_DB, FULL_BAND_HZ, PITCH_RATE
 
-#: Pitch classes in a semitone: ten cents each.
+#: Pitch classes per semitone, ten cents apart.
 STEPS = 10
 CLASSES = 12 * STEPS
-#: Standard deviation in classes of what counts as the same pitch.
+#: Standard deviation, in classes, of what counts as the same pitch.
 SMEAR = 2.5
-#: Semitones by which voices are moved, at most, that are in tune with themselves.
+#: Semitones by which voices that sing tunes of their own may be shifted.
 SHIFTS = np.arange(-6 * STEPS, 6 * STEPS + 1) / STEPS
-#: Of a pitch class that counts as sounding: its energy relative to the strongest.
+#: Energy, relative to the strongest, from which a pitch class counts as sounding.
 SOUNDING = 0.2
 
 
 class Excerpt(NamedTuple):
-    """A stretch of a recording in a mixture: from a sample on, at a speed, with a gain."""
+    """A stretch of a recording in a mixture: its first sample, speed and gain."""
 
     recording: Recording
     start: int
@@ -34,14 +34,14 @@ class Excerpt(NamedTuple):
 
     @property
     def known_hz(self) -> float:
-        """Frequency in Hz up to which it teaches anything, at this speed."""
+        """Frequency in Hz up to which it is known, at this speed."""
         return known_at(self.recording.known_hz, self.ratio)
 
 
 def known_at(band_hz: float, ratio: float) -> float:
-    """Give the upper edge of what is read at another speed: lower if slower, but never higher.
+    """Return the highest frequency in Hz at another speed: lower if slower, but never higher.
 
-    What is full stays so.
+    A full band stays full.
     """
     return band_hz if band_hz >= FULL_BAND_HZ else band_hz * min(ratio, 1.0)
 
@@ -53,19 +53,19 @@ class Harmony:
     Parameters
     ----------
     classes
-        Energy of pitch classes ten cents apart, from C on, ``CHROMA_RATE`` times a second:
+        Energy of pitch classes ten cents apart, from C up, ``CHROMA_RATE`` times per second:
         ``(CLASSES, frames)``.
     beats
-        In seconds, and half-way between: ``(beats,)``.
+        Times of beats and half beats in seconds: ``(beats,)``.
     """
 
     classes: NDArray[np.float64]
     beats: NDArray[np.float64]
 
     def energy_at(self, pitch: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Look up the energy at pitches in semitones ``(..., T)``, ``PITCH_RATE`` times a second.
+        """Look up the energy at pitches in semitones ``(..., T)``, ``PITCH_RATE`` times per second.
 
-        Where the pitch is nan, nothing sounds.
+        It is zero where the pitch is NaN.
         """
         frames = np.arange(pitch.shape[-1]) * CHROMA_RATE // PITCH_RATE
         classes = np.round(np.nan_to_num(pitch) * STEPS).astype(np.int64) % CLASSES
@@ -73,32 +73,30 @@ class Harmony:
         return np.where(np.isfinite(pitch), energy, 0.0)
 
     def best_shift(self, pitch: NDArray[np.floating], start: int) -> float:
-        """Find the semitones by which to bend a voice, of ``SHIFTS``, that agree best with it.
+        """Find the number of semitones in ``SHIFTS`` by which a voice fits the harmony best.
 
         Parameters
         ----------
         pitch
-            Of the recording, as :class:`karaoke.training.traits.Traits` has it.
+            Pitch of the recording, from :class:`karaoke.training.traits.Traits`.
         start
-            Sample of the recording that the voice begins with.
+            First sample of the recording that is used.
         """
         number = self.classes.shape[1] * PITCH_RATE // CHROMA_RATE
         ratio = 2.0 ** (SHIFTS / 12)
         at = start * PITCH_RATE / SAMPLE_RATE + ratio[:, None] * np.arange(number)
         heard = pitch[at.astype(np.int64) % len(pitch)] + SHIFTS[:, None]
-        # Of two that agree as well, the one that changes the voice less.
+        # Among those that fit equally well, prefer the smallest change.
         agreement = self.energy_at(heard).sum(axis=1) * (1 - 0.02 * np.abs(SHIFTS))
         return float(SHIFTS[agreement.argmax()]) if agreement.max() > 0 else 0.0
 
     def fit(self, rng: Rng, middle: float) -> Fit:
-        """Make notes fit: each starts on a beat or half a beat, and is one that sounds then.
+        """Return a function that moves notes to beats or half beats, and to pitches in the music.
 
         Parameters
         ----------
-        rng
-            Source of randomness.
         middle
-            Pitch in semitones that notes are relative to.
+            Pitch in semitones to which notes are relative.
         """
 
         def fitted(
@@ -119,7 +117,7 @@ class Harmony:
         return fitted
 
     def choose(self, rng: Rng, wanted: float, start: float, end: float) -> float:
-        """Draw a pitch in semitones that sounds from start to end in seconds, near another."""
+        """Draw a pitch in semitones near another that sounds from start to end, in seconds."""
         last = self.classes.shape[1] - 1
         first = min(int(start * CHROMA_RATE), last)
         frames = slice(first, max(first + 1, int(min(end * CHROMA_RATE, last + 1))))
@@ -135,19 +133,19 @@ class Harmony:
 
 
 def harmony_of(sources: Sequence[Excerpt], seconds: float) -> Harmony | None:
-    """Put together what is known of the harmony of recordings that sound at once.
+    """Combine what is known of the harmony of recordings that sound together.
 
     Parameters
     ----------
     sources
-        Where they are read; those whose chroma was not measured do not count.
+        Stretches of recordings; those without a measured chroma do not count.
     seconds
-        Length of the stretch.
+        Length of the stretches.
 
     Returns
     -------
-    Harmony
-        None if nothing is known, or nothing sounds.
+    Harmony or None
+        None if nothing is known, or all is silent.
     """
     known = [source for source in sources if source.recording.traits.chroma.size]
     if not known:
@@ -171,5 +169,5 @@ def harmony_of(sources: Sequence[Excerpt], seconds: float) -> Harmony | None:
     beats = (loudest.recording.traits.beats - loudest.start / SAMPLE_RATE) / loudest.ratio
     halves = (beats[1:] + beats[:-1]) / 2
     grid = np.sort(np.concatenate([beats, halves])).astype(np.float64)
-    # Roots, so that a loud chord does not outweigh all that follow.
+    # Roots, so that a loud chord does not outweigh all others.
     return Harmony(np.sqrt(smeared.clip(0)), grid[(grid >= 0) & (grid <= seconds)])

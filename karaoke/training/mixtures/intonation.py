@@ -1,7 +1,4 @@
-"""The pitch of a voice: found, moved in time, and put on the notes of a scale.
-
-All work on float32 arrays ``(channels, samples)``, as ``augment`` does.
-"""
+"""The pitch of a voice: tracked, shifted, and corrected to a scale."""
 
 from __future__ import annotations
 
@@ -19,13 +16,13 @@ from karaoke.training.mixtures.augment import (
 from karaoke.training.mixtures.formants import restore_formants
 from karaoke.training.spectra import fast_length, hann, irfft, peak_offset, rfft
 
-#: Between the frames of a pitch track, in seconds.
+#: Distance between frames of a pitch track.
 HOP_SECONDS = 0.01
-#: The lowest and highest pitch that is looked for.
+#: Lowest and highest pitch that are searched for.
 PITCH_RANGE_HZ = (70.0, 900.0)
-#: Correlation of a voiced frame with itself, a period later.
+#: Correlation of a frame with itself a period later, from which it counts as voiced.
 VOICED = 0.5
-#: Of the pitch tracker; long enough for two periods of the lowest voice.
+#: Length of a frame of the pitch tracker: two periods of the lowest voice fit in.
 FRAME_SECONDS = 0.046
 #: Scales that voices are tuned to, in semitones above their root.
 SCALES = {
@@ -43,18 +40,15 @@ INTERVALS = (-12, -9, -8, -5, -4, 3, 4, 5, 7, 8, 12)
 def track_pitch(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     """Find the pitch in Hz every 10 ms; zero where there is none.
 
-    By the autocorrelation of what lies below 1.5 kHz, divided by that of the window (P. Boersma,
-    "Accurate short-term analysis of the fundamental frequency", IFA Proceedings 17, 1993).
-
-    Not :func:`karaoke.training.traits.pitch_of`, which gives none where it is in doubt: of sung
-    songs it leaves out a third to a half of what this one finds, and those notes stayed untuned.
+    This is the autocorrelation of what is below 1.5 kHz, divided by that of the window (P. Boersma,
+    "Accurate short-term analysis of the fundamental frequency", IFA Proceedings 17, 1993). In songs
+    it finds up to twice as many pitches as :func:`karaoke.training.traits.pitch_of`, which returns
+    none when in doubt; here, such notes would stay untuned.
 
     Parameters
     ----------
     audio
-        ``(channels, samples)``; of which the middle is looked at.
-    sample_rate
-        In Hz.
+        ``(channels, samples)``; the mean of the channels is analysed.
 
     Returns
     -------
@@ -67,14 +61,14 @@ def track_pitch(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     padded = np.pad(audio.mean(axis=0), (frame // 2, frame))
     frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[: audio.shape[1] : hop]
     power = np.square(np.abs(rfft(frames * window, size)))
-    # The root flattens formants, whose resonance can be stronger than the fundamental.
+    # The root flattens formants, which can be stronger than the fundamental.
     power[:, : round(1500 * size / sample_rate)] **= 0.7
     power[:, round(1500 * size / sample_rate) :] = 0
     lags = np.arange(int(sample_rate / PITCH_RANGE_HZ[1]) - 2, int(sample_rate / PITCH_RANGE_HZ[0]))
     own = irfft(np.square(np.abs(rfft(window, size))), size)[: lags[-1] + 1]
     correlation = irfft(power, size)[:, : lags[-1] + 1] / (own / own[0])
     correlation /= np.maximum(correlation[:, :1], 1e-9)
-    # A period is as good as two of them, but for a little in favour of the shorter.
+    # Two periods correlate as well as one, so shorter lags get a small bonus.
     scores = correlation[:, lags] - 0.04 * np.log2(lags / lags[0])
     best = scores.argmax(axis=1).clip(1, len(lags) - 2)
     rows = np.arange(len(best))
@@ -86,7 +80,7 @@ def track_pitch(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
 
 
 def _median(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Replace each value by the median of itself and its neighbours."""
+    """Filter by the median of each value and its neighbours."""
     padded = np.pad(values, width // 2, mode="edge")
     views = np.lib.stride_tricks.sliding_window_view(padded, width)
     middle: NDArray[np.float64] = np.median(views, axis=1)
@@ -94,7 +88,7 @@ def _median(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 
 def shift(audio: Audio, ratio: NDArray[np.float64], sample_rate: int) -> Audio:
-    """Move the pitch by a moving ratio and keep the time.
+    """Shift the pitch by a varying ratio, and keep the time.
 
     Overlapping grains are read at the speed of the ratio, each from where it looks most like the
     continuation of the one before (W. Verhelst and M. Roelands, "An overlap-add technique based on
@@ -103,16 +97,12 @@ def shift(audio: Audio, ratio: NDArray[np.float64], sample_rate: int) -> Audio:
 
     Parameters
     ----------
-    audio
-        ``(channels, samples)``.
     ratio
         Per sample; 2 is an octave up.
-    sample_rate
-        In Hz.
     """
     length = audio.shape[1]
     highest = float(ratio.max())
-    if highest > 1.2:  # what would be read beyond half the sample rate would come back mirrored
+    if highest > 1.2:  # what exceeds half the sample rate would be mirrored
         audio = low_pass(audio, 0.45 * sample_rate / highest, sample_rate)
     hop = round(0.02 * sample_rate)
     grains = -(-length // hop) + 1
@@ -132,9 +122,9 @@ def shift(audio: Audio, ratio: NDArray[np.float64], sample_rate: int) -> Audio:
 def _grain_starts(
     mono: NDArray[np.float32], ways: NDArray[np.float64], hop: int, sample_rate: int
 ) -> NDArray[np.float64]:
-    """Tell from where each grain's centre is read: near its time, in step with the last one.
+    """Find where to read each grain's centre: near its time, in phase with the previous grain.
 
-    ``ways`` are what is read from the centre of a grain to that of the next.
+    ``ways`` are the lengths to read from the centre of each grain to the next.
     """
     reach = round(0.5 * sample_rate / PITCH_RANGE_HZ[0])  # half the longest period
     length, coarse = round(0.012 * sample_rate), 4
@@ -158,22 +148,22 @@ def _grain_starts(
 
 
 def snap(pitch_hz: NDArray[np.float64], scale: tuple[int, ...], root: int) -> NDArray[np.float64]:
-    """Tell how far each pitch lies from the nearest note of a scale, in semitones.
+    """Return the distance of each pitch from the nearest note of a scale, in semitones.
 
     Parameters
     ----------
     pitch_hz
-        ``(frames,)``; zero where there is none, and nothing to correct.
+        ``(frames,)``; zero where there is none.
     scale
         Semitones above the root, within an octave.
     root
-        In semitones above A.
+        Root of the scale, in semitones above A.
     """
     voiced = pitch_hz > 0
     semitones = 12 * np.log2(np.where(voiced, pitch_hz, 440.0) / 440.0)
     notes = np.array([root + step + 12 * octave for octave in range(-6, 6) for step in scale])
     nearest = notes[np.abs(semitones[:, None] - notes).argmin(axis=1)]
-    # A note that lasts less than some hundredths of a second is a slip, not a note.
+    # A note that only lasts some hundredths of a second is a slip.
     nearest = _median(nearest.astype(np.float64), 7)
     return np.where(voiced, nearest - semitones, 0.0).clip(-7, 7)
 
@@ -181,7 +171,7 @@ def snap(pitch_hz: NDArray[np.float64], scale: tuple[int, ...], root: int) -> ND
 def tune_hard(
     rng: Rng, audio: Audio, sample_rate: int, *, scale: str | None = None, root: int | None = None
 ) -> Audio:
-    """Put every note right on the scale, in fast steps: the sound of pitch correction overdone.
+    """Move every note onto a scale in fast steps, as overdone pitch correction does.
 
     The scale, a key of :data:`SCALES`, and its root, in semitones above A, are drawn if not given.
     """
@@ -189,17 +179,17 @@ def tune_hard(
     drawn_root = int(rng.integers(12))
     steps = SCALES[scale or drawn]
     off = snap(track_pitch(audio, sample_rate), steps, drawn_root if root is None else root)
-    width = 2 * int(rng.choice([0, 0, 1, 2])) + 1  # frames that a step takes
+    width = 2 * int(rng.choice([0, 0, 1, 2])) + 1  # of a step, in frames
     off = np.convolve(np.pad(off, width // 2, mode="edge"), np.full(width, 1 / width), "valid")
     frames = np.arange(audio.shape[1]) / (sample_rate * HOP_SECONDS)
     ratio = 2.0 ** (np.interp(frames, np.arange(len(off)), off) / 12)
     tuned = shift(audio, ratio, sample_rate)
-    # It takes as long as all the rest, and is not heard where notes move by a semitone.
+    # This takes as long as everything else, and is inaudible for shifts of up to a semitone.
     return restore_formants(tuned, ratio) if np.abs(off).mean() > 1 else tuned
 
 
 def _copy(rng: Rng, audio: Audio, semitones: float, sample_rate: int, keep: float) -> Audio:
-    """Sing mono once more at an interval, with its formants kept at a probability."""
+    """Make a mono copy at an interval, whose formants are kept with probability ``keep``."""
     ratio = np.full(audio.shape[1], 2.0 ** (semitones / 12))
     copy = shift(audio.mean(axis=0, keepdims=True), ratio, sample_rate)
     return restore_formants(copy, ratio) if rng.random() < keep else copy
@@ -215,7 +205,7 @@ def harmonise(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def layer_octaves(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Lay the octave below, the one above, or both, under the voice."""
+    """Add the octave below, the one above, or both."""
     total = audio * np.float32(rng.uniform(0.4, 1))
     for semitones in ((-12,), (12,), (-12, 12))[rng.integers(3)]:
         copy = _copy(rng, audio, semitones, sample_rate, keep=0.5)
@@ -224,6 +214,6 @@ def layer_octaves(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
 
 
 def shift_formants(rng: Rng, audio: Audio, sample_rate: int) -> Audio:
-    """Make a dwarf or a giant of the singer: formants move, the pitch does not."""
+    """Shift the formants but not the pitch, which makes a dwarf or a giant of the singer."""
     semitones = float(rng.choice([-1, 1]) * rng.uniform(2, 7))
     return restore_formants(audio, np.full(audio.shape[1], 2.0 ** (semitones / 12)))

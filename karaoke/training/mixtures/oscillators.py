@@ -1,4 +1,4 @@
-"""Waves that are made, not recorded: oscillators whose pitch moves, and tunes for them to play."""
+"""Synthesised waves: oscillators with varying pitch, and tunes for them to play."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from karaoke.training.mixtures.augment import Rng, join_steps
 Wave = NDArray[np.float32]
 Pitch = NDArray[np.float64]
 
-#: Of the grid on which tunes are drawn; plenty for pitch and loudness.
+#: Step of the grid on which tunes are drawn; fine enough for pitch and loudness.
 GRID_SECONDS = 0.005
 #: Steps of scales in semitones.
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 3, 5, 7, 10), (0, 2, 4, 7, 9))
 
 
 def turns(pitch_hz: Pitch, sample_rate: int, start: float = 0.0) -> Pitch:
-    """Count the periods since the start of a pitch that moves."""
+    """Return the phase in turns of a varying pitch."""
     counted: Pitch = start + np.cumsum(pitch_hz) / sample_rate
     return counted
 
@@ -32,7 +32,7 @@ def sine(phase: Pitch) -> Wave:
 def saw(phase: Pitch) -> Wave:
     """Make a saw wave between -1 and 1 from a phase in turns, with little aliasing.
 
-    The slope of a parabola wave, whose aliases are far weaker than those of a saw itself
+    It is the slope of a parabolic wave, which has far less aliasing than a plain saw wave
     (V. Välimäki, "Discrete-time synthesis of the sawtooth waveform with reduced aliasing", IEEE
     Signal Processing Letters 12, 2005).
     """
@@ -43,7 +43,7 @@ def saw(phase: Pitch) -> Wave:
 
 
 def pulse(phase: Pitch, width: float = 0.5) -> Wave:
-    """Make a pulse wave, without its mean, from a phase in turns; 0.5 is a square wave."""
+    """Make a zero-mean pulse wave from a phase in turns; a width of 0.5 is a square wave."""
     return 0.5 * (saw(phase) - saw(phase + width))
 
 
@@ -54,11 +54,11 @@ class Tune:
     Parameters
     ----------
     pitch_hz
-        ``(N,)``; goes on through rests.
+        ``(N,)``; continues through rests.
     level
         ``(N,)`` in [0, 1]; zero in rests.
     since
-        ``(N,)``: seconds since the note began.
+        ``(N,)``: seconds since the note started.
     """
 
     pitch_hz: Pitch
@@ -78,26 +78,20 @@ def compose(
     bends: float = 0.2,
     attack_seconds: tuple[float, float] = (0.01, 0.06),
 ) -> Tune:
-    """Draw a tune in phrases, with rests between them, glides, bends and vibrato.
+    """Draw a tune: phrases separated by rests, with glides, bends and vibrato.
 
     Parameters
     ----------
-    rng
-        Source of randomness.
-    length
-        Samples.
-    sample_rate
-        In Hz.
     low, high
-        Lowest and highest note, as MIDI has them: 69 is the A of 440 Hz.
+        Lowest and highest MIDI note; 69 is A at 440 Hz.
     glide_seconds
-        Shortest and longest way from one note to the next.
+        Shortest and longest glide from one note to the next.
     vibrato
-        Least and most depth in semitones.
+        Smallest and largest depth in semitones.
     bends
-        Probability that a note is bent into from below or above.
+        Probability that a note is approached from below or above.
     attack_seconds
-        Shortest and longest time until a note is loud.
+        Shortest and longest attack of a note.
     """
     grid = np.arange(0, length / sample_rate + GRID_SECONDS, GRID_SECONDS)
     note, level = np.zeros(len(grid)), np.zeros(len(grid))
@@ -107,7 +101,10 @@ def compose(
     beat = 60 / rng.uniform(70, 170)
     attack, legato = rng.uniform(*attack_seconds), rng.random() < 0.5
     at, degree = -rng.uniform(0, 1.0), int(rng.integers(len(notes)))
-    left, begun = int(rng.integers(2, 9)), False  # notes of the phrase, and whether one is out
+    left, begun = (
+        int(rng.integers(2, 9)),
+        False,
+    )  # notes left in the phrase, and whether it has started
     while at < grid[-1]:
         seconds = beat * rng.choice([0.25, 0.5, 0.5, 1.0, 1.0, 1.5, 2.0, 3.0])
         here = slice(*np.searchsorted(grid, [at, at + seconds]))
@@ -121,7 +118,7 @@ def compose(
             level[here] = rng.uniform(0.6, 1.0) * np.minimum(begins, ends)
         if rng.random() < bends:
             offset[here] = rng.choice([-2, -1, -1, 1, 2]) * np.exp(-time / rng.uniform(0.03, 0.2))
-        # Vibrato comes late and swells.
+        # Vibrato starts late and swells.
         depth = rng.uniform(*vibrato) * np.clip((time - 0.15) / 0.3, 0, 1)
         offset[here] += depth * np.sin(2 * np.pi * rng.uniform(4.5, 7) * time)
         left, begun = (left - 1, True) if sounding else (int(rng.integers(2, 9)), False)
@@ -139,7 +136,7 @@ def compose(
 
 
 def compose_chord(rng: Rng, low: float, high: float, *, size: int) -> list[float]:
-    """Draw a chord of thirds, fourths and octaves, as MIDI notes."""
+    """Draw a chord as MIDI notes."""
     root = rng.integers(int(low), int(high))
     kinds = ((0, 4, 7, 12), (0, 3, 7, 12), (0, 7, 12, 16), (0, 5, 7, 12), (0, 3, 7, 10))
     return [float(root + step) for step in kinds[rng.integers(len(kinds))][:size]]

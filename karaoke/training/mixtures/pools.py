@@ -1,4 +1,4 @@
-"""What there is to train on, sorted by what it is good for, to draw from."""
+"""Pools of recordings, sorted by what they are used for, to draw from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from karaoke.training.corpus import Recording
 
 
 class Pool:
-    """Recordings of one kind, drawn so that a few large groups do not drown the small ones."""
+    """Recordings of one kind, drawn so that a few large groups do not crowd out small ones."""
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self.groups: dict[str, list[Recording]] = {}
@@ -23,29 +23,30 @@ class Pool:
         self.probabilities = weights / weights.sum()
 
     def draw(self, rng: np.random.Generator) -> Recording:
-        """Draw a group by the root of its length, then a recording of it by its length."""
+        """Draw a group weighted by the root of its length, then a recording by its length."""
         group = self.groups[self.names[rng.choice(len(self.names), p=self.probabilities)]]
         lengths = np.array([recording.length for recording in group], dtype=np.float64)
         return group[rng.choice(len(group), p=lengths / lengths.sum())]
 
 
 def make_pools(recordings: Sequence[Recording], apart: Sequence[str] = ()) -> dict[str, Pool]:
-    """Sort what there is to train on by what it is good for.
+    """Sort the recordings that are trained on by what they are used for.
 
     Parameters
     ----------
     recordings
-        All; those of the split ``train`` are used.
+        Recordings of the roles ``vocals``, ``speech``, ``accompaniment`` and, for songs,
+        ``song-vocals`` and ``song-...``; those of the split ``train`` are used.
     apart
-        Stems that music must come in, besides vocals; none for any music.
+        Stems in which music is needed, besides vocals; none for any music.
 
     Returns
     -------
     dict
-        Pools of ``vocals``, ``speech``, ``song-vocals``, ``song-accompaniment`` (the other stems of
-        songs with vocals), ``estimated-vocals`` and ``estimated-accompaniment`` (the same of songs
-        whose stems are estimated, where there are others too) and ``accompaniment`` (other music,
-        and the stems of songs without vocals); those that are not empty.
+        The pools that are not empty: ``vocals``, ``speech``, ``song-vocals``,
+        ``song-accompaniment`` (other stems of songs with vocals), ``estimated-vocals`` and
+        ``estimated-accompaniment`` (the same for songs with estimated stems, unless all are), and
+        ``accompaniment`` (other music, and stems of songs without vocals).
 
     Raises
     ------
@@ -55,7 +56,7 @@ def make_pools(recordings: Sequence[Recording], apart: Sequence[str] = ()) -> di
     train = [recording for recording in recordings if recording.split == "train"]
     estimated = [r for r in train if r.estimated and r.role.startswith("song-")]
     if not any(r.role == "song-vocals" and not r.estimated for r in train):
-        estimated = []  # there are no others to keep them apart from
+        estimated = []  # there are no others to distinguish them from
     train = [r for r in train if not any(r is other for other in estimated)]
     roles = {role: [r for r in train if r.role == role]
              for role in ("vocals", "speech", "song-vocals", "accompaniment")}  # fmt: skip
@@ -70,7 +71,7 @@ def make_pools(recordings: Sequence[Recording], apart: Sequence[str] = ()) -> di
     sung = {recording.group for recording in roles["song-vocals"]}
     roles["song-accompaniment"] = [r for r in others if r.group in sung]
     roles["accompaniment"] += [r for r in others if r.group not in sung]
-    if not apart:  # estimates are of vocals and all else
+    if not apart:  # estimates only have vocals and accompaniment
         for stem in ("vocals", "accompaniment"):
             roles[f"estimated-{stem}"] = [r for r in estimated if r.role == f"song-{stem}"]
     pools = {role: Pool(chosen) for role, chosen in roles.items() if chosen}
@@ -87,6 +88,6 @@ def make_pools(recordings: Sequence[Recording], apart: Sequence[str] = ()) -> di
 
 
 def read_together(parts: Sequence[Recording], start: int, length: int) -> NDArray[np.float32]:
-    """Read the sum of aligned recordings, the stems of one song: ``(channels, length)``."""
+    """Read the sum of aligned recordings, such as stems of a song: ``(channels, length)``."""
     total: NDArray[np.float32] = np.sum([part.read(start, length) for part in parts], axis=0)
     return total

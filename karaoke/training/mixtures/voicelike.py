@@ -1,8 +1,8 @@
 """Instruments that sound like voices, synthesised on the fly, for networks to leave in the music.
 
-Leads that glide and vibrate, talk boxes, vowels of synthesisers, whistles, bows, bent guitars: what
-leaks into the vocals where nobody sings. None of them is a voice or made of one. They need numpy
-and torch alone.
+Leads with glides and vibrato, talk boxes, synthesised vowels, whistles, bowed strings and bent
+guitars tend to leak into the vocals where nobody sings. None of them is a voice or made from one.
+They need only numpy and torch.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from karaoke.training.spectra import at_frames, from_frames, in_frames
 
 Instrument = Callable[[Rng, int, int], Wave]
 
-#: Of what is played, as root mean square over the whole.
+#: Root mean square of what is played.
 LEVEL = 0.1
 
 
 def _resonate(
     wave: Wave, sample_rate: int, peaks: list[tuple[float, float, float]], *, slope_db: float
 ) -> Wave:
-    """Send through fixed resonances ``(centre in Hz, width in octaves, dB)``, and a slope."""
+    """Filter with fixed resonances ``(centre in Hz, width in octaves, dB)`` and a slope."""
 
     def response(frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
         octaves = np.log2(np.maximum(frequencies_hz, 20.0))
@@ -61,7 +61,7 @@ def _resonate(
 
 
 def _follow(wave: Wave, tune: Tune, sample_rate: int, *, low: float, high: float) -> Wave:
-    """Keep what lies between two multiples of a pitch that moves, as breath in a tube does."""
+    """Keep what is between two multiples of a varying pitch, like breath in a tube."""
     frame = 1024
     spectra = in_frames(wave[None], frame)
     pitch = at_frames(tune.pitch_hz, frame, spectra.shape[1])
@@ -74,12 +74,12 @@ def _follow(wave: Wave, tune: Tune, sample_rate: int, *, low: float, high: float
 
 
 def _noise(rng: Rng, length: int) -> Wave:
-    """White noise."""
+    """Make white noise."""
     return rng.standard_normal(length, dtype=np.float32)
 
 
 def _wander(rng: Rng, length: int, sample_rate: int, *, rate_hz: float) -> Wave:
-    """Noise without what is faster than a rate: the unsteadiness of a hand or of a breath."""
+    """Make slow noise: the unsteadiness of a hand or of breath."""
     knots = rng.standard_normal(int(length / sample_rate * rate_hz) + 2)
     at = np.arange(length) * (rate_hz / sample_rate)
     wandering: Wave = np.interp(at, np.arange(len(knots)), knots).astype(np.float32)
@@ -87,7 +87,7 @@ def _wander(rng: Rng, length: int, sample_rate: int, *, rate_hz: float) -> Wave:
 
 
 def whistle(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Whistle: a sine wave with vibrato, that trembles, in a stream of breath."""
+    """Whistle: a trembling sine wave with vibrato, and breath."""
     tune = compose(rng, length, sample_rate, low=74, high=100, glide_seconds=(0.03, 0.15),
                    vibrato=(0.0, 0.6))  # fmt: skip
     return whistle_tune(rng, tune, sample_rate)
@@ -104,7 +104,7 @@ def whistle_tune(rng: Rng, tune: Tune, sample_rate: int) -> Wave:
 
 
 def theremin(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Glide everywhere, with wide vibrato, on a wave a little richer than a sine."""
+    """Play a theremin: long glides and wide vibrato, on a wave slightly richer than a sine."""
     tune = compose(rng, length, sample_rate, low=50, high=82, glide_seconds=(0.1, 0.4),
                    vibrato=(0.2, 1.0), bends=0.5, attack_seconds=(0.05, 0.2))  # fmt: skip
     drive = rng.uniform(0.3, 3)
@@ -113,11 +113,11 @@ def theremin(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def flute(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Blow a flute, a pan flute or an ocarina: few harmonics, much breath, a chiff."""
+    """Play a flute, a pan flute or an ocarina: few harmonics, a lot of breath, a chiff."""
     tune = compose(rng, length, sample_rate, low=60, high=91, glide_seconds=(0.01, 0.05),
                    vibrato=(0.0, 0.3))  # fmt: skip
     phase, loud = turns(tune.pitch_hz, sample_rate), tune.level
-    decay = rng.uniform(0.1, 0.5)  # of one harmonic against the one before
+    decay = rng.uniform(0.1, 0.5)  # of each harmonic relative to the previous one
     tone = sine(phase)
     for harmonic in range(2, 6):
         tone = tone + (decay * loud) ** (harmonic - 1) * sine(harmonic * phase + rng.random())
@@ -128,7 +128,7 @@ def flute(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def bowed(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Bow a string: a saw through the resonances of a body, with the bow's noise."""
+    """Bow a string: a saw wave through the resonances of a body, with the noise of the bow."""
     cello = rng.random() < 0.5
     tune = compose(rng, length, sample_rate, low=38 if cello else 55, high=64 if cello else 88,
                    glide_seconds=(0.01, 0.12), vibrato=(0.1, 0.6),
@@ -149,7 +149,7 @@ def bowed(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def lead(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Play a synthesiser's lead: detuned saws or pulses through a filter that follows each note."""
+    """Play a synthesiser lead: detuned saws or pulses, perhaps through a filter."""
     tune = compose(rng, length, sample_rate, low=48, high=81, vibrato=(0.0, 0.7),
                    glide_seconds=(0.01, 0.2), bends=0.3)  # fmt: skip
     width, pulses = rng.uniform(0.1, 0.5), rng.random() < 0.5
@@ -160,7 +160,7 @@ def lead(rng: Rng, length: int, sample_rate: int) -> Wave:
     way = rng.random()
     if way < 0.4:  # one vowel after another
         tone = formants.talk_box(rng, tone[None], sample_rate)[0]
-    elif way < 0.8:  # the treble of each note dies away
+    elif way < 0.8:  # the treble of each note decays
         dark = low_pass(tone[None], rng.uniform(400, 1500), sample_rate)[0]
         bright = rng.uniform(0.05, 0.4) + np.exp(-tune.since / rng.uniform(0.05, 0.5))
         tone = dark + (tone - dark) * bright
@@ -168,7 +168,7 @@ def lead(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def modulated(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Play a lead by frequency modulation, brighter where it is louder or newer."""
+    """Play a lead by frequency modulation, brighter when louder and at the start of notes."""
     tune = compose(rng, length, sample_rate, low=50, high=81, vibrato=(0.0, 0.6),
                    glide_seconds=(0.01, 0.15))  # fmt: skip
     phase = turns(tune.pitch_hz, sample_rate)
@@ -179,7 +179,7 @@ def modulated(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def vowel_pad(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Hold a chord of saws through vowels that move slowly, as filters of synthesisers do."""
+    """Hold a chord of saws with slowly moving vowels, as from a synthesiser's filter."""
     tone = np.zeros(length, dtype=np.float32)
     for note in compose_chord(rng, 45, 60, size=int(rng.integers(2, 5))):
         for detune in rng.normal(0, 0.1, 2):
@@ -195,11 +195,11 @@ def vowel_pad(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def guitar(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Play a solo on a distorted guitar: bent strings, vibrato, an amplifier and its cabinet."""
+    """Play a solo on a distorted guitar: bends, vibrato, an amplifier and its cabinet."""
     tune = compose(rng, length, sample_rate, low=52, high=88, glide_seconds=(0.005, 0.06),
                    vibrato=(0.1, 0.8), bends=0.6)  # fmt: skip
     phase = turns(tune.pitch_hz, sample_rate)
-    # Where a string is plucked, it has no harmonics that have a node there.
+    # Harmonics with a node where the string is plucked are missing.
     string = saw(phase) - saw(phase + rng.uniform(0.08, 0.3))
     pick = _noise(rng, length) * np.exp(-tune.since / 0.008)
     ringing = np.exp(-tune.since / rng.uniform(0.8, 3))
@@ -214,7 +214,7 @@ def guitar(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def talking(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Speak with a guitar or a lead, through the tube of a talk box."""
+    """Play a guitar or a lead through a talk box."""
     played = (
         guitar(rng, length, sample_rate) if rng.random() < 0.4 else lead(rng, length, sample_rate)
     )
@@ -223,7 +223,7 @@ def talking(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def reed(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Blow a saxophone, a clarinet or a harmonica: a pulse with a growl, and resonances."""
+    """Play a saxophone, a clarinet or a harmonica: a pulse with a growl, and resonances."""
     tune = compose(rng, length, sample_rate, low=46, high=79, glide_seconds=(0.01, 0.08),
                    vibrato=(0.0, 0.4), bends=0.4)  # fmt: skip
     phase = turns(tune.pitch_hz, sample_rate)
@@ -237,7 +237,7 @@ def reed(rng: Rng, length: int, sample_rate: int) -> Wave:
 
 
 def speaking_noise(rng: Rng, length: int, sample_rate: int) -> Wave:
-    """Whisper without words: noise and a buzz through vowels, in the rhythm of syllables."""
+    """Whisper without words: noise and a buzz with vowels, in the rhythm of syllables."""
     rate_hz = rng.uniform(2.5, 7)
     pitch = np.full(length, rng.uniform(70, 200))
     buzz = rng.choice([0.0, 0.5, 1.5]) * saw(turns(pitch, sample_rate))
@@ -252,7 +252,7 @@ def speaking_noise(rng: Rng, length: int, sample_rate: int) -> Wave:
     return np.asarray(spoken * loud[at.astype(np.int64)] * syllables, np.float32)
 
 
-#: With how often each is drawn, relative to the others.
+#: With the relative frequency of each.
 INSTRUMENTS: tuple[tuple[Instrument, float], ...] = (
     (lead, 3),
     (guitar, 2.5),
@@ -269,16 +269,7 @@ INSTRUMENTS: tuple[tuple[Instrument, float], ...] = (
 
 
 def play(rng: Rng, length: int, sample_rate: int) -> Audio:
-    """Play one of the instruments, with the effects of a record.
-
-    Parameters
-    ----------
-    rng
-        Source of randomness.
-    length
-        Samples.
-    sample_rate
-        In Hz.
+    """Play a random instrument, with effects as on a record.
 
     Returns
     -------

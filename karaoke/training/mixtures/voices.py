@@ -1,4 +1,4 @@
-"""Produced vocals out of clean recordings: a singer, an arrangement, and a vocal chain."""
+"""Produced vocals from clean recordings: a singer, an arrangement, and a vocal chain."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Line(NamedTuple):
     tune
         Ratio per sample that a recording was bent by.
     middle
-        Pitch in semitones of that recording; nan where it is not known.
+        Pitch of that recording in semitones; NaN if unknown.
     known_hz
-        Frequency in Hz up to which it teaches anything.
+        Frequency in Hz up to which it is known.
     """
 
     audio: Audio
@@ -41,32 +41,31 @@ class Line(NamedTuple):
 
     @property
     def pitch(self) -> NDArray[np.float64]:
-        """The pitch in semitones that it has, ``PITCH_RATE`` times a second."""
+        """Its pitch in semitones, ``PITCH_RATE`` times per second."""
         return self.middle + 12 * np.log2(self.tune[:: SAMPLE_RATE // PITCH_RATE])
 
 
 class Singers:
-    """Random singers over voicebanks, solo singing and speech.
+    """Random singers, made from voicebanks, solo singing and speech.
 
     Parameters
     ----------
     pools
-        Recordings of the roles ``vocals`` and ``speech``, one of them at least.
+        Recordings of the roles ``vocals`` and ``speech``, or one of them.
     length
-        Of what is sung, in samples.
+        Number of samples to sing.
     speech_share
-        Probability that a line is made of speech.
+        Probability that a line is made from speech.
     chain
-        Whether to produce what is sung: doubles, backing voices and effects. Without, the line
-        comes back dry and in the centre.
+        Whether to add doubles, backing voices and effects; otherwise, the line stays dry and in
+        the centre.
     dry_share
-        Probability that a line stays alone and dry all the same, but for an equaliser and a
-        compressor: so a band without a producer sounds.
+        Probability that a line stays alone and dry nevertheless, except for an equaliser and a
+        compressor, like a band without a producer.
     wide_share
-        Probability that another line leaves the centre to its doubles at the sides.
+        Probability that another line is replaced by its doubles at the sides.
     electronic_share
-        Probability that what is not dry goes through ``electronic.electrify`` before the vocal
-        chain.
+        Probability that other lines go through ``electronic.electrify`` before the vocal chain.
     """
 
     def __init__(
@@ -85,16 +84,16 @@ class Singers:
         self.electronic_share = electronic_share
 
     def __call__(self, rng: Rng) -> Audio:
-        """Sing ``(2, length)``, whatever else is heard."""
+        """Sing ``(2, length)``, independent of any music."""
         return self.sing(rng)[0]
 
     def sing(self, rng: Rng, harmony: Harmony | None = None) -> tuple[Audio, float]:
-        """Sing ``(2, length)``, in tune and in time with music where its harmony is given.
+        """Sing ``(2, length)``, in tune and in time with music if its harmony is given.
 
         Returns
         -------
         tuple
-            The voice, and the frequency in Hz up to which it teaches anything.
+            The voice, and up to what frequency in Hz it is known.
         """
         line = self.line(rng, harmony)
         mono, known_hz = line.audio, line.known_hz
@@ -116,11 +115,11 @@ class Singers:
             backing, backing_hz = self._backing(rng, line, harmony)
             audio, known_hz = audio + backing, min(known_hz, backing_hz)
         audio = self.electrify(rng, audio)
-        # Records are brighter than clean recordings: more presence and air than not.
+        # Records are usually brighter than clean recordings.
         return self.produce(rng, audio, tilt_db=rng.normal(7, 5)), known_hz
 
     def electrify(self, rng: Rng, audio: Audio) -> Audio:
-        """Give a share of stereo vocals the effects of electronic music."""
+        """Apply the effects of electronic music to a share of stereo vocals."""
         if self.electronic_share and rng.random() < self.electronic_share:
             return electronic.electrify(rng, audio, SAMPLE_RATE)
         return audio
@@ -130,10 +129,10 @@ class Singers:
         speech = rng.random() < self.speech_share
         role = "speech" if (speech and "speech" in self.pools) else "vocals"
         recording = self.pools[role if role in self.pools else "speech"].draw(rng)
-        # Slower makes longer vowels; most of all speech lacks them.
+        # Slower speech has longer vowels, which it lacks most of all.
         slower = -4 if role == "speech" else 0
         if harmony is None or not np.isfinite(recording.traits.pitch).any():
-            # Who sings songs moves in pitch by himself; voicebanks and speech have to be led.
+            # Recordings of songs have tunes; voicebanks and speech need one.
             spread = 1.5 if moves_by_itself(recording) else 4.0
             tune = augment.melody(rng, self.length, SAMPLE_RATE, spread=spread)
             tune = tune * 2.0 ** (rng.normal(slower, 3) / 12)
@@ -154,7 +153,7 @@ class Singers:
     def _in_tune(
         self, rng: Rng, recording: Recording, harmony: Harmony, slower: float
     ) -> tuple[Audio, NDArray[np.float64], float]:
-        """Read a recording so that it is in tune: what is read, the ratios, its own pitch."""
+        """Read a recording in tune; return the audio, the ratios, and its original pitch."""
         start = int(rng.integers(0, max(1, recording.length - self.length)))
         middle = middle_of(recording, start, self.length)
         if moves_by_itself(recording):
@@ -172,13 +171,13 @@ class Singers:
         return augment.bend(recording.read(start, int(tune.sum()) + 8)[:1], tune), tune, middle
 
     def _read_bent(self, rng: Rng, recording: Recording, tune: NDArray[np.float64]) -> Audio:
-        """Read a random stretch at the speed of a tune."""
+        """Read a random stretch, bent by a tune."""
         needed = int(tune.sum()) + 8
         start = int(rng.integers(0, max(1, recording.length - needed)))
         return augment.bend(recording.read(start, needed)[:1], tune)
 
     def _doubles(self, rng: Rng, line: Line, harmony: Harmony | None) -> Audio:
-        """Repeat a line some cents and milliseconds apart, or a harmony of it, at the sides."""
+        """Double a line, or a harmony of it, at the sides, some cents and milliseconds apart."""
         mono = line.audio
         harmonised = rng.random() < 0.4
         semitones = interval(rng, line, harmony, HARMONIES) if harmonised else 0.0
@@ -197,7 +196,7 @@ class Singers:
     def _backing(self, rng: Rng, line: Line, harmony: Harmony | None) -> tuple[Audio, float]:
         """Sing the tune, or a harmony of it, with one to four other voices, spread wide.
 
-        Also gives the frequency in Hz up to which they teach anything.
+        Also return up to what frequency in Hz they are known.
         """
         total: Audio = np.zeros((2, self.length), dtype=np.float32)
         gain = augment.rms(line.audio) * augment.db_to_gain(rng.uniform(-14, 0))
@@ -209,7 +208,7 @@ class Singers:
                 recording = self.pools["vocals" if "vocals" in self.pools else "speech"].draw(rng)
                 semitones = interval(rng, line, harmony, (0, *HARMONIES))
                 if harmony is not None:
-                    # To the pitch of the line, rather than to its interval from its own pitch.
+                    # Relative to the pitch of the line, not to that of this recording.
                     middle = middle_of(recording, 0, recording.length)
                     apart = np.nan_to_num(line.middle - middle)
                     semitones += apart - 12 * round(apart / 12)
@@ -222,18 +221,18 @@ class Singers:
         return total, known_hz
 
     def produce(self, rng: Rng, audio: Audio, *, tilt_db: float) -> Audio:
-        """Send stereo vocals through a random vocal chain that begins with an equaliser."""
+        """Send stereo vocals through an equaliser and a random vocal chain."""
         audio = augment.equalise(rng, audio, SAMPLE_RATE, tilt_db=tilt_db, depth_db=4)
         return augment.apply_some(rng, augment.VOCAL_CHAIN, audio, SAMPLE_RATE)
 
 
 def moves_by_itself(recording: Recording) -> bool:
-    """Tell whether a recording sings tunes of its own. Speech moves, but sings none."""
+    """Return whether a recording has tunes of its own; speech moves in pitch, but has none."""
     return recording.role == "vocals" and recording.traits.moves
 
 
 def middle_of(recording: Recording, start: int, length: int) -> float:
-    """Give the median pitch in semitones from a sample on; nan where it is not known."""
+    """Return the median pitch in semitones of a stretch; NaN if unknown."""
     pitch = recording.traits.pitch
     first, last = (at * PITCH_RATE // SAMPLE_RATE for at in (start, start + length))
     for part in (pitch[first:last], pitch):
@@ -244,7 +243,7 @@ def middle_of(recording: Recording, start: int, length: int) -> float:
 
 
 def interval(rng: Rng, line: Line, harmony: Harmony | None, semitones: Sequence[int]) -> float:
-    """Draw an interval to sing a line in, among those that agree best with a harmony if any."""
+    """Draw an interval to sing a line at, among those that fit a harmony best, if there is one."""
     if harmony is not None and np.isfinite(line.middle):
         energy = [harmony.energy_at(line.pitch + one).sum() for one in semitones]
         semitones = [semitones[index] for index in np.argsort(energy)[-4:]]
@@ -252,10 +251,7 @@ def interval(rng: Rng, line: Line, harmony: Harmony | None, semitones: Sequence[
 
 
 def add_treble(rng: Rng, audio: Audio, band_hz: float) -> Audio:
-    """Draw a treble over a recording that ends at a frequency, from its envelope below.
-
-    Rather than teach that voices end there.
-    """
+    """Synthesise the treble that a recording lacks above a frequency, from its envelope below."""
     hiss = rng.standard_normal(audio.shape, dtype=np.float32)
     hiss -= augment.low_pass(hiss, 0.875 * band_hz, SAMPLE_RATE)
     audible = np.abs(audio - augment.low_pass(audio, 0.5 * band_hz, SAMPLE_RATE))

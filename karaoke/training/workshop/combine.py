@@ -1,11 +1,10 @@
-"""Let models vote: ``karaoke workshop combine MEMBER... OUT``.
+"""Combine models into one that votes: ``karaoke workshop combine MEMBER... OUT``.
 
-Makes one checkpoint of several, such as runs of one recipe with different seeds; a mean is taken of
-their masks, as ``networks.mask_vote`` says (``--weights 0.7,0.3``: a weighted one). With
-``--member N ENSEMBLE OUT`` it takes one of them out again, such as to train it further; with
-``--half NETWORK OUT`` it writes one checkpoint of any kind in half precision; with
-``--between SHARE BEFORE AFTER OUT`` it takes the weights that lie so far on the way from one
-checkpoint to another that was trained on from it.
+The members may be runs of one recipe with different seeds; ``networks.mask_vote`` takes the mean of
+their masks (``--weights 0.7,0.3`` for a weighted mean). ``--member N ENSEMBLE OUT`` extracts a
+member, for example to train it further; ``--half NETWORK OUT`` converts any checkpoint to half
+precision; ``--between SHARE BEFORE AFTER OUT`` interpolates between a checkpoint and another that
+was trained from it.
 """
 
 from __future__ import annotations
@@ -29,25 +28,26 @@ def combine(
 ) -> None:
     """Write a checkpoint whose masks are the mean of those of others.
 
-    The weights are stored in half precision, which halves the file and moves a mask by far less
-    than members differ.
+    The weights are stored in half precision, which halves the file and changes masks far less than
+    members differ.
 
     Parameters
     ----------
     members
-        Checkpoints of kinds that can vote, with the same stems, rate and transform. The segments
-        are those of the first one.
+        Checkpoints of kinds that can vote, with the same stems, rate and transform. Segments are
+        those of the first one.
     out
-        Of the vote.
+        The checkpoint to write.
     exponent
-        Of the mean, as in :class:`karaoke.separation.networks.mask_vote.MaskVoteConfig`.
+        Exponent of the mean; see
+        :class:`karaoke.separation.networks.mask_vote.MaskVoteConfig`.
     weights
-        Of the members' masks in the mean; by default all count alike.
+        Weights of the members' masks; by default, all are equal.
 
     Raises
     ------
     ModelError
-        A member cannot vote, or they differ in what they have to have in common.
+        A member cannot vote, or the members do not go together.
     """
     loaded = [load_checkpoint(path) for path in members]
     first = loaded[0][1]
@@ -56,7 +56,7 @@ def combine(
         if alike != (first.stems, first.sample_rate, first.channels):
             raise ModelError(
                 f'"{path}": cannot vote with "{members[0]}"',
-                hint="Take models with the same stems, channels and sample rate.",
+                hint="Choose models with the same stems, channels and sample rate.",
             )
     voters = [
         {"architecture": header.architecture, "config": header.config, "weight": float(weight)}
@@ -72,12 +72,12 @@ def combine(
 
 
 def take_out(vote: Path, out: Path, member: int) -> None:
-    """Write a checkpoint of one network of a vote, the first of which is number 1.
+    """Write a checkpoint of one member of a vote, counted from 1.
 
     Raises
     ------
     ModelError
-        It is no vote, or has no such member.
+        It is not a vote, or has no such member.
     """
     network, header = load_checkpoint(vote)
     members = list(network) if isinstance(network, MaskVote) else []
@@ -92,7 +92,7 @@ def take_out(vote: Path, out: Path, member: int) -> None:
 
 
 def halve(network: Path, out: Path) -> None:
-    """Write a checkpoint again in half precision: half as large, and as good to begin with."""
+    """Convert a checkpoint to half precision, which halves its size."""
     loaded, header = load_checkpoint(network)
     save_checkpoint(out, loaded.half(), header)
 
@@ -100,23 +100,23 @@ def halve(network: Path, out: Path) -> None:
 def interpolate(before: Path, after: Path, out: Path, share: float) -> None:
     """Write the weights that lie ``share`` of the way between those of two checkpoints.
 
-    What a network learned on narrow data is often kept, and what it forgot comes back, half way to
-    the weights that it was trained on from.
+    Halfway back to its former weights, a network often keeps what it learned from narrow data and
+    regains what it forgot.
 
     Parameters
     ----------
     before, after
-        Of one architecture. Weights that the first has not, such as those of a part that was added,
+        Checkpoints of one architecture. Weights that the first lacks, such as those of a new part,
         are taken from the second.
     out
-        Where to write it, described as the second one.
+        The checkpoint to write, with the header of the second.
     share
         0 for the first, 1 for the second.
 
     Raises
     ------
     ModelError
-        They are of another architecture or shape.
+        Their architectures or shapes differ.
 
     References
     ----------
@@ -128,7 +128,7 @@ def interpolate(before: Path, after: Path, out: Path, share: float) -> None:
     if old_header.architecture != header.architecture or not alike:
         raise ModelError(
             f'"{before}", "{after}": not two states of one network',
-            hint="Take one that was trained on from the other.",
+            hint="Choose one that was trained from the other.",
         )
     for name in known.keys() & weights.keys():
         if weights[name].is_floating_point():

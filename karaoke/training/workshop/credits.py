@@ -1,6 +1,6 @@
-"""Name everybody whose recordings a model heard: ``karaoke workshop credits CORPUS...``.
+"""Credit everyone whose recordings are trained on: ``karaoke workshop credits CORPUS...``.
 
-Prints the Markdown table that a model card ends with.
+Prints the Markdown table at the end of a model card.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from pathlib import Path
 
 from karaoke.evaluation.corpora import read_table
 
-#: Of a manifest, that a credit is made of.
+#: Columns of a manifest that are needed for credits.
 COLUMNS = ("role", "split", "seconds", "licence", "attribution", "source")
 
 
 def credit_table(roots: Sequence[Path]) -> str:
-    """Lay out what some corpora have to train on, a row per source.
+    """Make a table of what corpora contain for training, with one row per source.
 
     Parameters
     ----------
     roots
-        Folders with a ``manifest.tsv`` that have the columns ``attribution``, ``licence``,
-        ``source`` and ``seconds``.
+        Folders with a ``manifest.tsv`` that has all of :data:`COLUMNS`.
 
     Returns
     -------

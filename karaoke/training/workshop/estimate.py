@@ -1,8 +1,8 @@
-"""Make stems of finished songs: ``karaoke workshop estimate CORPUS FOLDER``.
+"""Estimate stems of finished songs: ``karaoke workshop estimate CORPUS FOLDER``.
 
-Recordings of the role ``mixture`` have voices and no stems. One or more models, whose estimates are
-averaged, separate each; what they find plausible becomes a corpus folder of its own, of which the
-manifest says in the column ``mark`` that the stems are estimated.
+Recordings of the role ``mixture`` have voices but no stems. One or more models separate each, and
+their estimates are averaged. The plausible parts become a corpus of their own, whose manifest marks
+the stems as estimated.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from karaoke.training.mixtures.augment import Audio
 from karaoke.training.mixtures.data import to_stereo
 from karaoke.training.spectra import as_tensor
 
-#: What is kept or dropped as a whole.
+#: Length of the windows that are kept or dropped as a whole.
 WINDOW_SECONDS = 3.0
-#: Kept stretches that are shorter are dropped; mixtures to train on are about as long.
+#: Shorter stretches are dropped; mixtures for training are not much shorter.
 SHORTEST_SECONDS = 6.0
-#: Over which one kept stretch goes into the next.
+#: Cross-fade between kept stretches.
 FADE_SECONDS = 0.05
-#: Level of the vocals over the mixture that songs have while somebody sings.
+#: Usual level of the vocals relative to the mixture while somebody sings.
 PLAUSIBLE_LEVEL_DB = (-16.0, -0.5)
-#: At least this much of the vocals has to come back when they are separated once more: what a
-#: model does not take for a voice when it is alone was none.
+#: Smallest SDR of the vocals after they are separated again: what a model does not recognise as a
+#: voice on its own is not one.
 LEAST_RETURNED_DB = 8.0
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What speaks for the estimate in one window.
+    """How plausible the estimate is in one window.
 
     Parameters
     ----------
     level_db
-        Of the vocals over the mixture.
+        Level of the vocals relative to the mixture.
     returned_db
-        Signal-to-distortion ratio of the vocals after they were separated once more.
+        Signal-to-distortion ratio of the vocals after they were separated again.
     """
 
     level_db: float
@@ -63,7 +63,7 @@ class Judgement:
 def estimate_vocals(
     teachers: Sequence[Separator], weights: Sequence[float], mixture: Audio
 ) -> Audio:
-    """Average what teachers take for the vocals of ``(2, N)`` at 44.1 kHz."""
+    """Average the teachers' estimates of the vocals of ``(2, N)`` at 44.1 kHz."""
     total = np.zeros_like(mixture)
     for teacher, weight in zip(teachers, weights, strict=True):
         total += np.float32(weight) * teacher.separate(mixture, SAMPLE_RATE)["vocals"]
@@ -71,7 +71,7 @@ def estimate_vocals(
 
 
 def judge(mixture: Audio, vocals: Audio, again: Audio) -> Iterator[tuple[slice, Judgement]]:
-    """Judge an estimate ``(2, N)`` window by window, given the vocals of the vocals."""
+    """Judge an estimate ``(2, N)`` window by window, given the estimate from itself."""
     for window in windows(mixture.shape[1], round(WINDOW_SECONDS * SAMPLE_RATE)):
         heard, voice, back = (as_tensor(a[:, window]) for a in (mixture, vocals, again))
         ratio = sdr(back.flatten(), voice.flatten())
@@ -79,7 +79,7 @@ def judge(mixture: Audio, vocals: Audio, again: Audio) -> Iterator[tuple[slice, 
 
 
 def stretches(judged: Sequence[tuple[slice, Judgement]]) -> list[slice]:
-    """Join windows that are plausible to stretches that are long enough."""
+    """Join plausible windows, and keep the stretches that are long enough."""
     found: list[slice] = []
     for window, judgement in judged:
         if not judgement.plausible:
@@ -92,7 +92,7 @@ def stretches(judged: Sequence[tuple[slice, Judgement]]) -> list[slice]:
 
 
 def join(audio: Audio, kept: Sequence[slice]) -> Audio:
-    """Join stretches ``(2, N)``, each of which fades into the next."""
+    """Join stretches of ``(2, N)`` with cross-fades."""
     fade = round(FADE_SECONDS * SAMPLE_RATE)
     ramp: NDArray[np.float32] = np.linspace(0, 1, fade, dtype=np.float32)
     joined = audio[:, kept[0]].copy()
@@ -106,10 +106,10 @@ def join(audio: Audio, kept: Sequence[slice]) -> Audio:
 def write_song(
     row: dict[str, str], mixture: Audio, vocals: Audio, kept: Sequence[slice], root: Path
 ) -> list[dict[str, str]]:
-    """Write both stems of what is kept of a song; return their rows of the manifest."""
+    """Write both stems of the kept parts of a song; return their rows of the manifest."""
     name = Path(row["path"]).stem
     mixture, vocals = join(mixture, kept), join(vocals, kept)
-    # Loud songs decode above full scale; both stems get one gain, and still add up to the song.
+    # Loud songs exceed full scale when decoded; a common gain keeps the sum of the stems.
     gain = 1 / max(1.0, *(float(np.abs(a).max()) for a in (mixture, vocals, mixture - vocals)))
     rows = []
     for stem, audio in (("vocals", vocals), ("accompaniment", mixture - vocals)):
@@ -121,7 +121,7 @@ def write_song(
                 **row,
                 "path": path.relative_to(root).as_posix(),
                 "role": f"song-{stem}",
-                # A song is a group: its stems belong together, those of others do not.
+                # The stems of a song belong together.
                 "group": f"estimated-{name}",
                 "seconds": f"{audio.shape[1] / SAMPLE_RATE:.1f}",
                 "channels": "2",
@@ -135,23 +135,23 @@ def write_song(
 def write_corpus(
     corpus: Path, root: Path, *, models: Sequence[str], weights: Sequence[float]
 ) -> tuple[float, float]:
-    """Write what models make of a corpus' finished songs, and their ``manifest.tsv``.
+    """Write estimated stems of a corpus's finished songs, and their ``manifest.tsv``.
 
     Parameters
     ----------
     corpus
-        A folder with a manifest, of whose recordings those of the role ``mixture`` are separated.
+        A folder with a manifest; its recordings of the role ``mixture`` are separated.
     root
         Folder to write to.
     models
         Names or paths of the teachers.
     weights
-        Of their estimates in the mean.
+        Weights of their estimates in the mean.
 
     Returns
     -------
     tuple
-        Seconds that were separated, and that were kept.
+        Numbers of seconds that were separated and kept.
 
     Raises
     ------
@@ -162,7 +162,9 @@ def write_corpus(
     """
     songs = [r for r in read_manifest(corpus) if (r["role"], r["split"]) == ("mixture", "train")]
     if not songs:
-        raise NoInputError(f'"{corpus}": no mixtures to train on', hint="Give some that role.")
+        raise NoInputError(
+            f'"{corpus}": no mixtures to train on', hint="Give recordings the role mixture."
+        )
     teachers = [load_model(model) for model in models]
     rows: list[dict[str, str]] = []
     seconds = 0.0
@@ -181,7 +183,7 @@ def write_corpus(
 
 
 def report_line(path: str, judged: Sequence[tuple[slice, Judgement]], kept: Sequence[slice]) -> str:
-    """Say how much of a song is kept, and what its estimate is like."""
+    """Describe how much of a song is kept, and how good its estimate is."""
     seconds = sum(s.stop - s.start for s in kept) / SAMPLE_RATE
     level_db, returned_db = np.median([(j.level_db, j.returned_db) for _, j in judged], axis=0)
     return (

@@ -1,8 +1,7 @@
-"""Tell too little training from too little variety: ``karaoke workshop gap``.
+"""Distinguish too little training from too little variety: ``karaoke workshop gap``.
 
-Voices that a model was trained on and others, over music that it was trained on and other music:
-where it is no better on what it knows than on what is new, it has not learned enough yet; where it
-is much better, it knows too little.
+Known and new voices are mixed with known and new music. A model that is no better on what it was
+trained on than on what is new needs more training; one that is much better needs more data.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from karaoke.training.mixtures.data import SINGING_RMS, MixtureConfig, to_stereo
 from karaoke.training.mixtures.pools import Pool, make_pools
 from karaoke.training.mixtures.voices import Singers
 
-#: Mixtures of a voice and music that every cell of the table is the median of.
+#: Number of mixtures for each cell of the table, which is their median.
 COUNT = 24
-#: Of the vocals over the music.
+#: Level of the vocals relative to the music.
 LEVEL_DB = -3.0
-#: Tries to find a stretch that is not a rest.
+#: Number of attempts to find a stretch that is not a rest.
 TRIES = 20
 
 
 def draw(recordings: Sequence[Recording], length: int, rng: Rng, count: int) -> list[Tensor]:
-    """Draw audible stretches ``(2, length)``, from every group as many."""
+    """Draw audible stretches ``(2, length)``, equally many from each group."""
     if not recordings:
         return []
     pool = Pool(recordings)
@@ -49,16 +48,16 @@ def draw(recordings: Sequence[Recording], length: int, rng: Rng, count: int) -> 
 def sources(
     recordings: Sequence[Recording], seconds: float, count: int = COUNT
 ) -> tuple[dict[str, list[Tensor]], dict[str, list[Tensor]]]:
-    """Give voices, and music, by what they are; the same at every call.
+    """Draw known and new voices and music; the same at every call.
 
     Parameters
     ----------
     recordings
-        Of all splits.
+        Recordings of all splits.
     seconds
         Length of a stretch.
     count
-        Of the stretches of each kind.
+        Number of stretches of each kind.
     """
     length = round(seconds * SAMPLE_RATE)
     rng = np.random.default_rng(0)
@@ -92,7 +91,7 @@ def sources(
 
 @torch.no_grad()
 def gains(network: nn.Module, voices: Sequence[Tensor], music: Sequence[Tensor]) -> list[float]:
-    """Give the median gains in dB of vocals and instrumental over mixtures of ``(2, N)`` each."""
+    """Return the median gains in dB of vocals and instrumental in mixtures of ``(2, N)``."""
     rows = []
     for vocals, other in zip(voices, music, strict=False):
         scale = other.norm() / vocals.norm().clamp_min(1e-6) * db_to_gain(LEVEL_DB)
@@ -107,7 +106,7 @@ def gains(network: nn.Module, voices: Sequence[Tensor], music: Sequence[Tensor])
 
 @torch.no_grad()
 def purity(network: nn.Module, music: Sequence[Tensor]) -> float:
-    """Give the median SI-SDR in dB of the instrumental of music ``(2, N)`` without a voice."""
+    """Return the median SI-SDR in dB of the instrumental, for music ``(2, N)`` without a voice."""
     rows = []
     for piece in music:
         mixture = piece * (0.1 / piece.square().mean().sqrt().clamp_min(1e-6))
@@ -122,9 +121,9 @@ def table(
     voices: Mapping[str, Sequence[Tensor]],
     music: Mapping[str, Sequence[Tensor]],
 ) -> str:
-    """Write down the gains of all pairs, vocals / instrumental, a line per kind of voices.
+    """Format the gains of all pairs, vocals / instrumental, one line per kind of voice.
 
-    A last line gives the SI-SDR of the instrumental where nobody sings.
+    The last line is the SI-SDR of the instrumental without a voice.
     """
     lines = ["".join([" " * 22, *(f"{name:>22}" for name in music)])]
     for name, voice in voices.items():

@@ -1,10 +1,9 @@
 """Compose and render instrumental music: ``karaoke workshop music FOLDER``.
 
-Live bands are scarce among the openly licensed recordings. This writes a corpus folder of bands
-in many styles, with leads that bend and vibrate as voices do but are none. FluidSynth plays them
-(Debian: ``fluidsynth fluid-soundfont-gm musescore-general-soundfont``); both soundfonts are under
-the MIT license. With ``--parts`` every piece is a folder of drums, bass and other, which add up to
-it, and every tenth one is to validate on.
+Live bands are rare among openly licensed recordings. This writes a corpus of bands in many styles,
+with leads that have bends and vibrato like voices. FluidSynth plays them (Debian: ``fluidsynth
+fluid-soundfont-gm musescore-general-soundfont``); both soundfonts are under the MIT license. With
+``--parts``, each piece is a folder of drums, bass and other, and every tenth is for validation.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ ATTRIBUTION = "karaoke project (composition); FluidR3 GM (Frank Wen), MuseScore 
 
 
 class Part:
-    """One instrument: events at absolute ticks."""
+    """One instrument's events, at absolute ticks."""
 
     def __init__(self, channel: int, program: int, pan: int, volume: int) -> None:
         self.channel, self.events = channel, list[tuple[int, mido.Message]]()
@@ -50,7 +49,7 @@ class Part:
         self.events.append((max(0, tick), mido.Message(kind, channel=self.channel, **values)))
 
     def note(self, rng: Rng, tick: int, length: int, note: int, velocity: float) -> None:
-        """Add a note, played by a person: a little early or late, never twice the same."""
+        """Add a note as a person plays it: slightly early or late, and never twice the same."""
         start = tick + int(rng.normal(0, 5))
         loud = int(np.clip(velocity + rng.normal(0, 7), 20, 127))
         self.add(start, "note_on", note=note, velocity=loud)
@@ -81,11 +80,11 @@ class Band:
         return int(self.rng.choice(programs))
 
     def degree(self, degree: int) -> int:
-        """Semitones of a degree of the scale above the key."""
+        """Return the semitones of a degree of the scale."""
         return self.key + self.scale[degree % 7] + 12 * (degree // 7)
 
     def strokes(self, rhythm: str) -> list[tuple[int, int, int]]:
-        """List ticks, ticks to the next stroke, and velocities of a bar."""
+        """List the strokes of a bar: tick, ticks to the next stroke, and velocity."""
         steps = (rhythm * (16 // len(rhythm)))[:16]
         hits = [step for step, stroke in enumerate(steps) if stroke != "."]
         late = int(self.style.swing * STEP)
@@ -121,7 +120,7 @@ class Band:
         return part
 
     def bass(self) -> Part:
-        """Play roots, with fifths, octaves and steps to the next chord between."""
+        """Play roots, with some fifths, octaves and fourths."""
         part = self.part(0, self.style.bass_programs, 108, width=0)
         for bar in range(self.bars):
             root = self.degree(self.turn[bar % len(self.turn)]) % 12 + 28
@@ -142,7 +141,7 @@ class Band:
         return sorted(55 + (note - 55) % 12 for note in notes)
 
     def chords(self, channel: int) -> Part:
-        """Play the chords in rhythm, as strums."""
+        """Strum the chords in rhythm."""
         part = self.part(channel, self.style.comp_programs, 88)
         for bar in range(self.bars):
             notes = self.chord(bar)
@@ -162,7 +161,7 @@ class Band:
         return part
 
     def lead(self) -> Part:
-        """Play a melody with vibrato and bends, in some sections and not in others."""
+        """Play a melody with vibrato and bends, in some of the sections."""
         part = self.part(5, self.style.lead_programs, 100, width=25)
         at, degree, playing = 0, int(self.rng.integers(7, 14)), True
         while at < self.bars * 4 * TICKS:
@@ -178,7 +177,7 @@ class Band:
         return part
 
     def _bend(self, part: Part, at: int, length: int) -> None:
-        """Slide into a note and let it vibrate, by the pitch wheel."""
+        """Add slides and vibrato to a note, with the pitch wheel."""
         slide = float(self.rng.choice([0, 0, -2, -1, 1])) * 4096 * 0.9
         depth = self.rng.uniform(0, 1200) if length >= TICKS else 0.0
         ticks_a_second = TICKS * self.tempo / 60
@@ -190,7 +189,7 @@ class Band:
             part.add(at + tick, "pitchwheel", pitch=int(np.clip(into + wave, -8192, 8191)))
 
     def players(self) -> list[tuple[str, Part]]:
-        """Have everybody play, each with the name of a stem; some stay at home."""
+        """Let the players play, each with the name of a stem; some are left out."""
         parts = [("bass", self.bass()), ("other", self.chords(1))]
         if self.rng.random() < 0.93:
             parts.append(("drums", self.drums()))
@@ -203,7 +202,7 @@ class Band:
         return parts
 
     def score(self, parts: Sequence[Part]) -> mido.MidiFile:
-        """Write down what some of the players play."""
+        """Write the score of some players."""
         conductor = mido.MidiTrack(
             [mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(self.tempo), time=0)]
         )
@@ -212,11 +211,11 @@ class Band:
         return song
 
     def play(self) -> mido.MidiFile:
-        """Have everybody play together."""
+        """Let all play together."""
         return self.score([part for _, part in self.players()])
 
     def play_parts(self) -> list[mido.MidiFile]:
-        """Have everybody play, in a file per stem of :data:`PARTS`; one may be empty."""
+        """Let all play, with one file per stem of :data:`PARTS`; some may be empty."""
         players = self.players()
         return [self.score([part for which, part in players if which == stem]) for stem in PARTS]
 
@@ -239,7 +238,7 @@ def find_soundfonts() -> list[Path]:
 
 
 def render(songs: Sequence[mido.MidiFile], soundfont: Path, rng: Rng) -> NDArray[np.float32]:
-    """Play songs in one room: ``(songs, samples, 2)`` at 44.1 kHz, whose sum peaks at 0.7."""
+    """Render songs with one reverb: ``(songs, samples, 2)`` at 44.1 kHz; their sum peaks at 0.7."""
     room = ["-o", f"synth.reverb.level={rng.uniform(0, 0.6):.2f}"]
     command = ["fluidsynth", "-n", "-i", "-q", "-g", "0.5", "-r", str(SAMPLE_RATE), *room]
     played = []
@@ -258,7 +257,7 @@ def write_ogg(audio: NDArray[np.float32], target: Path) -> None:
     """Write ``(samples, 2)`` to an Ogg Vorbis file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with soundfile.SoundFile(target, "w", SAMPLE_RATE, 2, format="OGG", subtype="VORBIS") as file:
-        # In seconds: libsndfile's Vorbis encoder overflows its stack at minutes.
+        # A second at a time, since longer blocks overflow the stack of libsndfile's Vorbis encoder.
         for start in range(0, len(audio), SAMPLE_RATE):
             file.write(audio[start : start + SAMPLE_RATE])
 
@@ -266,16 +265,16 @@ def write_ogg(audio: NDArray[np.float32], target: Path) -> None:
 def write_corpus(
     root: Path, *, pieces: int, seconds: float, seed: int, parts: bool = False
 ) -> None:
-    """Render pieces in all styles in turn, and their ``manifest.tsv``.
+    """Render pieces in all styles in turn, and write their ``manifest.tsv``.
 
     Parameters
     ----------
     root
         Folder to write to.
     pieces, seconds
-        Their number and the length of each, about.
+        Their number, and the approximate length of each.
     seed
-        Of everything random.
+        Random seed.
     parts
         Whether a piece is a folder of three aligned files, of the roles ``song-drums``,
         ``song-bass`` and ``song-other``, instead of one file of the role ``accompaniment``.

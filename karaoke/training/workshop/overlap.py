@@ -1,8 +1,8 @@
-"""How much voices and music overlap: ``karaoke workshop overlap CORPUS... --cache DIR``.
+"""Measure how much voices and music overlap: ``karaoke workshop overlap CORPUS... --cache DIR``.
 
-Who sings in tune with a band hides behind it: partials meet partials. Mixtures of voices and music
-that do not know each other are easier to separate than songs, and teach less. This compares
-mixtures as a recipe makes them, with ``mixtures.tuned_share`` at nought and at one, with songs.
+A voice that sings in tune with a band hides behind it, since their partials coincide. Mixtures of
+unrelated voices and music are easier to separate than songs, and teach less. This compares songs
+with mixtures as a recipe makes them, with ``mixtures.tuned_share`` at zero and at one.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from karaoke.separation.spectral import Stft
 from karaoke.training.corpus import SAMPLE_RATE, Recording
 from karaoke.training.mixtures.data import MixtureConfig, MixtureDataset
 
-#: Of the transform: 93 ms, in which the partials of a voice are apart.
+#: Transform: 93 ms, enough to resolve the partials of a voice.
 STFT = (4096, 1024)
-#: Of the bins that count, where partials are.
+#: Range of the bins that count, where partials are.
 RANGE_HZ = (80.0, 4000.0)
-#: A bin of the voice counts down to so many dB below its loudest.
+#: Bins of the voice that are lower than its loudest by more than this do not count.
 FLOOR_DB = 40.0
-#: Two levels are alike if they differ by no more dB.
+#: Largest difference of levels that are considered equal.
 ALIKE_DB = 10.0
 
 
 def overlap(vocals: Tensor, music: Tensor) -> float:
-    """Give the share of the bins of a voice in which music is about as loud.
+    """Return the share of the bins of a voice in which the music is about as loud.
 
     Parameters
     ----------
     vocals, music
-        ``(C, N)``; brought to the same level, so that only where they are counts, not how loud.
+        ``(C, N)``; their levels do not matter.
 
     Returns
     -------
     float
-        In [0, 1]; nan where nobody sings or nothing plays.
+        In [0, 1]; NaN if either is silent.
     """
     stft = Stft(*STFT)
     low, high = (round(hz * STFT[0] / SAMPLE_RATE) for hz in RANGE_HZ)
@@ -56,7 +56,7 @@ def overlap(vocals: Tensor, music: Tensor) -> float:
 
 
 def figure(pairs: Iterator[tuple[Tensor, Tensor]], count: int) -> str:
-    """Write down the mean overlap of so many pairs ``(C, N)``, and its standard error."""
+    """Format the mean overlap of ``count`` pairs ``(C, N)``, and its standard error."""
     values = np.array([overlap(vocals, music) for vocals, music in islice(pairs, count)])
     values = values[np.isfinite(values)]
     error = values.std() / max(len(values), 1) ** 0.5
@@ -74,7 +74,7 @@ def pairs_of(
 
 
 def table(recordings: Sequence[Recording], count: int) -> str:
-    """Compare songs with mixtures of made-up voices, and of other songs' vocals."""
+    """Compare songs with mixtures of made-up voices and of other songs' vocals."""
     plain = MixtureConfig(
         vocals_absent_share=0.0, accompaniment_absent_share=0.0, layered_share=0.0
     )

@@ -1,7 +1,7 @@
-"""Pack corpora into slices that can be carried: ``karaoke workshop pack CORPUS... OUT``.
+"""Pack corpora into slices: ``karaoke workshop pack CORPUS... OUT``.
 
-For training on a machine without a network, to which only so much can be sent at a time. Each
-slice is a tar file; unpacked into one folder, in any order, they are one corpus with one manifest.
+This is for training on a machine without a network, to which only a limited amount can be sent at
+a time. Each slice is a tar file; unpacked into one folder, they form one corpus.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from karaoke.training.corpus import cache_folder, find_rows
 from karaoke.training.traits import traits_path
 
 MEGABYTE = 1_000_000
-#: A manifest is rebuilt from these; others, as credits, stay at home.
+#: Columns of the packed manifest; others, such as credits, are left out.
 COLUMNS = ("path", "role", "group", "split", "licence", *TRAIT_COLUMNS)
 
 
 def plan_slices(
     files: Sequence[tuple[Path, str]], slice_bytes: int
 ) -> Iterator[list[tuple[Path, str]]]:
-    """Fill slices in order; a file that is larger than a slice gets one of its own."""
+    """Fill slices in order; a file that is larger than a slice gets its own."""
     current: list[tuple[Path, str]] = []
     used = 0
     for source, name in files:
@@ -40,25 +40,25 @@ def plan_slices(
 def pack(
     roots: Sequence[Path], out: Path, *, slice_bytes: int, cache: Path | None = None
 ) -> list[Path]:
-    """Write the slices of some corpora; return their paths.
+    """Write the slices of corpora, and return their paths.
 
     Parameters
     ----------
     roots
-        Folders as :func:`karaoke.training.corpus.find_rows` takes them. Each becomes a folder of
-        its own, numbered, so that equal names do not meet.
+        Folders in one of the layouts of :func:`karaoke.training.corpus.find_rows`. Each becomes a
+        numbered folder, so that names do not clash.
     out
-        Folder for ``corpus-00.tar`` and so on. The first also holds the manifest.
+        Folder for ``corpus-00.tar`` and so on. The first also contains the manifest.
     slice_bytes
-        Size of a slice, about.
+        Approximate size of a slice.
     cache
-        Of :func:`karaoke.training.corpus.load_corpus`: the traits that it holds are sent along, so
-        that they need not be measured again.
+        A cache of :func:`karaoke.training.corpus.load_corpus`, whose traits are included so that
+        they need not be measured again.
 
     Raises
     ------
     NoInputError
-        A folder is no corpus.
+        A folder is not a corpus.
     """
     out.mkdir(parents=True, exist_ok=True)
     files: list[tuple[Path, str]] = []

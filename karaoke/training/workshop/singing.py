@@ -1,9 +1,9 @@
-"""Sing: ``karaoke workshop sing CORPUS FOLDER`` (needs the package ``pyworld``).
+"""Synthesise singing: ``karaoke workshop sing CORPUS FOLDER`` (needs the package ``pyworld``).
 
-The corpus is rich in syllables and words, and poor in singers who move in pitch. This joins its
-syllables to lines over made-up tunes, by a vocoder that gives every line another singer's vocal
-tract, register and manner, and writes them as a corpus folder of its own, whose manifest names the
-sources. Singing of this kind has a vocoder's phase; half of what is learned from should not.
+The corpus is rich in syllables and words, but poor in singers who move in pitch. This joins its
+syllables into lines with made-up tunes. A vocoder gives each line another vocal tract, register and
+manner. The lines become a corpus of their own, whose manifest names the sources. They have the
+phase of a vocoder, so at least half of the voices to train on should be others.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from karaoke.training.workshop.vocoder import (
     world,
 )
 
-#: Frames of a syllable before its voice sets in, at most.
+#: Largest number of frames in a syllable before it becomes voiced.
 CONSONANT = 24
-#: A voiced stretch that is shorter is a click, one that is longer several syllables.
+#: Shorter voiced stretches are clicks; longer ones are several syllables.
 SHORTEST, LONGEST = 12, 140
 #: Natural logarithm of the power of ten decibels.
 TEN_DB = np.log(10.0)
@@ -48,14 +48,14 @@ MANNERS = {"plain": 0.78, "breathy": 0.1, "shouted": 0.07, "whispered": 0.05}
 
 @dataclass(frozen=True)
 class Syllable:
-    """Frames that can be sung: a consonant, if there is one, then a vowel from ``onset`` on."""
+    """Frames that can be sung: an optional consonant, then a vowel from ``onset`` on."""
 
     frames: Frames
     onset: int
 
 
 def cut_syllables(frames: Frames) -> Iterator[Syllable]:
-    """Cut a recording into syllables: voiced stretches, and what is heard right before them."""
+    """Cut a recording into syllables: voiced stretches and what precedes them."""
     voiced = np.concatenate([[False], frames.pitch_hz > 0, [False]])
     edges = np.flatnonzero(voiced[1:] != voiced[:-1]).reshape(-1, 2)
     loudness = frames.envelope.max(axis=1)
@@ -69,7 +69,7 @@ def cut_syllables(frames: Frames) -> Iterator[Syllable]:
 
 
 def split_long(loudness: NDArray[np.float64], start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Split a stretch where it is softest, until no part is too long."""
+    """Split a stretch at its softest point until no part is too long."""
     if stop - start <= LONGEST:
         yield start, stop
         return
@@ -80,7 +80,7 @@ def split_long(loudness: NDArray[np.float64], start: int, stop: int) -> Iterator
 
 
 def hold(syllable: Syllable, length: int) -> Frames:
-    """Sing a syllable for so many frames: the ends of the vowel as they were, the middle longer."""
+    """Sing a syllable for ``length`` frames, by stretching the middle of its vowel."""
     onset = min(syllable.onset, length * 2 // 5)
     vowel = len(syllable.frames) - syllable.onset
     wanted = length - onset
@@ -100,24 +100,20 @@ def sing(rng: Rng, syllables: Sequence[Syllable], frames: int) -> Frames:
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     syllables
-        Of one voice.
-    frames
-        Length.
+        Syllables of one voice.
 
     Returns
     -------
     Frames
-        Rests are silent, but for breaths.
+        Rests are silent, except for breaths.
     """
     notes = compose(rng, frames)
     line = Frames(np.zeros(frames), np.full((frames, BINS), SILENCE), np.ones((frames, BINS)))
     pitch_hz = in_range(pitch_line(rng, notes, frames), middle_of(syllables) + rng.normal(4, 4))
     at = int(rng.integers(len(syllables)))
     for note in notes:
-        # Mostly in their order: some words stay words.
+        # Mostly in order, so that some words remain.
         at = (at + 1 if rng.random() < 0.8 else int(rng.integers(len(syllables)))) % len(syllables)
         sung, here = hold(syllables[at], note.stop - note.start), slice(note.start, note.stop)
         line.pitch_hz[here] = np.where(sung.pitch_hz > 0, pitch_hz[here], 0)
@@ -129,13 +125,13 @@ def sing(rng: Rng, syllables: Sequence[Syllable], frames: int) -> Frames:
 
 
 def middle_of(syllables: Sequence[Syllable]) -> float:
-    """Find the pitch that a voice has by itself, in semitones above 1 Hz."""
+    """Return the usual pitch of a voice, in semitones above 1 Hz."""
     pitch_hz = np.concatenate([syllable.frames.pitch_hz for syllable in syllables])
     return float(12 * np.log2(np.median(pitch_hz[pitch_hz > 0])))
 
 
 def in_range(line: NDArray[np.float64], middle: float) -> NDArray[np.float64]:
-    """Give a tune in Hz, moved so that nobody has to sing too low or too high."""
+    """Convert a tune to Hz, shifted so that it is neither too low nor too high."""
     lowest, highest = 12 * np.log2(PITCH_RANGE_HZ)
     middle = max(min(middle, highest - line.max()), lowest - line.min())
     pitch_hz: NDArray[np.float64] = 2 ** ((middle + line) / 12)
@@ -143,7 +139,7 @@ def in_range(line: NDArray[np.float64], middle: float) -> NDArray[np.float64]:
 
 
 def join(line: Frames, notes: Sequence[Note]) -> None:
-    """Smooth the way from note to note, and let phrases begin and end softly, in place."""
+    """Smooth the transitions between notes, and fade phrases in and out, in place."""
     for left, right in zip([None, *notes], [*notes, None], strict=True):
         if left and right and left.phrase == right.phrase and right.start - 4 > left.start:
             share = np.linspace(0, 1, 8)[:, None]
@@ -160,7 +156,7 @@ def join(line: Frames, notes: Sequence[Note]) -> None:
 
 
 def manner_of_phrases(rng: Rng, line: Frames, notes: Sequence[Note]) -> None:
-    """Sing each phrase in its own manner, louder or softer, after a breath or none, in place."""
+    """Give each phrase a manner and a level, and perhaps a breath before it, in place."""
     tilt = np.linspace(0, 1, BINS) * TEN_DB
     for phrase in dict.fromkeys(note.phrase for note in notes):
         own = [note for note in notes if note.phrase == phrase]
@@ -182,7 +178,7 @@ def manner_of_phrases(rng: Rng, line: Frames, notes: Sequence[Note]) -> None:
 
 
 def breathe(rng: Rng, line: Frames, phrase: slice) -> None:
-    """Draw breath before a phrase, where there is time to, in place."""
+    """Breathe before a phrase, if there is time, in place."""
     length = int(rng.uniform(0.15, 0.4) * FRAMES_PER_SECOND)
     here = slice(phrase.start - length - 4, phrase.start - 4)
     if here.start < 0 or line.envelope[here].max() > SILENCE:
@@ -213,7 +209,7 @@ def sing_file(recording: Recording, seed: tuple[int, int], seconds: float) -> ND
 
 
 def write_file(task: tuple[Recording, tuple[int, int], Path], seconds: float) -> float:
-    """Sing a file of the corpus; return its seconds."""
+    """Sing a file of the corpus, and return its seconds."""
     recording, seed, target = task
     audio = sing_file(recording, seed, seconds)
     if len(audio):
@@ -231,22 +227,22 @@ def write_corpus(
     cache: Path,
     workers: int,
 ) -> None:
-    """Write lines, sung with the voices of a corpus, and their ``manifest.tsv``.
+    """Write lines sung with the voices of a corpus, and their ``manifest.tsv``.
 
     Parameters
     ----------
     corpus
-        A folder with a manifest, whose recordings of the roles ``vocals`` and ``speech`` sing.
+        A folder with a manifest, whose recordings of the roles ``vocals`` and ``speech`` are used.
     root
         Folder to write to.
     minutes, seconds
-        Of all, and of a file, about.
+        Approximate total length, and length of a file.
     seed
-        Of everything random.
+        Random seed.
     cache
         Folder for decoded recordings.
     workers
-        Processes.
+        Number of processes.
 
     Raises
     ------
@@ -259,7 +255,7 @@ def write_corpus(
     pools = [Pool(voices) for voices in roles if voices]
     if not pools:
         raise NoInputError(f'"{corpus}": no vocals and no speech', hint="Add some to sing with.")
-    world()  # rather miss it now than in every process
+    world()  # fails now rather than in every process
     (root / "sung").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     tasks = []
@@ -276,13 +272,13 @@ def list_sung(
     sung: Sequence[tuple[Recording, Path, float]],
     facts: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """List what was sung, by whose voice, with whose license: recording, file, seconds."""
+    """Write the manifest of what was sung, given as recording, file and seconds."""
     rows = [
         {
             **facts[recording.path],
             "path": f"sung/{path.name}",
             "role": "vocals",
-            # One group for all speakers, lest they outnumber the singers.
+            # One group for all speakers, so that they do not outnumber the singers.
             "group": f"sung-{recording.group if recording.role == 'vocals' else 'speech'}",
             "seconds": f"{seconds:.1f}",
             "channels": "1",

@@ -1,10 +1,8 @@
-"""Styles of instrumental music, for :mod:`karaoke.training.workshop.music`.
+"""Styles of instrumental music: grooves, progressions and instruments.
 
-Grooves, progressions and instruments.
-
-Everything here is a commonplace of its style, written for this project; no song is copied.
-Rhythms are bars of 16 steps: ``x`` a stroke, ``o`` a soft one, ``.`` nothing. Programs are those
-of General MIDI, from 0; choirs and voices (52..54, 85, 91) do not occur.
+Everything here is typical of its style and was written for this project; no song is copied.
+Rhythms are bars of 16 steps: ``x`` is a stroke, ``o`` a soft one, ``.`` none. Programs are those of
+General MIDI, counted from 0; choirs and voices (52..54, 85, 91) are not used.
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ SYNTH_BASSES = (38, 39)
 STRINGS = (48, 49, 50)
 PADS = (88, 89, 90, 92, 94)
 SYNTH_LEADS = (80, 81, 82, 84, 87)
-#: What sounds like a voice when it bends and vibrates, but is none: flutes, whistles, bows, reeds.
+#: Instruments that sound like voices with bends and vibrato: flutes, whistles, bows, reeds.
 FLUTES = (73, 75, 77, 78, 79)
 BOWS = (40, 41, 42, 110)
 SAXOPHONES = (64, 65, 66, 67)
 
-#: Roots of chords as degrees of the scale, a bar each.
+#: Roots of chords as degrees of the scale, one per bar.
 MAJOR_TURNS = ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 3), (0, 2, 3, 4), (3, 4, 0, 5), (0, 3, 0, 4))
 MINOR_TURNS = ((0, 5, 2, 6), (0, 6, 5, 6), (0, 3, 5, 4), (0, 2, 6, 5), (0, 0, 5, 6), (5, 6, 0, 0))
 BLUES = ((0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4),)
@@ -36,25 +34,25 @@ class Style:
     Parameters
     ----------
     tempo
-        Slowest and fastest, in beats a minute.
+        Lowest and highest tempo, in beats per minute.
     drums
         Rhythm per General MIDI drum (36 kick, 38 snare, 42 closed and 46 open hat, 51 ride, ...).
     bass_programs, bass
-        Instruments and rhythm.
+        Instruments and rhythm of the bass.
     comp_programs, comp
-        Of the chords.
+        Instruments and rhythm of the chords.
     lead_programs
-        Of the melody.
+        Instruments of the melody.
     turns
-        Progressions to choose from.
+        Chord progressions to choose from.
     minor
         Whether the scale is minor.
     swing
-        How late every second eighth's half is, as a share of a sixteenth.
+        Delay of every second eighth, as a share of a sixteenth.
     pads
         Instruments of held chords; empty for none.
     power_chords
-        Chords of root and fifth only.
+        Whether chords only have a root and a fifth.
     """
 
     tempo: tuple[float, float]

@@ -1,4 +1,4 @@
-"""Made-up tunes: notes in phrases, and the pitch of somebody who sings them."""
+"""Made-up tunes: notes in phrases, and the pitch of a voice that sings them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ BEATS = (0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.5, 2.0)
 
 @dataclass(frozen=True)
 class Note:
-    """A note, of which the frames are those of the vocoder.
+    """A note, in frames of the vocoder.
 
     Parameters
     ----------
     start, stop
         In frames.
     semitones
-        Above the singer's middle.
+        Semitones above the singer's usual pitch.
     phrase
-        Number of the phrase that it belongs to.
+        Number of its phrase.
     """
 
     start: int
@@ -36,7 +36,7 @@ class Note:
 
 
 def compose(rng: Rng, frames: int) -> list[Note]:
-    """Compose phrases with rests between; some come again, as choruses do."""
+    """Compose phrases separated by rests; some are repeated, like choruses."""
     scale = SCALES[rng.integers(len(SCALES))]
     beat = FRAMES_PER_SECOND * 60 / rng.uniform(65, 160)
     notes: list[Note] = []
@@ -56,13 +56,13 @@ def compose(rng: Rng, frames: int) -> list[Note]:
 
 
 def compose_phrase(rng: Rng, scale: tuple[int, ...]) -> list[tuple[float, float]]:
-    """Compose three to twelve notes: semitones, and lengths in beats."""
+    """Compose three to twelve notes, as semitones and lengths in beats."""
     step = int(rng.integers(-3, 4))
     phrase = []
     for _ in range(int(rng.integers(3, 13))):
         octave, degree = divmod(step, len(scale))
         phrase.append((12.0 * octave + scale[degree] - 3, float(rng.choice(BEATS))))
-        # Small steps, now and then a leap; back to the middle in the long run.
+        # Small steps and occasional leaps, with a tendency back to the middle.
         leap = rng.choice([-2, -1, -1, 0, 1, 1, 2]) if rng.random() < 0.85 else rng.integers(-5, 6)
         step = int(np.clip(round(0.9 * step + leap), -7, 9))
     semitones, beats = phrase[-1]
@@ -73,15 +73,15 @@ def compose_phrase(rng: Rng, scale: tuple[int, ...]) -> list[tuple[float, float]
 def pitch_line(rng: Rng, notes: list[Note], frames: int) -> NDArray[np.float64]:
     """Draw the pitch in semitones of a voice that sings notes: ``(frames,)``.
 
-    With portamento between notes, scoops up to the first of a phrase, vibrato that swells on long
-    ones, and the unsteadiness of everybody who is not a machine.
+    It has portamento between notes, scoops up to the first note of a phrase, vibrato that swells on
+    long notes, and the unsteadiness of a human voice.
     """
     line = np.zeros(frames)
     vibrato = np.zeros(frames)
     rate_hz, depth = rng.uniform(4.5, 6.8), rng.uniform(0, 0.7)
     scoops = np.zeros(frames)
     for index, note in enumerate(notes):
-        # A rest is sung through in thought: the pitch moves to the next note within it.
+        # The pitch moves to the next note during a rest.
         line[notes[index - 1].stop if index else 0 : note.stop] = note.semitones
         seconds = np.arange(note.stop - note.start) / FRAMES_PER_SECOND
         swell = ((seconds - 0.2) / 0.4).clip(0, 1)

@@ -1,8 +1,8 @@
-"""A voice as pitch, spectral envelope and aperiodicity, each of which can be changed by itself.
+"""A voice as pitch, spectral envelope and aperiodicity, which can be changed separately.
 
 The analysis and the synthesis are those of WORLD (M. Morise, F. Yokomori and K. Ozawa, "WORLD: a
 vocoder-based high-quality speech synthesis system for real-time applications", IEICE Transactions
-E99-D(7), 2016), by the package ``pyworld``, which is needed to render only, not to train.
+E99-D(7), 2016), from the package ``pyworld``, which training does not need.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from karaoke.errors import NoInputError
 from karaoke.training.corpus import SAMPLE_RATE
 
 FRAMES_PER_SECOND = 200
-#: The lowest and highest pitch that is looked for and sung.
+#: Lowest and highest pitch that are searched for and sung.
 PITCH_RANGE_HZ = (70.0, 900.0)
 BINS = 1025
 #: Logarithm of the power of silence.
@@ -34,7 +34,7 @@ class Frames:
     Parameters
     ----------
     pitch_hz
-        ``(T,)``; zero where it has none.
+        ``(T,)``; zero where unvoiced.
     envelope
         ``(T, BINS)``: natural logarithm of the power.
     aperiodicity
@@ -50,7 +50,7 @@ class Frames:
         return len(self.pitch_hz)
 
     def read(self, positions: Array) -> Frames:
-        """Read at positions between frames, as many as wanted and in any order."""
+        """Read at any positions, which may be between frames."""
         positions = positions.clip(0, len(self) - 1)
         return Frames(
             self.pitch_hz[np.round(positions).astype(np.int64)],
@@ -60,7 +60,7 @@ class Frames:
 
 
 def interpolate(rows: Array, positions: Array) -> Array:
-    """Read between rows ``(R, C)`` at positions ``(P,)`` in [0, R - 1]: ``(P, C)``."""
+    """Interpolate rows ``(R, C)`` at positions ``(P,)`` in [0, R - 1]: ``(P, C)``."""
     low = positions.astype(np.int64)
     high = np.minimum(low + 1, len(rows) - 1)
     share = (positions - low)[:, None]
@@ -68,7 +68,7 @@ def interpolate(rows: Array, positions: Array) -> Array:
 
 
 def warp(frames: Frames, factor: float) -> Frames:
-    """Move all formants by a factor, as a longer or shorter vocal tract does."""
+    """Scale all formants by a factor, as a shorter or longer vocal tract does."""
     bins = np.minimum(np.arange(BINS) / factor, BINS - 1)
     return Frames(
         frames.pitch_hz,
@@ -87,7 +87,7 @@ def world() -> Any:
     """
     try:
         with warnings.catch_warnings():
-            # It looks its own version up in an old-fashioned way.
+            # It looks up its own version in a deprecated way.
             warnings.simplefilter("ignore")
             import pyworld
     except ImportError as error:
@@ -98,7 +98,7 @@ def world() -> Any:
 
 
 def analyse(mono: NDArray[np.float32]) -> Frames:
-    """Take a voice apart; ``(samples,)`` at 44.1 kHz."""
+    """Analyse a voice ``(samples,)`` at 44.1 kHz."""
     samples = mono.astype(np.float64)
     low, high = PITCH_RANGE_HZ
     pitch, times = world().dio(samples, SAMPLE_RATE, f0_floor=low, f0_ceil=high)
@@ -110,7 +110,7 @@ def analyse(mono: NDArray[np.float32]) -> Frames:
 
 
 def synthesise(frames: Frames) -> NDArray[np.float32]:
-    """Put a voice together: ``(samples,)`` at 44.1 kHz."""
+    """Synthesise a voice: ``(samples,)`` at 44.1 kHz."""
     samples: Array = world().synthesize(
         np.ascontiguousarray(frames.pitch_hz),
         np.ascontiguousarray(np.exp(frames.envelope)),

@@ -1,13 +1,15 @@
-"""WebVTT: subtitles whose times within, ``<00:01.500>``, are those of words."""
+"""WebVTT: subtitles with times of words within them, such as ``<00:01.500>``."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from html import unescape
+from itertools import takewhile
 
 from karaoke.lyrics.model import Lyrics
 from karaoke.lyrics.reading import Piece, Reading, clock_seconds
-from karaoke.lyrics.srt import TIMES, moment
+from karaoke.lyrics.srt import cues
 
 TAG = re.compile(r"<([^<>]*)>")
 INNER = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})\.(\d{1,3})")
@@ -17,51 +19,34 @@ NOT_SHOWN = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 
 
 def read_vtt(text: str, called: str) -> Lyrics:
-    """Read subtitles; a voice, ``<v Anna>``, is the singer of a line of its own.
-
-    Parameters
-    ----------
-    text
-        Of the file, with line feeds.
-    called
-        What messages call the file.
-
-    Raises
-    ------
-    LyricsError
-        There are none.
-    """
+    """Read subtitles; a voice, ``<v Anna>``, is the singer of a line of its own."""
     reading = Reading(called)
-    rows = text.split("\n")
-    number = 0
-    while number < len(rows):
-        row = rows[number]
-        found = TIMES.fullmatch(row) if "-->" in row else None
-        number += 1
-        if NOT_SHOWN.match(row):
-            while number < len(rows) and rows[number].strip():
-                number += 1
-        elif found:
-            first = number
-            while number < len(rows) and rows[number].strip() and "-->" not in rows[number]:
-                number += 1
-            start = reading.check_time(moment(found.groups()[:5]), first)
-            end = reading.check_time(moment(found.groups()[5:]), first)
-            _Cue(reading, first, start, end).read(" ".join(rows[first:number]))
-        elif "-->" in row:
-            reading.skip(number, 1, "two times, such as 00:01.500 --> 00:04.000")
+    rows = list(shown(text.split("\n")))
+    expected = "two times, such as 00:01.500 --> 00:04.000"
+    for number, start, end, said in cues(rows, reading, expected):
+        _Cue(reading, number, start, end).read(" ".join(takewhile(str.strip, said)))
     return reading.finish("vtt")
 
 
+def shown(rows: Iterable[str]) -> Iterator[str]:
+    """Replace the rows of blocks that are not shown by empty ones."""
+    before, hidden = "", False
+    for row in rows:
+        starts = not before.strip() and NOT_SHOWN.match(row) is not None
+        hidden = starts or (hidden and row.strip() != "")
+        yield "" if hidden else row
+        before = row
+
+
 class _Cue:
-    """One subtitle while it is read."""
+    """Reads one subtitle."""
 
     def __init__(self, reading: Reading, number: int, start: float, end: float) -> None:
         self.reading = reading
         self.number = number
         self.start, self.end = start, end
         self.singer = ""
-        #: Text, and when it is sung if a time stands before it.
+        #: Texts, and the times before them, if any.
         self.pieces: list[tuple[list[str], float | None]] = [([], None)]
 
     def read(self, text: str) -> None:
@@ -79,7 +64,7 @@ class _Cue:
                 self.finish(now)
                 self.pieces = [([], now)]
                 self.singer = unescape(voice[1])
-            elif tag[1] == "rt":  # how to pronounce what stands before
+            elif tag[1] == "rt":  # the pronunciation of what precedes it
                 spoken = False
             elif tag[1] in ("/rt", "/ruby"):
                 spoken = True
@@ -88,7 +73,7 @@ class _Cue:
         self.finish(None)
 
     def finish(self, change: float | None) -> None:
-        """End the line, where another singer goes on or at the end."""
+        """End the line, because another singer continues or at the end."""
         timed = any(time is not None for _, time in self.pieces)
         end = self.end if change is None else max(change, self.start)
         times = [self.start if time is None else time for _, time in self.pieces]

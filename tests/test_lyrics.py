@@ -364,7 +364,7 @@ def test_timeline(timeline: Timeline, one: float, other: float) -> None:
 
 def test_timeline_refuses_nonsense() -> None:
     for tempo in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="no clock"):
+        with pytest.raises(ValueError, match="not a clock"):
             Timeline(tempo=tempo)
 
 

@@ -1,7 +1,9 @@
-"""Words of a song and when they are sung: one form, one clock, and the formats of files.
+"""The words of a song and when they are sung: one form, one clock, and all file formats.
 
-:func:`read_lyrics` reads any of them; the functions that write take the
-:class:`Timeline` of what they are to run with.
+:func:`read_lyrics` reads any format. The functions that write take lyrics with times and the
+:class:`Timeline` of the output to go with, and raise :class:`karaoke.errors.LyricsError` if there
+are no times. Each format's own reader takes the text of a file, with line feeds, and what messages
+should call it, and raises the same error if it finds no lyrics.
 """
 
 from karaoke.lyrics.ass import write_ass

@@ -1,6 +1,6 @@
-r"""Advanced SubStation Alpha: subtitles whose ``{\k20}`` are lengths of syllables, in hundredths.
+r"""Advanced SubStation Alpha: subtitles with ``{\k20}`` for lengths of syllables, in hundredths.
 
-Of all codes only those of karaoke count when it is read; drawings and comments are left out.
+Only karaoke codes are read; drawings and comments are left out.
 """
 
 from __future__ import annotations
@@ -52,22 +52,10 @@ class _Event:
 
 
 def read_ass(text: str, called: str) -> Lyrics:
-    """Read subtitles; the name, or else the style where there are several, is the singer.
+    """Read subtitles; the name, or else the style if there are several, is the singer.
 
-    Where a template of Aegisub made the lines that are shown (effect ``fx``), those that it
-    was given (effect ``karaoke``) count instead.
-
-    Parameters
-    ----------
-    text
-        Of the file, with line feeds.
-    called
-        What messages call the file.
-
-    Raises
-    ------
-    LyricsError
-        There are none.
+    If lines (effect ``fx``) were made by a template of Aegisub, those that it was made from
+    (effect ``karaoke``) are read instead.
     """
     reading = Reading(called)
     metadata: dict[str, str] = {}
@@ -89,7 +77,7 @@ def read_ass(text: str, called: str) -> Lyrics:
 
 
 def events_of(text: str, reading: Reading, metadata: dict[str, str]) -> list[_Event]:
-    """List the rows of the events, and note what the script says about itself."""
+    """List the events, and collect metadata."""
     events = []
     lines = 0
     section = "events"
@@ -109,7 +97,7 @@ def events_of(text: str, reading: Reading, metadata: dict[str, str]) -> list[_Ev
                 continue
             values = found[2].split(",", len(columns) - 1)
             if len(values) < len(columns):
-                reading.skip(number, 1, f"{len(columns)} values with commas between")
+                reading.skip(number, 1, f"{len(columns)} values separated by commas")
                 continue
             stripped = dict(zip(columns, (value.strip() for value in values), strict=True))
             events.append(_Event(number, kind, stripped | {columns[-1]: values[-1]}))
@@ -135,7 +123,7 @@ def add_event(reading: Reading, event: _Event, singer: str) -> None:
 
 
 def pieces_of(text: str, start: float) -> list[Piece]:
-    """Cut the text of a subtitle at its codes of karaoke, which count from its start."""
+    """Split the text of a subtitle at its karaoke codes, which count from its start."""
     pieces: list[Piece] = []
     said: list[str] = []
     begin: int | None = None
@@ -166,8 +154,8 @@ def pieces_of(text: str, start: float) -> list[Piece]:
 
 
 def tokens_of(text: str) -> list[str]:
-    """Cut the text of a subtitle into codes and characters."""
-    # Behind the last closing brace an opening one is a character.
+    """Split the text of a subtitle into codes and characters."""
+    # After the last closing brace, an opening one is just a character.
     edge = text.rfind("}") + 1
     return TOKEN.findall(text[:edge]) + TAIL.findall(text[edge:])
 
@@ -175,34 +163,20 @@ def tokens_of(text: str) -> list[str]:
 def escaped(text: str) -> str:
     r"""Keep text from being read as codes.
 
-    Behind a backslash comes a character that is not seen, so that no renderer knows the code.
-    A brace is written ``\{``, as libass has it; renderers that do not know that hide what
-    stands in braces, but do nothing that it says.
+    After a backslash comes an invisible character, so that renderers do not recognise a code.
+    Braces are written ``\{``, as for libass; other renderers hide what is in braces.
     """
     return text.replace("\\", f"\\{GUARD}").replace("{", "\\{").replace("}", "\\}")
 
 
 def timestamp(time: int) -> str:
-    """Write a time in hundredths: ``0:01:02.50``."""
+    """Format a time in hundredths: ``0:01:02.50``."""
     seconds, rest = divmod(time, 100)
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:02d}"
 
 
 def write_ass(lyrics: Lyrics, timeline: Timeline) -> bytes:
-    r"""Write subtitles to edit, with the lengths of syllables as ``\k`` where they are known.
-
-    Parameters
-    ----------
-    lyrics
-        With times; a line without an end lasts until the next, or 8 s.
-    timeline
-        Of the film that they are to run with.
-
-    Raises
-    ------
-    LyricsError
-        The lyrics have no times.
-    """
+    r"""Write subtitles for editing, with lengths of syllables as ``\k`` if they are known."""
     rows = []
     for line in place(lyrics, timeline, ends=True):
         start, end = (hundredths(t or 0.0) for t in (line.start_seconds, line.end_seconds))
@@ -214,7 +188,7 @@ def write_ass(lyrics: Lyrics, timeline: Timeline) -> bytes:
 
 
 def text_of(line: Line, start: int) -> str:
-    """Write the text of a line that starts at a time in hundredths."""
+    """Format a line that starts at a time in hundredths."""
     if line.timing in ("none", "lines"):
         return escaped(line.text)
     text, now = "", start

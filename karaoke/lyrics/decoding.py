@@ -1,4 +1,4 @@
-"""Text out of bytes of an unknown encoding."""
+"""Decode text of an unknown encoding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from karaoke.errors import LyricsError
 
-#: How much of a file is looked at to guess about it.
+#: How much of a file is used for guesses.
 HEAD = 200_000
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -16,7 +16,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-#: As a singing game's header names it; UTF-8 shows by itself.
+#: Encoding in the header of a singing game's file; UTF-8 is recognised anyway.
 STATED = re.compile(rb"^#ENCODING:\s*(CP125\d|WINDOWS-125\d|LATIN-?1)\s*$", re.I | re.M)
 KANA = re.compile("[\u3041-\u30ff]")
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x7f]")
@@ -31,17 +31,17 @@ def decode(data: bytes, called: str) -> tuple[str, str, list[str]]:
     data
         Its bytes.
     called
-        What messages call it.
+        What messages should call it.
 
     Returns
     -------
     tuple
-        The text with line feeds alone, the encoding, and warnings about a guess.
+        The text, with line feeds, the encoding, and warnings.
 
     Raises
     ------
     LyricsError
-        It is no text.
+        It is not text.
     """
     encoding, guessed = find_encoding(data)
     for mark, name in MARKS:
@@ -57,19 +57,19 @@ def decode(data: bytes, called: str) -> tuple[str, str, list[str]]:
             f"not UTF-8: decoded as {guessed}, which is a guess; save it as UTF-8 to be sure"
         )
     if "\0" in text:
-        warnings.append("holds NUL characters, which were left out")
+        warnings.append("contains NUL characters, which were left out")
     if "\ufffd" in text and encoding != "utf-8":
-        warnings.append(f"some characters are no {encoding} and were replaced")
+        warnings.append(f"some characters are not {encoding}; they were replaced")
     return text.replace("\r\n", "\n").replace("\r", "\n"), encoding, warnings
 
 
 def find_encoding(data: bytes) -> tuple[str, str]:
-    """Find the encoding of text, and how to call it if that is a guess."""
+    """Find the encoding of text, and what to call it if it is a guess, else an empty string."""
     for mark, name in MARKS:
         if data.startswith(mark):
             return name, ""
     head = data[:HEAD]
-    # Every other byte of UTF-16 is 0 where the text is ASCII, as digits and line feeds are.
+    # In UTF-16, every other byte of ASCII text is 0, including digits and line feeds.
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) > len(head) // 20 and max(even, odd) > 10 * min(even, odd):
         name = "utf-16-le" if odd > even else "utf-16-be"
@@ -88,7 +88,7 @@ def find_encoding(data: bytes) -> tuple[str, str]:
 
 
 def guess_bytewise(head: bytes) -> tuple[str, str]:
-    """Tell Shift-JIS, which is full of kana where it is one, from CP1252."""
+    """Distinguish Shift-JIS, which is recognised by its many kana, from CP1252."""
     try:
         text = codecs.getincrementaldecoder("cp932")("strict").decode(head)
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 r"""Karaoke as MIDI, ``.kar``: words as text events, and as lyric events with the notes.
 
-Players of ``.kar`` want the words as text of a track of their own, where ``\`` begins a screen
-and ``/`` a line; others want lyric events beside the notes. A tick is a millisecond.
+Players of ``.kar`` expect the words in a track of their own, where ``\`` begins a screen and ``/``
+a line; others expect lyric events along with the notes. A tick is a millisecond.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from karaoke.lyrics.timeline import Timeline
 TICKS_PER_BEAT = 500
 BEAT_MICROSECONDS = 500_000
 TEXT, NAME, LYRIC, TEMPO, END = 0x01, 0x03, 0x05, 0x51, 0x2F
-#: What begins a line, a screen or a fact where an event begins with it.
+#: Characters that begin a line, a screen or a fact at the start of an event.
 LEADING = ("/", "\\", "@")
 VELOCITY = 100
-#: At the same time a note ends before the next begins, behind the word's text.
+#: Order of simultaneous events: a note ends before the text of the next, which precedes its start.
 FIRST, MIDDLE, LAST = range(3)
 Event = tuple[int, int, bytes]
 
@@ -28,19 +28,8 @@ Event = tuple[int, int, bytes]
 def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
     """Write a MIDI file of format 1 with the words and, where they are known, the notes.
 
-    Text is Latin-1, as old players have it, or else UTF-8.
-
-    Parameters
-    ----------
-    lyrics
-        With times; those of words and syllables that are unknown are spread over their line.
-    timeline
-        Of the sound that they are to run with.
-
-    Raises
-    ------
-    LyricsError
-        The lyrics have no times.
+    Text is Latin-1, as in old players, or else UTF-8. Unknown times of words and syllables are
+    spread over their line.
     """
     lines = place(lyrics, timeline, syllables=True)
     facts = ["@KMIDI KARAOKE FILE", "@V0100"]
@@ -55,11 +44,11 @@ def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
         for word in line.words:
             space = " " if word is not line.words[0] else ""
             for index, syllable in enumerate(without_holds(word)):
-                # There is one stream of words: a line that begins before another ends follows it.
+                # There is only one stream of words, so overlapping lines follow each other.
                 latest = start = max(latest, ticks(syllable.start_seconds))
                 text = space + syllable.text if index == 0 else syllable.text
                 if not mark and text.startswith(LEADING):
-                    # Not an event of its own, lest the character be taken for a mark.
+                    # As an event of its own, the character would be taken for a mark.
                     words[-1] = words[-1][0], words[-1][1] + text
                 else:
                     words.append((start, mark + text))
@@ -87,7 +76,7 @@ def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
 
 
 def _fits(text: str) -> bool:
-    """Tell whether text can be written as Latin-1."""
+    """Return whether text can be written as Latin-1."""
     return all(ord(character) < 0x100 for character in text)
 
 
@@ -97,12 +86,12 @@ def ticks(seconds: float | None) -> int:
 
 
 def meta_event(kind: int, data: bytes) -> bytes:
-    """Write an event that is no sound."""
+    """Write a meta event."""
     return bytes((0xFF, kind)) + variable(len(data)) + data
 
 
 def variable(number: int) -> bytes:
-    """Write a number in bytes of 7 bits, of which all but the last have the eighth set."""
+    """Write a number with seven bits per byte; the eighth bit is set in all but the last."""
     written = [number & 0x7F]
     while number := number >> 7:
         written.append(number & 0x7F | 0x80)
@@ -110,7 +99,7 @@ def variable(number: int) -> bytes:
 
 
 def track(events: list[Event]) -> bytes:
-    """Write a track: each event with the ticks since the one before."""
+    """Write a track: each event with the ticks since the previous one."""
     body, now = b"", 0
     parts = []
     for time, _, data in sorted(events, key=lambda event: event[:2]):

@@ -1,8 +1,8 @@
-"""Names of languages, which each format writes in its own way."""
+"""Names of languages, which each format writes differently."""
 
 from __future__ import annotations
 
-#: ISO 639-1 to the name in English and the three letters of ISO 639-2 (both, where they differ).
+#: English name and ISO 639-2 codes (both, where there are two) by ISO 639-1 code.
 LANGUAGES = {
     "ar": ("Arabic", "ara"),
     "bg": ("Bulgarian", "bul"),
@@ -43,9 +43,9 @@ CODES = {
 
 
 def language_code(written: str) -> str:
-    """Give the two letters of a language: ``English``, ``eng`` and ``en-GB`` are ``en``.
+    """Return the two-letter code of a language: ``English``, ``eng`` and ``en-GB`` are ``en``.
 
-    What is unknown comes back as it is, without spaces around it.
+    Unknown ones are returned unchanged, except for spaces around them.
     """
     written = written.strip()
     main = written.lower().replace("_", "-").partition("-")[0]
@@ -53,5 +53,5 @@ def language_code(written: str) -> str:
 
 
 def language_name(code: str) -> str:
-    """Give the name of a language in English; what is unknown comes back as it is."""
+    """Return the English name of a language; unknown codes are returned unchanged."""
     return LANGUAGES[code][0] if code in LANGUAGES else code

@@ -1,8 +1,8 @@
 """LRC: ``[mm:ss.xx]line``; enhanced: ``[mm:ss.xx]<mm:ss.xx>some<mm:ss.xx>thing``.
 
-Times within a line are read in either kind of brackets; each also ends what stands before it.
-A line with several times is sung several times. A time without text ends the line before it.
-A positive ``[offset:]`` is in milliseconds and makes words come sooner, as players have it.
+Times within a line may be in either kind of brackets; each also ends what precedes it. A line with
+several times is sung several times. A time without text ends the previous line. ``[offset:]`` is in
+milliseconds; as in players, positive ones make words appear earlier.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STAMP = re.compile(
 )
 IDENTIFIER = re.compile(r"\s*\[([A-Za-z#][\w#-]{0,30})\s*:(.*)\]\s*")
 BROKEN = re.compile(r"\s*\[[\s\d]")
-#: What a text may not hold lest it be read as a time.
+#: Text that would be read as a time.
 LIKE_A_STAMP = re.compile(r"([\[<])(?=\s*-?\d)")
 NAMES = {
     "ti": "title",
@@ -46,20 +46,7 @@ ALSO_WRITTEN = {"creator": "by", "author": "au"}
 
 
 def read_lrc(text: str, called: str) -> Lyrics:
-    """Read LRC or enhanced LRC.
-
-    Parameters
-    ----------
-    text
-        Of the file, with line feeds.
-    called
-        What messages call the file.
-
-    Raises
-    ------
-    LyricsError
-        No line is understood.
-    """
+    """Read LRC or enhanced LRC."""
     reading = Reading(called)
     metadata: dict[str, str] = {}
     timed: list[tuple[int, str]] = []
@@ -84,7 +71,7 @@ def read_lrc(text: str, called: str) -> Lyrics:
 
 
 class _Rows:
-    """Rows of an LRC file while they are read."""
+    """Reads the rows of an LRC file."""
 
     def __init__(self, reading: Reading, offset: float) -> None:
         self.reading = reading
@@ -94,7 +81,7 @@ class _Rows:
         self._blanks: list[float] = []
 
     def seconds(self, stamp: re.Match[str], number: int) -> float:
-        """Give the time that a stamp names."""
+        """Return the time of a stamp."""
         sign, first, second, third, fraction = stamp.groups()
         if third and fraction:
             seconds = clock_seconds(first, second, third, fraction)
@@ -124,7 +111,7 @@ class _Rows:
             return
         self.repeated = self.repeated or len(starts) > 1
         for start in starts:
-            # Times within a line are those of the first time it is sung.
+            # Times within a line apply to the first time it is sung.
             later = start - starts[0]
             repeated = [
                 piece._replace(
@@ -136,7 +123,7 @@ class _Rows:
             self.reading.add_line(repeated, number, min(start, LATEST_SECONDS))
 
     def read_untimed(self, number: int, row: str) -> None:
-        """Read a row that no time stands before."""
+        """Read a row that does not begin with a time."""
         if row[0] == "<" and (stamp := STAMP.match(row)):
             self.reading.add_line(self.pieces(number, row, self.seconds(stamp, number)), number)
         elif is_heading(row):
@@ -148,7 +135,7 @@ class _Rows:
             self.reading.add_line([Piece(unguarded(row))], number)
 
     def pieces(self, number: int, text: str, start: float) -> list[Piece]:
-        """Cut a line at the times within."""
+        """Split a line at the times within it."""
         stamps = list(STAMP.finditer(text))
         if not stamps:
             return [Piece(unguarded(text))]
@@ -163,7 +150,7 @@ class _Rows:
         return pieces
 
     def end_lines(self) -> None:
-        """Let lines end at the times that have no text."""
+        """End lines at the times without text."""
         lines = self.reading.lines
         order = sorted(
             (line.start_seconds, index)
@@ -179,7 +166,7 @@ class _Rows:
 
 
 def unguarded(text: str) -> str:
-    """Take back what :func:`guarded` put in."""
+    """Undo :func:`guarded`."""
     return text.replace(f"[{GUARD}", "[").replace(f"<{GUARD}", "<")
 
 
@@ -189,7 +176,7 @@ def guarded(text: str) -> str:
 
 
 def stamp(hundredths: int) -> str:
-    """Write a time: ``01:23.45``."""
+    """Format a time: ``01:23.45``."""
     seconds, rest = divmod(hundredths, 100)
     return f"{seconds // 60:02d}:{seconds % 60:02d}.{rest:02d}"
 
@@ -200,28 +187,12 @@ def hundredths(seconds: float) -> int:
 
 
 def write_lrc(lyrics: Lyrics, timeline: Timeline) -> bytes:
-    """Write the times of lines.
-
-    Parameters
-    ----------
-    lyrics
-        With times.
-    timeline
-        Of the sound that they are to run with.
-
-    Raises
-    ------
-    LyricsError
-        The lyrics have no times.
-    """
+    """Write the times of lines."""
     return _write(lyrics, timeline, enhanced=False)
 
 
 def write_enhanced_lrc(lyrics: Lyrics, timeline: Timeline) -> bytes:
-    """Write the times of lines and, where they are known, of words and syllables.
-
-    Parameters and errors are those of :func:`write_lrc`.
-    """
+    """Write the times of lines and, if known, of words and syllables."""
     return _write(lyrics, timeline, enhanced=True)
 
 
@@ -241,14 +212,14 @@ def _write(lyrics: Lyrics, timeline: Timeline, enhanced: bool) -> bytes:
         rows.append(f"[{stamp(start)}]{text}")
         following = hundredths(lines[index + 1].start_seconds or 0) if lines[index + 1 :] else None
         end = None if line.end_seconds is None else hundredths(line.end_seconds)
-        # Where the next line follows at once, its time says that this one ends.
+        # If the next line follows at once, its time ends this one.
         if end is not None and end > latest and (following is None or end < following):
             rows.append(f"[{stamp(end)}]")
     return "".join(f"{row}\n" for row in rows).encode()
 
 
 def enhanced_text(line: Line) -> tuple[str, int]:
-    """Write a line with the times within, and give the latest of them, in hundredths."""
+    """Format a line with times within it; also return the latest of them, in hundredths."""
     latest = hundredths(line.start_seconds or 0.0)
     if line.timing in ("none", "lines"):
         return guarded(line.text), latest
@@ -258,7 +229,7 @@ def enhanced_text(line: Line) -> tuple[str, int]:
             begin = None
             if syllable.start_seconds is not None:
                 begin = latest = max(latest, hundredths(syllable.start_seconds))
-            # The time at which the next begins also ends what stands before it.
+            # The start of the next syllable also ends the previous one.
             if pending is not None and pending != begin:
                 text += f"<{stamp(pending)}>"
             text += " " if number and index == 0 else ""

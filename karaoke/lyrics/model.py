@@ -1,6 +1,6 @@
-"""Words of a song and when they are sung, in one form for all formats.
+"""The words of a song and when they are sung, in one form for all formats.
 
-A line holds words, a word syllables; times are seconds of the song, and None where unknown.
+Lines consist of words, and words of syllables. Times are seconds of the song; None if unknown.
 """
 
 from __future__ import annotations
@@ -14,18 +14,12 @@ from typing import Literal
 Timing = Literal["none", "lines", "words", "syllables"]
 Kind = Literal["normal", "golden", "rap", "golden-rap", "freestyle"]
 
-#: What no syllable holds: spaces, which end words, and what cannot be written or seen.
+#: Not allowed in syllables: spaces, which end words, and what is invisible or cannot be written.
 UNFIT = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 
 
 def check_span(start_seconds: float | None, end_seconds: float | None) -> None:
-    """Refuse times that are negative, no numbers, or in the wrong order.
-
-    Raises
-    ------
-    ValueError
-        They are.
-    """
+    """Raise ValueError for times that are negative, not finite or in the wrong order."""
     for seconds in (start_seconds, end_seconds):
         if seconds is not None and not 0 <= seconds < math.inf:
             raise ValueError(f"{seconds} is not a time of a song")
@@ -40,13 +34,13 @@ class Syllable:
     Parameters
     ----------
     text
-        Without spaces. Empty where the syllable before is held on another note.
+        Without spaces. Empty if the previous syllable is held on another note.
     start_seconds, end_seconds
         In the song; None if unknown.
     pitch
-        MIDI note, 60 is middle C; None if unknown or spoken.
+        MIDI note; 60 is middle C, None is unknown or spoken.
     kind
-        How singing games count it.
+        How singing games score it.
     """
 
     text: str
@@ -57,7 +51,7 @@ class Syllable:
 
     def __post_init__(self) -> None:
         if UNFIT.search(self.text):
-            raise ValueError(f"{self.text!r} holds spaces or control characters")
+            raise ValueError(f"{self.text!r} contains spaces or control characters")
         check_span(self.start_seconds, self.end_seconds)
 
 
@@ -85,18 +79,18 @@ class Word:
 
 @dataclass(frozen=True)
 class Line:
-    """What is shown as one line.
+    """Words that are shown on one line.
 
     Parameters
     ----------
     words
         At least one.
     start_seconds, end_seconds
-        In the song; None if unknown. All syllables lie within.
+        In the song; None if unknown. All syllables are within.
     singer
         Who sings it; empty if unknown.
     starts_stanza
-        Whether it is set apart from the line before it.
+        Whether there is a gap between it and the previous line.
     """
 
     words: tuple[Word, ...]
@@ -115,12 +109,12 @@ class Line:
 
     @property
     def syllables(self) -> tuple[Syllable, ...]:
-        """Those of all its words."""
+        """The syllables of all its words."""
         return tuple(syllable for word in self.words for syllable in word.syllables)
 
     @property
     def timing(self) -> Timing:
-        """The finest times that it has."""
+        """The finest kind of times that it has."""
         if all(syllable.start_seconds is None for syllable in self.syllables):
             return "none" if self.start_seconds is None else "lines"
         inner = (syllable for word in self.words for syllable in word.syllables[1:])
@@ -137,18 +131,18 @@ class Lyrics:
     lines
         In the order of their starts.
     title, artist, album
-        Of the song; empty if unknown.
+        Those of the song; empty if unknown.
     language
-        Two letters of ISO 639-1 where they are known, else as it was written; may be empty.
+        Two-letter code of ISO 639-1 if known, else as it was written; may be empty.
     metadata
-        What else a format carries, by name in lower case: ``creator``, ``year``, ``video``.
+        Other facts in the file, by name in lower case: ``creator``, ``year``, ``video``.
     format
-        Where it was read from: ``lrc``, ``elrc``, ``ultrastar``, ``srt``, ``vtt``, ``ass``,
+        What they were read from: ``lrc``, ``elrc``, ``ultrastar``, ``srt``, ``vtt``, ``ass``,
         ``plain``.
     encoding
-        That the file was decoded with.
+        Encoding of the file.
     warnings
-        For the user, each naming the line numbers that it is about.
+        Warnings for the user, with line numbers.
     """
 
     lines: tuple[Line, ...]
@@ -163,7 +157,7 @@ class Lyrics:
 
     @property
     def text(self) -> str:
-        """All lines; an empty one before each stanza but the first."""
+        """All lines, with an empty one between stanzas."""
         rows = [
             ("\n" if line.starts_stanza and number else "") + line.text
             for number, line in enumerate(self.lines)
@@ -172,11 +166,11 @@ class Lyrics:
 
     @property
     def timing(self) -> Timing:
-        """The finest times that any line has."""
+        """The finest kind of times that any line has."""
         order: tuple[Timing, ...] = ("none", "lines", "words", "syllables")
         return max((line.timing for line in self.lines), key=order.index, default="none")
 
     def syllables(self) -> Iterator[Syllable]:
-        """Go through those of all lines."""
+        """Iterate over the syllables of all lines."""
         for line in self.lines:
             yield from line.syllables

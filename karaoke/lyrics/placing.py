@@ -1,6 +1,6 @@
-"""Lyrics on the clock of an output: times that are unknown filled in, all moved at once.
+"""Lyrics on the clock of an output: unknown times are filled in, then all are converted.
 
-Every writer takes its lines from here, so that none adds or divides by itself.
+All writers get their lines from here, so that none of them has to calculate with times.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from karaoke.errors import LyricsError
 from karaoke.lyrics.model import Line, Lyrics, Syllable, Word
 from karaoke.lyrics.timeline import Timeline
 
-#: How long a line lasts at most whose end nobody states.
+#: Maximum duration of a line without a stated end.
 LONGEST_SECONDS = 8.0
-#: Between lines without times at the end of a song.
+#: Time between lines without times at the end of a song.
 APART_SECONDS = 4.0
 
 
 def place(
     lyrics: Lyrics, timeline: Timeline, *, ends: bool = False, syllables: bool = False
 ) -> list[Line]:
-    """Give the lines that lie in an output, with its times.
+    """Return the lines that are in an output, with times of the output.
 
     Parameters
     ----------
     lyrics
-        With times, of lines at least.
+        Lyrics that have times, at least for lines.
     timeline
-        Of the output.
+        The clock of the output.
     ends
-        Whether every line gets an end; else those that have one keep it.
+        Whether all lines get an end, not only those that have one.
     syllables
-        Whether every syllable gets a start and an end, and every line an end.
+        Whether all syllables get a start and an end, and all lines an end.
 
     Returns
     -------
     list
-        Lines in the order of their starts; what begins before the output, begins with it.
+        Lines in the order of their starts; times before the output become 0.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def place(
 
 
 def moved(line: Line, timeline: Timeline) -> Line:
-    """Move all times of a line."""
+    """Convert all times of a line."""
 
     def at(seconds: float | None) -> float | None:
         return None if seconds is None else max(0.0, timeline.to_output(seconds))
@@ -88,7 +88,7 @@ def moved(line: Line, timeline: Timeline) -> Line:
 
 
 def fill_lines(lines: Sequence[Line]) -> list[Line]:
-    """Give every line a start and an end: lines without times are spread between the others."""
+    """Fill in starts and ends; lines without times are spread between the others."""
     starts = [line.start_seconds for line in lines]
     known = [(i, start) for i, start in enumerate(starts) if start is not None]
     if not known:
@@ -116,7 +116,7 @@ def fill_lines(lines: Sequence[Line]) -> list[Line]:
 
 
 def fill_syllables(line: Line) -> Line:
-    """Give every syllable of a line with start and end its own, in proportion to its letters."""
+    """Fill in the times of syllables within those of their line, in proportion to their letters."""
     assert line.start_seconds is not None and line.end_seconds is not None
     syllables = line.syllables
     places = [0, *accumulate(max(1, len(syllable.text)) for syllable in syllables)]
@@ -148,13 +148,13 @@ def fill_syllables(line: Line) -> Line:
 
 
 def regrouped(words: Sequence[Word], syllables: Sequence[Syllable]) -> tuple[Word, ...]:
-    """Group new syllables as the old ones were."""
+    """Group new syllables into words like the old ones."""
     left = iter(syllables)
     return tuple(Word(tuple(next(left) for _ in word.syllables)) for word in words)
 
 
 def without_holds(word: Word) -> tuple[Syllable, ...]:
-    """Give a word's syllables, each as long as it is held on whatever notes."""
+    """Return a word's syllables, joined with the notes on which they are held."""
     joined: list[Syllable] = []
     for syllable in word.syllables:
         if syllable.text or not joined:

@@ -1,6 +1,6 @@
-"""Plain text: a line a row, stanzas apart by empty rows.
+"""Plain text: one line per row, with empty rows between stanzas.
 
-Nobody sings "[Chorus]" or "(2x)": such rows and marks are left out, and the user is told.
+Nobody sings "[Chorus]" or "(2x)": such rows and marks are left out with a warning.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PARTS = (
     "intro|verse|chorus|pre-?chorus|post-?chorus|hook|bridge|outro|interlude|instrumental|solo"
     "|refrain|coda|break|strophe|vers|couplet|estribillo|estrofa|puente|coro"
 )
-#: A whole row in brackets, or the name of a part of a song alone.
+#: A whole row in brackets, or just the name of a part of a song.
 HEADING = re.compile(
     rf"\s*(?:\[[^\[\]]{{1,80}}\]|[(]?(?:{PARTS})(?:\s*\d{{1,2}})?(?:\s*[(]?x\s*\d[)]?)?\s*[:.)]*)\s*",
     re.IGNORECASE,
@@ -31,25 +31,12 @@ WRITE_OUT = 'marks such as "(2x)" were left out: write what is repeated as often
 
 
 def is_heading(row: str) -> bool:
-    """Tell whether a row names a part of the song."""
+    """Return whether a row names a part of the song."""
     return len(row) <= LONGEST_HEADING and HEADING.fullmatch(row) is not None
 
 
 def read_plain(text: str, called: str) -> Lyrics:
-    """Read text without times.
-
-    Parameters
-    ----------
-    text
-        Of the file, with line feeds.
-    called
-        What messages call the file.
-
-    Raises
-    ------
-    LyricsError
-        Nothing in it is sung.
-    """
+    """Read text without times."""
     reading = Reading(called)
     apart = False
     for number, row in enumerate(text.split("\n"), 1):
@@ -69,5 +56,5 @@ def read_plain(text: str, called: str) -> Lyrics:
 
 
 def write_plain(lyrics: Lyrics) -> bytes:
-    """Write the words alone, stanzas apart by empty rows."""
+    """Write only the words, with empty rows between stanzas."""
     return f"{lyrics.text}\n".encode()

@@ -1,4 +1,4 @@
-"""What all readers share: building lines, repairing times, telling what is wrong."""
+"""What all readers share: building lines, repairing times, reporting problems."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from karaoke.errors import LyricsError
 from karaoke.lyrics.languages import language_code
 from karaoke.lyrics.model import Kind, Line, Lyrics, Syllable, Word
 
-#: More is not the lyrics of a song, and takes long to read.
+#: Limits: larger files are not the lyrics of a song, and would take long to read.
 MOST_LINES = 20_000
 MOST_SYLLABLES = 50_000
 MOST_CHARACTERS = 1_000_000
-#: Of a file, in which fonts may be embedded.
+#: Limits for a whole file, which may have embedded fonts.
 MOST_ROWS = 100_000
 LONGEST_LINE = 100_000
 #: Later times are typing errors.
 LATEST_SECONDS = 360_000.0
 LISTED = 8
-#: Seen by nobody; put behind a character that would begin a code of a format.
+#: An invisible character; written after a character that would otherwise begin a code.
 GUARD = "\u2060"
 INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\ud800-\udfff]")
 HINT = "Correct the file, or give another."
@@ -29,9 +29,9 @@ BACKWARDS = "times that go backwards were repaired"
 
 
 class Piece(NamedTuple):
-    """Text with one time; may hold several words, or a part of one.
+    """Text with one time, which may be several words or part of one.
 
-    Its spaces say where words end. Where ``held`` is true, the syllable before is held.
+    Its spaces show where words end. If ``held`` is true, the previous syllable is held.
     """
 
     text: str
@@ -43,23 +43,23 @@ class Piece(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """Leave out what cannot be seen or written; spaces stay."""
+    """Remove characters that are invisible or cannot be written, except spaces."""
     return INVISIBLE.sub("", text)
 
 
 def one_line(text: str) -> str:
-    """Make a value out of text: clean, with single spaces."""
+    """Clean a text, and reduce white space to single spaces."""
     return " ".join(clean(text).split())
 
 
 def clock_seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
-    """Add up what a time is written as; the fraction counts by its digits."""
+    """Convert a written time to seconds; the fraction is a string of decimals."""
     whole = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
     return whole + (int(fraction) / 10 ** len(fraction) if fraction else 0.0)
 
 
 def words_of(pieces: Sequence[Piece]) -> tuple[Word, ...]:
-    """Put pieces together to words, which end at spaces."""
+    """Join pieces into words, which end at spaces."""
     words: list[list[Syllable]] = []
     unfinished = False
     for piece in pieces:
@@ -86,12 +86,12 @@ def words_of(pieces: Sequence[Piece]) -> tuple[Word, ...]:
 
 
 class Reading:
-    """Lyrics while they are read from a file.
+    """Lyrics that are being read from a file.
 
     Parameters
     ----------
     called
-        What messages call the file.
+        What messages should call the file.
     """
 
     def __init__(self, called: str) -> None:
@@ -103,21 +103,21 @@ class Reading:
         self._problem = ""
 
     def warn(self, message: str, number: int) -> None:
-        """Tell the user about a line of the file; the same message is told once for all."""
+        """Warn of a line of the file; equal warnings are combined."""
         self._warnings.setdefault(message, []).append(number)
 
     def skip(self, number: int, column: int, expected: str) -> None:
-        """Leave a line of the file out that is not understood."""
+        """Leave out a line of the file that is not understood."""
         self._problem = self._problem or f"line {number}, column {column}: expected {expected}"
         self.warn("not understood and left out", number)
 
     def fail(self, number: int, column: int, expected: str) -> LyricsError:
-        """Make an error about a place in the file."""
+        """Make an error for a place in the file."""
         where = f"{self.called}, line {number}, column {column}"
         return LyricsError(f"{where}: expected {expected}", hint=HINT)
 
     def check_time(self, seconds: float, number: int) -> float:
-        """Give a time that a song can have, near the one that was read."""
+        """Limit a time to the possible range, with a warning."""
         if seconds < 0:
             self.warn("times before the song were set to its start", number)
         elif seconds > LATEST_SECONDS:
@@ -138,18 +138,18 @@ class Reading:
         Parameters
         ----------
         pieces
-            Of its text, whose times may go backwards.
+            Its text; times may go backwards.
         number
-            Of the line in the file.
+            Number of the line in the file.
         start, end
-            Of the whole line, if the file states them; else those of the pieces count.
+            Times of the whole line, if the file states them.
         singer, starts_stanza
             As in :class:`~karaoke.lyrics.model.Line`.
 
         Raises
         ------
         LyricsError
-            There are too many.
+            There are too many lines, syllables or characters.
         """
         self._characters += sum(len(piece.text) for piece in pieces)
         self.check_size(number)
@@ -172,20 +172,7 @@ class Reading:
         self.lines.append((number, line))
 
     def check_size(self, number: int, lines: int = 0, pieces: int = 0) -> None:
-        """Refuse what is too large for a song, before it takes long.
-
-        Parameters
-        ----------
-        number
-            Of the line in the file.
-        lines, pieces
-            How many are to be added.
-
-        Raises
-        ------
-        LyricsError
-            There are too many.
-        """
+        """Raise LyricsError if a number of lines and pieces would be too many for a song."""
         if (
             len(self.lines) + lines > MOST_LINES
             or self._syllables + pieces > MOST_SYLLABLES
@@ -198,7 +185,7 @@ class Reading:
     def _in_order(
         self, pieces: Sequence[Piece], start: float | None, number: int
     ) -> tuple[list[Piece], float | None]:
-        """Repair times within a line, and give the latest of them."""
+        """Repair times within a line, and return the latest of them."""
         earliest, latest = start or 0.0, None
         repaired = []
         for piece in pieces:
@@ -222,16 +209,16 @@ class Reading:
         *,
         in_order: bool = True,
     ) -> Lyrics:
-        """Give the lyrics.
+        """Return the lyrics.
 
         Parameters
         ----------
         format
             As in :class:`~karaoke.lyrics.model.Lyrics`.
         metadata
-            By name, title, artist, album and language among it.
+            Values by name, including title, artist, album and language.
         in_order
-            Whether the format wants lines in the order of their starts.
+            Whether lines should be in the order of their starts.
 
         Raises
         ------
@@ -244,7 +231,7 @@ class Reading:
             raise LyricsError(where, hint=HINT)
         keys, start, latest = [], 0.0, 0.0
         for number, line in self.lines:
-            # A line without a time stays behind the one before it.
+            # A line without a time stays after the previous line.
             start = start if line.start_seconds is None else line.start_seconds
             if start < latest and in_order and line.start_seconds is not None:
                 self.warn("lines out of order were sorted by their times", number)
@@ -265,11 +252,11 @@ class Reading:
         )
 
     def warnings(self) -> list[str]:
-        """List what is to be told, each with the numbers of the lines."""
+        """List the warnings, each with its line numbers."""
         return [f"{message} ({listed(numbers)})" for message, numbers in self._warnings.items()]
 
     def set_ends(self, ends: Mapping[int, float]) -> None:
-        """Set when lines end, by their index here, where that is after all of their syllables."""
+        """Set the ends of lines, by their index here, unless a syllable starts later."""
         for index, end in ends.items():
             number, line = self.lines[index]
             known = [line.start_seconds, line.end_seconds]
@@ -279,7 +266,7 @@ class Reading:
 
 
 def listed(numbers: Sequence[int]) -> str:
-    """Name lines by number, not at length: ``line 3``; ``lines 3, 5 and 9``."""
+    """Format line numbers: ``line 3``; ``lines 3, 5 and 9``."""
     numbers = sorted(set(numbers))
     shown = [str(number) for number in numbers[:LISTED]]
     if len(numbers) > LISTED:

@@ -1,4 +1,4 @@
-"""Lyrics out of any file, whose format shows in its content and not in its name."""
+"""Read lyrics in any format, which is recognised by content, not by name."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from karaoke.lyrics.ultrastar import read_ultrastar
 from karaoke.lyrics.vtt import read_vtt
 
 LARGEST_BYTES = 20_000_000
-#: What begins a row in one format alone, and its reader; what stands first in a file counts,
-#: since words that are sung may look like anything.
+#: Beginnings of rows that only one format has, and its reader. The first one in a file counts,
+#: since the words of a song may look like anything.
 FORMATS: tuple[tuple[str, Callable[[str, str], Lyrics]], ...] = (
     (r"\A\s*WEBVTT\b", read_vtt),
     (r"^\[(?:Script Info|V4\+? Styles|Events)\]|^Dialogue:\s*(?:Marked=)?\d+,\d+:\d", read_ass),
@@ -38,12 +38,12 @@ def read_lyrics(path: str | os.PathLike[str]) -> Lyrics:
     Parameters
     ----------
     path
-        Of LRC, enhanced LRC, UltraStar, SRT, WebVTT, ASS or plain text.
+        A file in LRC, enhanced LRC, UltraStar, SRT, WebVTT, ASS or plain text.
 
     Returns
     -------
     Lyrics
-        Their ``format``, ``encoding`` and ``warnings`` tell how they were read.
+        Their ``format``, ``encoding`` and ``warnings`` say how they were read.
 
     Raises
     ------
@@ -52,13 +52,13 @@ def read_lyrics(path: str | os.PathLike[str]) -> Lyrics:
     PermissionDeniedError
         It may not be read.
     LyricsError
-        There are no lyrics in it; the line and the column of the first problem are named.
+        There are no lyrics in it; the message names line and column of the first problem.
     """
     path = Path(path)
     called = f'"{path}"'
     try:
         if not path.is_file():
-            reason = "is no regular file" if path.exists() else "no such file"
+            reason = "is not a regular file" if path.exists() else "no such file"
             raise NoInputError(f"{called}: {reason}", hint="Check the name.")
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)
@@ -77,12 +77,12 @@ def parse_lyrics(data: bytes, called: str = "the lyrics") -> Lyrics:
     data
         At most 20 MB.
     called
-        What messages call the file.
+        What messages should call the file.
 
     Raises
     ------
     LyricsError
-        There are no lyrics in it; the line and the column of the first problem are named.
+        There are no lyrics in it; the message names line and column of the first problem.
     """
     if len(data) > LARGEST_BYTES:
         most = f"expected at most {LARGEST_BYTES // 1_000_000} MB"

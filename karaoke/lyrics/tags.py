@@ -1,4 +1,4 @@
-"""Lyrics out of the tags of a song."""
+"""Lyrics from the tags of a song."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from karaoke.lyrics.model import Lyrics
 from karaoke.lyrics.reading import one_line
 from karaoke.lyrics.sniffing import parse_text
 
-#: Those with times first.
+#: Fields with lyrics, those with times first.
 FIELDS = ("syncedlyrics", "lyrics")
 
 
@@ -21,9 +21,9 @@ def lyrics_from_text(text: str, called: str = "the lyrics in the tags") -> Lyric
     Parameters
     ----------
     text
-        Of a tag, such as ID3's USLT or Vorbis' LYRICS.
+        Text of a tag, such as USLT in ID3 or LYRICS in Vorbis comments.
     called
-        What messages call it.
+        What messages should call it.
 
     Raises
     ------
@@ -39,14 +39,14 @@ def lyrics_from_tags(fields: Mapping[str, Sequence[str]], language: str = "") ->
     Parameters
     ----------
     fields
-        Values by name, as :mod:`karaoke.audio.tags` reads them.
+        Values by name, from :mod:`karaoke.audio.tags`.
     language
-        Of the lyrics, as the tags state it.
+        Language of the lyrics according to the tags.
 
     Returns
     -------
     Lyrics or None
-        With what the tags say of the song; None if there are no lyrics.
+        With what the tags say about the song; None if there are no lyrics.
     """
     found: Lyrics | None = None
     for value in (value for name in FIELDS for value in fields.get(name, ())):
@@ -60,7 +60,7 @@ def lyrics_from_tags(fields: Mapping[str, Sequence[str]], language: str = "") ->
 
 
 def with_facts(lyrics: Lyrics, fields: Mapping[str, Sequence[str]], language: str = "") -> Lyrics:
-    """Add title, artist, album and language from a song's tags where lyrics name none."""
+    """Add title, artist, album and language from a song's tags, unless the lyrics have them."""
     return replace(
         lyrics,
         title=lyrics.title or first_of(fields, "title"),
@@ -71,5 +71,5 @@ def with_facts(lyrics: Lyrics, fields: Mapping[str, Sequence[str]], language: st
 
 
 def first_of(fields: Mapping[str, Sequence[str]], name: str) -> str:
-    """Give the first value of a field, on one line; empty if there is none."""
+    """Return the first value of a field, on one line; empty if there is none."""
     return one_line(next(iter(fields.get(name, ())), ""))

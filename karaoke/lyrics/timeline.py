@@ -1,4 +1,4 @@
-"""The one clock: from seconds of the song to seconds of what is made of it, and back."""
+"""The only clock: converts seconds of the song to seconds of the output, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Timeline:
-    """How time passes in what is made.
+    """How times in an output relate to times in the song.
 
     ``output = (song + offset - start) / tempo + lead_in``
 
@@ -17,11 +17,11 @@ class Timeline:
     start_seconds
         Where in the song the output begins.
     tempo
-        Of the output, as a factor: 2 is twice as fast.
+        Speed of the output: 2 is twice as fast.
     lead_in_seconds
-        What is played before the song, such as a count-in; in seconds of the output.
+        Duration, in the output, of what precedes the song, such as a count-in.
     offset_seconds
-        How much later in the song all words are sung than their times say.
+        How much later than their times all words are sung, in the song.
     end_seconds
         Where in the song the output ends; None for its end.
 
@@ -40,26 +40,26 @@ class Timeline:
     def __post_init__(self) -> None:
         numbers = (self.start_seconds, self.tempo, self.lead_in_seconds, self.offset_seconds)
         if not all(map(math.isfinite, numbers)) or self.tempo <= 0:
-            raise ValueError(f"{self} is no clock")
+            raise ValueError(f"{self} is not a clock")
 
     @property
     def of_sound(self) -> Timeline:
-        """The same for what is heard, such as beats and chords: without the words' offset."""
+        """The clock for beats, chords and the like: without the offset of the words."""
         return replace(self, offset_seconds=0.0)
 
     def to_output(self, seconds: float) -> float:
-        """Turn seconds of the song into seconds of the output; negative before it begins."""
+        """Convert seconds of the song to seconds of the output, which may be negative."""
         return (
             seconds + self.offset_seconds - self.start_seconds
         ) / self.tempo + self.lead_in_seconds
 
     def to_song(self, seconds: float) -> float:
-        """Turn seconds of the output into seconds of the song."""
+        """Convert seconds of the output to seconds of the song."""
         played = (seconds - self.lead_in_seconds) * self.tempo
         return played + self.start_seconds - self.offset_seconds
 
     def holds(self, start_seconds: float, end_seconds: float) -> bool:
-        """Tell whether any of a span of the song's words lies in the output."""
+        """Return whether any part of a span of words is in the output."""
         after = self.end_seconds is not None and (
             start_seconds + self.offset_seconds >= self.end_seconds
         )

@@ -1,4 +1,4 @@
-"""UltraStar's ``.txt``, unversioned and of version 1, as singing games read it.
+"""UltraStar's ``.txt``, without a version or of version 1, as read by singing games.
 
 References
 ----------
@@ -27,30 +27,17 @@ KINDS: dict[str, Kind] = {
     "G": "golden-rap",
     "F": "freestyle",
 }
-#: Kinds whose pitch means nothing.
+#: Kinds without a meaningful pitch.
 SPOKEN = ("rap", "golden-rap", "freestyle")
 MIDDLE_C = 60
-#: Until version 2 the header counts in beats of four of the grid.
+#: Until version 2, a beat in the header is four beats of the grid.
 QUARTERS = 4
-#: Headers of a tempo or of how to read the file, which say nothing about the song.
+#: Headers for tempo and reading the file, which are not facts about the song.
 OF_THE_FILE = ("bpm", "gap", "relative", "encoding", "version", "duetsingerp1", "duetsingerp2")
 
 
 def read_ultrastar(text: str, called: str) -> Lyrics:
-    """Read a song of UltraStar and its relatives.
-
-    Parameters
-    ----------
-    text
-        Of the file, with line feeds.
-    called
-        What messages call the file.
-
-    Raises
-    ------
-    LyricsError
-        It has no ``#BPM``, or no notes.
-    """
+    """Read a song for UltraStar and similar games."""
     reading = Reading(called)
     rows = text.split("\n")
     headers: dict[str, tuple[int, str]] = {}
@@ -67,17 +54,17 @@ def read_ultrastar(text: str, called: str) -> Lyrics:
     values = {name: value for name, (_, value) in headers.items()}
     metadata = {n: v for n, v in values.items() if n not in OF_THE_FILE and not _is_voice(n)}
     metadata["language"] = language_code(values.get("language", "").partition(",")[0])
-    # Notes of another voice follow those of the whole song before.
+    # The notes of another voice follow those of the previous one for the whole song.
     return reading.finish("ultrastar", metadata, in_order=not body.voice)
 
 
 def _is_voice(name: str) -> bool:
-    """Tell whether a header names a singer."""
+    """Return whether a header names a singer."""
     return re.fullmatch(r"p[1-9]", name) is not None
 
 
 class _Body:
-    """Notes while they are read."""
+    """Reads the notes."""
 
     def __init__(self, reading: Reading, headers: dict[str, tuple[int, str]]) -> None:
         self.reading = reading
@@ -88,17 +75,17 @@ class _Body:
         self.relative = headers.get("relative", (0, ""))[1].lower() in ("yes", "true", "1")
         self.gap = self.number("gap", 0.0) / 1000
         tempo = self.number("bpm", None)
-        #: Where the tempo changes: beats, seconds, and seconds of a beat from there on.
+        #: Where the tempo changes: beats, seconds, and seconds per beat from then on.
         self.beats, self.seconds = [0], [0.0]
         self.lengths = [60 / (tempo * self.quarters)]
         self.voice = ""
-        #: Where relative beats begin, by voice.
+        #: Beats that relative beats are counted from, by voice.
         self.bases: dict[str, int] = {}
         self.pieces: list[Piece] = []
         self.first = 0
 
     def number(self, name: str, default: float | None) -> float:
-        """Give the number of a header; a positive one where there is no default."""
+        """Return the number in a header, which must be positive if there is no default."""
         line, value = self.headers.get(name, (1, ""))
         found = NUMBER.fullmatch(value)
         number = float(value.replace(",", ".")) if found else default
@@ -109,13 +96,13 @@ class _Body:
         return number
 
     def time(self, beat: int, number: int) -> float:
-        """Give the time of a beat."""
+        """Return the time of a beat."""
         change = max(0, bisect_right(self.beats, beat) - 1)
         after = (beat - self.beats[change]) * self.lengths[change]
         return self.reading.check_time(self.gap + self.seconds[change] + after, number)
 
     def read(self, number: int, row: str) -> None:
-        """Read one row that is no header."""
+        """Read one row that is not a header."""
         row = row.lstrip(" \t\ufeff")
         if voice := VOICE.fullmatch(row):
             self.end()
@@ -133,14 +120,14 @@ class _Body:
 
     @property
     def base(self) -> int:
-        """Where beats of the present voice are counted from."""
+        """Beat that those of the current voice are counted from."""
         return self.bases.get(self.voice, 0)
 
     def change_tempo(self, number: int, beat: int, tempo: float) -> None:
-        """Let beats take another time from one on."""
+        """Change the tempo from a beat on."""
         beat += self.base
         if tempo <= 0 or beat < self.beats[-1]:
-            self.reading.skip(number, 1, "a tempo above 0 that begins after the one before")
+            self.reading.skip(number, 1, "a tempo above 0 that begins after the previous one")
             return
         self.seconds.append(self.seconds[-1] + (beat - self.beats[-1]) * self.lengths[-1])
         self.beats.append(beat)
@@ -155,7 +142,7 @@ class _Body:
         end = max(start, self.time(start_beat + int(length), number))
         midi = MIDDLE_C + int(pitch) if kind not in SPOKEN else None
         if midi is not None and not 0 <= midi <= 127:
-            self.reading.warn("pitches that no note has were left out", number)
+            self.reading.warn("impossible pitches were left out", number)
             midi = None
         said = said or ""
         held = said.strip() != "" and set(said.strip()) == {"~"}
@@ -172,16 +159,16 @@ class _Body:
 
     @property
     def singer(self) -> str:
-        """The name of the present voice; empty if the song has but one without a name."""
+        """The name of the current voice; empty if there is only one, without a name."""
         if not self.voice:
             return ""
         name = self.name_of(self.voice)
         if self.voice == "3" and not self.versioned and not name:
-            # Before there were versions, the third voice was both.
+            # Before there were versions, the third voice was both singers.
             return " & ".join(self.name_of(voice) or f"P{voice}" for voice in "12")
         return name or f"P{self.voice}"
 
     def name_of(self, voice: str) -> str:
-        """Give what a header calls a voice."""
+        """Return the name of a voice from the headers."""
         old = self.headers.get(f"duetsingerp{voice}", (0, ""))[1]
         return self.headers.get(f"p{voice}", (0, ""))[1] or old

@@ -1,4 +1,4 @@
-"""Writing UltraStar's ``.txt`` of version 1, so that games before it read it too."""
+"""Write UltraStar's ``.txt`` of version 1, in a way that older games can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from karaoke.lyrics.timeline import Timeline
 from karaoke.lyrics.ultrastar import KINDS, MIDDLE_C, QUARTERS, SPOKEN
 
 VERSION = "1.1.0"
-#: Notes begin at most half of this beside their times.
+#: Notes are off by at most half of this.
 LONGEST_GRID_SECONDS = 0.020
 SLOWEST_BPM = 60 / (QUARTERS * LONGEST_GRID_SECONDS)
 LETTERS = {kind: letter for letter, kind in KINDS.items()}
@@ -43,22 +43,22 @@ def write_ultrastar(
     files: Mapping[str, str] | None = None,
     beats_per_minute: float = SLOWEST_BPM,
 ) -> bytes:
-    """Write a song for UltraStar and its relatives.
+    """Write a song for UltraStar and similar games.
 
     Parameters
     ----------
     lyrics
-        With times; those of words and syllables that are unknown are spread over their line.
-        What has no pitch is written as freestyle, which gives no points.
+        Lyrics with times; unknown times of words and syllables are spread over their line.
+        Syllables without a pitch become freestyle, which gives no points.
     timeline
-        Of the sound that they are to run with.
+        The clock of the sound.
     audio
-        Name of the file with that sound, in the same folder.
+        Name of the sound file, in the same folder.
     files
         Names of other files there, by ``vocals``, ``instrumental``, ``cover``, ``background``
         and ``video``.
     beats_per_minute
-        Of the song, if known: the grid is then a part of its beats. At most 20 ms either way.
+        Tempo of the song, if known: the grid then divides its beats, into at most 20 ms.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def write_ultrastar(
         The lyrics have no times.
     """
     if beats_per_minute <= 0:
-        raise ValueError(f"{beats_per_minute} is no tempo")
+        raise ValueError(f"{beats_per_minute} is not a tempo")
     while beats_per_minute < SLOWEST_BPM:
         beats_per_minute *= 2
     beats_per_minute = round(beats_per_minute, 3)
@@ -92,14 +92,14 @@ def write_ultrastar(
 
 
 def headers(lyrics: Lyrics, audio: str, files: Mapping[str, str]) -> list[str]:
-    """Write what is known about the song; title, artist and sound are obligatory."""
+    """Write what is known about the song; title, artist and sound are required."""
     values = {
         "version": VERSION,
         "title": lyrics.title or "Unknown title",
         "artist": lyrics.artist or "Unknown artist",
         "language": language_name(lyrics.language),
         **{name: lyrics.metadata.get(name, "") for name in FACTS},
-        # Older games know the first alone; where both are there, the second counts.
+        # Older games only know the first; newer ones use the second.
         "mp3": audio,
         "audio": audio,
         **{name: files.get(name, "") for name in FILES},
@@ -109,7 +109,7 @@ def headers(lyrics: Lyrics, audio: str, files: Mapping[str, str]) -> list[str]:
 
 
 def notes_of(lines: list[Line], gap: float, grid: float) -> list[_Note]:
-    """Put the syllables of one voice on the grid, each at least a beat long, none over another."""
+    """Put the syllables of a voice on the grid, at least a beat long and without overlaps."""
     notes: list[_Note] = []
     for line in lines:
         for word in line.words:

@@ -55,6 +55,11 @@ def test_rate_channels_and_samples_come_from_the_source(
 def test_blocks_are_small(noise: Noise, wav: Wav) -> None:
     with AudioReader(wav(noise(2, 300_000))) as reader:
         assert max(block.shape[1] for block in reader.blocks()) <= 1 << 17
+    with (
+        open(wav(noise(2, 300_000)), "rb", buffering=0) as source,
+        AudioReader("song", source=source) as reader,
+    ):
+        assert max(block.shape[1] for block in reader.blocks()) <= 1 << 15, "heard as it comes"
 
 
 @pytest.mark.parametrize(

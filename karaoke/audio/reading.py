@@ -40,6 +40,8 @@ WATCH_SECONDS = 0.25
 SMALL_REST = 1 << 16
 #: Samples per channel in a block: a megabyte in stereo, and quick to arrive.
 READ_LENGTH = 1 << 17
+#: Of a song that arrives while it is read, and may be heard at once.
+STREAMED_LENGTH = 1 << 15
 AU_HEADER = struct.Struct(">4s5I")
 
 
@@ -129,6 +131,7 @@ class AudioReader:
         self._source: RawIOBase | None = None
         self._failure = ""
         self._cancelled = cancelled or threading.Event()
+        self._read_length = READ_LENGTH if source is None else STREAMED_LENGTH
         if source is not None:
             self._open_pipe(source_start, source)
             return
@@ -255,7 +258,7 @@ class AudioReader:
         """
         size = 4 * self.channels
         left, pipe = self._true_samples(), self._process.stdout
-        while data := pipe.read(READ_LENGTH * size):
+        while data := pipe.read(self._read_length * size):
             block = from_interleaved(data[: int(min(left * size, len(data)))], self.channels, ">f4")
             if block.shape[1] == 0:
                 break

@@ -124,7 +124,10 @@ def test_sound_and_picture_begin_together(run_karaoke: Run, tmp_path: Path) -> N
     done = run_karaoke("make", *song, "--lyrics", lyrics, "-o", tmp_path / "b", "--json", "-q",
                        "--size", "160x90")  # fmt: skip
     report = json.loads(done.stdout)
-    assert report["lyrics"] == {"format": "elrc", "lines": 1, "syllables": 2, "timing": "words"}
+    assert report["lyrics"] == {
+        "format": "elrc", "lines": 1, "syllables": 2, "timing": "words",
+        "aligned": None, "doubtful_lines": [],
+    }  # fmt: skip
     assert report["outputs"].keys() == {"karaoke", "mp4"}
     done = run_karaoke("make", *song, "--lyrics", lyrics, "-o", tmp_path / "c", "-t", "0.5",
                        "--to", "elrc,srt,ass,kar,lrc", "--excerpt", "0.5-")  # fmt: skip

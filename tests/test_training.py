@@ -509,7 +509,7 @@ def test_a_run_branches_off_and_goes_on(
     trunk.save()
     again = Trainer(recipe, recordings, tmp_path / "b", start=Start(branch_from=tmp_path / "trunk"))
     assert again.run(workers=0) and again.state.step == 7
-    with pytest.raises(UsageError, match="no run"):
+    with pytest.raises(UsageError, match="no saved run"):
         Trainer(recipe, recordings, tmp_path / "c", start=Start(branch_from=tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="would not decay"):
         Trainer(

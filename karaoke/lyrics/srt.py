@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from karaoke.lyrics.model import Lyrics
 from karaoke.lyrics.placing import place
@@ -32,7 +33,7 @@ def cues(
     The rows are all up to the next times, and so may end with the number of the next subtitle.
     """
     places = [number for number, row in enumerate(rows) if "-->" in row]
-    for at, following in zip(places, [*places[1:], len(rows)], strict=True):
+    for at, following in pairwise([*places, len(rows)]):
         if found := TIMES.fullmatch(rows[at]):
             groups = found.groups()
             start, end = (

@@ -26,14 +26,14 @@ def tone(pitch: float, seconds: float, voice: bool = False) -> NDArray[np.float6
 
 
 def a_song(
-    rng: np.random.Generator, shift: int = 0, beat: float | None = None
+    rng: np.random.Generator, shift: int = 0, beat: float | None = None, times: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, object]]:
-    """Draw eight bars twice of a cadence in a key, with drums and a tune; give voice and band."""
+    """Draw a cadence of eight bars, perhaps repeated, with drums and a tune; give both stems."""
     beat = float(rng.uniform(0.45, 0.6)) if beat is None else beat
     tonic = int(rng.integers(12))
     turn = [(0, "maj"), (5, "maj"), (7, "maj"), (0, "maj"), (9, "min"), (2, "min"), (7, "7"),
             (0, "maj")]  # fmt: skip
-    bars = turn * 2
+    bars = turn * times
     length = round((len(bars) * 4 * beat + 1) * RATE)
     band, voice = np.zeros(length), np.zeros(length)
 

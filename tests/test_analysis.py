@@ -19,7 +19,7 @@ from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
 from karaoke.analysis.melody import find_dips
 from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
-from tests.songs import RATE, a_song, facts_of
+from tests.songs import RATE, a_song, facts_of, tone
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -100,6 +100,21 @@ def test_where_there_is_no_music_nothing_is_said(rng: np.random.Generator, kind:
     assert found["notes"] == [] and found["range"] is None
     assert found["tempo"] is None, found["tempo"]
     assert "not known" in as_table(found)
+
+
+def test_a_chord_now_and_then_tells_no_tuning(rng: np.random.Generator) -> None:
+    sharp, root = float(rng.uniform(-0.4, 0.4)), int(rng.integers(48, 60))
+    for seconds, known in ((1, False), (16, True)):
+        chord = sum(tone(root + step + sharp, seconds, voice=True) for step in (0, 4, 7, 12))
+        band = np.zeros((2, 16 * RATE), np.float32)
+        band[:, : seconds * RATE] = 0.1 * chord
+        found = analyse(None, [band], RATE)
+        assert any(chord.root == root % 12 for chord in found.chords)
+        if known:
+            # Thirds of a semitone are told apart.
+            assert found.tuning_hz == pytest.approx(440 * 2 ** (sharp / 12), rel=0.012)
+        else:
+            assert found.tuning_hz is None and found.key is None
 
 
 @pytest.mark.parametrize("first", [0, 1, 3])

@@ -35,6 +35,8 @@ CHANGE_COST = 3.0
 POWER = 0.6
 #: Notes of the bass, of the middle, and of what is above, from and to which MIDI number.
 BASS, MIDDLE, TREBLE = (LOWEST_NOTE, 50), (45, 62), (57, HIGHEST_NOTE)
+#: Chords that sound for less of a song, such as those of toms, tell neither key nor tuning.
+FEWEST_SHARE = 0.3
 #: How much each chord of a key speaks for it, by its degree and whether it is minor.
 MAJOR_WEIGHTS = {(0, False): 1.0, (5, False): 0.8, (7, False): 0.9, (9, True): 0.55,
                  (2, True): 0.5, (4, True): 0.35}  # fmt: skip
@@ -231,13 +233,23 @@ def find_chords(notes: NDArray[np.float32], beats: Curve, seconds: float) -> lis
     return chords
 
 
+def has_harmony(chords: Sequence[Chord]) -> bool:
+    """Tell whether chords sound for long enough to say anything of the song."""
+    sounding = [chord for chord in chords if chord.root is not None]
+    return bool(sounding) and seconds_of(sounding) >= FEWEST_SHARE * seconds_of(chords)
+
+
+def seconds_of(chords: Sequence[Chord]) -> float:
+    """Add up how long chords last."""
+    return sum(chord.end_seconds - chord.start_seconds for chord in chords)
+
+
 def find_key(chords: Sequence[Chord]) -> Key | None:
     """Find the key that the chords speak for most; None where there are hardly any."""
     sounding = [chord for chord in chords if chord.root is not None]
-    heard = sum(chord.end_seconds - chord.start_seconds for chord in sounding)
-    whole = chords[-1].end_seconds - chords[0].start_seconds if chords else 0.0
-    if len(sounding) < 2 or heard < 0.3 * whole:
+    if len(sounding) < 2 or not has_harmony(chords):
         return None
+    heard = seconds_of(sounding)
     scores = np.array([key_score(sounding, heard, number) for number in range(24)])
     shares = softmax(KEY_SHARPNESS * scores)
     best = int(shares.argmax())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karaoke.analysis.features import listen
-from karaoke.analysis.harmony import Chord, Key, find_chords, find_key, tuning
+from karaoke.analysis.harmony import Chord, Key, find_chords, find_key, has_harmony, tuning
 from karaoke.analysis.melody import Note, find_notes
 from karaoke.analysis.metre import Bars, find_bars
 from karaoke.analysis.pitch import find_pitch
@@ -109,7 +109,7 @@ def analyse(vocals: Iterable[Block] | None, band: Iterable[Block], sample_rate: 
     pulse = find_pulse(features)
     beats = pulse.beats if pulse is not None else np.zeros(0)
     chords = find_chords(features.notes, beats, features.seconds)
-    sharp = tuning(features.notes) if any(chord.root is not None for chord in chords) else None
+    sharp = tuning(features.notes) if has_harmony(chords) else None
     notes = find_notes(find_pitch(vocals, sample_rate), sharp or 0.0) if vocals is not None else []
     return SongFacts(
         seconds=features.seconds,

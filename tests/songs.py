@@ -10,6 +10,7 @@ from karaoke.analysis.melody import Note
 from karaoke.analysis.metre import Bars
 from karaoke.analysis.pulse import Pulse
 from karaoke.analysis.song import SongFacts
+from karaoke.analysis.sounds import Sound
 
 RATE = 44_100
 
@@ -71,6 +72,11 @@ def a_song(
     }
     stereo = [np.stack([bus, bus]).astype(np.float32) for bus in (voice, band)]
     return stereo[0], stereo[1], truth
+
+
+def sound_of(samples: NDArray[np.float32]) -> Sound:
+    """Read samples ``(channels, samples)`` as a stem."""
+    return Sound(lambda at, count: samples[:, at : at + count], samples.shape[1], RATE)
 
 
 def facts_of(beat: float = 0.5, first: int = 0) -> SongFacts:

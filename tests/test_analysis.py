@@ -19,7 +19,7 @@ from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
 from karaoke.analysis.melody import find_dips
 from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
-from tests.songs import RATE, a_song, facts_of, tone
+from tests.songs import RATE, a_song, facts_of, sound_of, tone
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,7 +40,7 @@ def sharp_name(key: object) -> str:
 
 def test_a_song_is_heard(rng: np.random.Generator) -> None:
     voice, band, truth = a_song(rng, times=2)
-    found = analyse([voice], [band], RATE)
+    found = analyse(sound_of(voice), sound_of(band))
     assert sharp_name(found.key) == truth["key"]
     assert found.tuning_hz == pytest.approx(440, abs=2)
     assert found.pulse is not None and found.bars is not None
@@ -66,7 +66,7 @@ def test_a_song_is_heard(rng: np.random.Generator) -> None:
 def test_a_song_in_another_key_is_the_same_song(rng: np.random.Generator) -> None:
     seed, shift = int(rng.integers(2**32)), int(rng.choice([-4, -3, 2, 3, 5]))
     here, there = (
-        analyse([voice], [band], RATE)
+        analyse(sound_of(voice), sound_of(band))
         for voice, band, _ in (
             a_song(np.random.default_rng(seed)), a_song(np.random.default_rng(seed), shift),
         )
@@ -94,12 +94,26 @@ def test_where_there_is_no_music_nothing_is_said(rng: np.random.Generator, kind:
     sound = np.zeros((2, length), np.float32)
     if kind == "noise":
         sound += (0.1 * rng.standard_normal(sound.shape)).astype(np.float32)
-    found = as_object(analyse([sound], [sound], RATE))
+    found = as_object(analyse(sound_of(sound), sound_of(sound)))
     assert found["key"] is None and found["tuning_hz"] is None
     assert all(chord["name"] is None for chord in found["chords"])
     assert found["notes"] == [] and found["range"] is None
     assert found["tempo"] is None, found["tempo"]
     assert "not known" in as_table(found)
+
+
+def test_what_the_band_left_in_the_vocals_is_not_sung(rng: np.random.Generator) -> None:
+    voice, band, truth = a_song(rng)
+    left = 10 ** (-rng.uniform(20, 26) / 20)
+    found = analyse(sound_of(voice + left * band), sound_of(band))
+    starts = np.array([start for start, _ in truth["notes"]])  # type: ignore[attr-defined]
+    bar = 60 / float(truth["bpm"]) * 4  # type: ignore[arg-type]
+    assert len(found.notes) > 0.8 * len(starts)
+    for note in found.notes:
+        # Nobody sings in every fourth bar.
+        nearest = starts[np.abs(starts - note.start_seconds).argmin()]
+        assert abs(note.start_seconds - nearest) < 0.3 * bar, note
+    assert analyse(sound_of(left * band), sound_of(band)).notes == ()
 
 
 def test_a_chord_now_and_then_tells_no_tuning(rng: np.random.Generator) -> None:
@@ -108,7 +122,7 @@ def test_a_chord_now_and_then_tells_no_tuning(rng: np.random.Generator) -> None:
         chord = sum(tone(root + step + sharp, seconds, voice=True) for step in (0, 4, 7, 12))
         band = np.zeros((2, 16 * RATE), np.float32)
         band[:, : seconds * RATE] = 0.1 * chord
-        found = analyse(None, [band], RATE)
+        found = analyse(None, sound_of(band))
         assert any(chord.root == root % 12 for chord in found.chords)
         if known:
             # Thirds of a semitone are told apart.

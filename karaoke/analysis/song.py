@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from karaoke.analysis.activity import find_singing
 from karaoke.analysis.features import listen
 from karaoke.analysis.harmony import Chord, Key, find_chords, find_key, has_harmony, tuning
+from karaoke.analysis.levels import FRAMES_PER_SECOND, measure_levels
 from karaoke.analysis.melody import Note, find_notes
 from karaoke.analysis.metre import Bars, find_bars
 from karaoke.analysis.pitch import find_pitch
 from karaoke.analysis.pulse import Pulse, find_pulse
-from karaoke.audio import Block
+from karaoke.analysis.sounds import Sound
 
 #: A phrase ends where nobody sings for so long.
 PHRASE_SECONDS = 1.0
@@ -93,24 +94,21 @@ class SongFacts:
         return found
 
 
-def analyse(vocals: Iterable[Block] | None, band: Iterable[Block], sample_rate: int) -> SongFacts:
+def analyse(vocals: Sound | None, band: Sound) -> SongFacts:
     """Hear a song through.
 
     Parameters
     ----------
     vocals
-        float32 ``(channels, samples)``; None for no melody.
+        None for no melody.
     band
         The instrumental, or the whole song where it was not separated.
-    sample_rate
-        Of both, in Hz.
     """
-    features = listen(band, sample_rate)
+    features = listen(band.blocks(), band.sample_rate)
     pulse = find_pulse(features)
     beats = pulse.beats if pulse is not None else np.zeros(0)
     chords = find_chords(features.notes, beats, features.seconds)
     sharp = tuning(features.notes) if has_harmony(chords) else None
-    notes = find_notes(find_pitch(vocals, sample_rate), sharp or 0.0) if vocals is not None else []
     return SongFacts(
         seconds=features.seconds,
         tuning_hz=None if sharp is None else 440 * 2 ** (sharp / 12),
@@ -118,5 +116,22 @@ def analyse(vocals: Iterable[Block] | None, band: Iterable[Block], sample_rate: 
         pulse=pulse,
         bars=find_bars(features, beats) if pulse is not None else None,
         chords=tuple(chords),
-        notes=tuple(notes),
+        notes=() if vocals is None else sung_notes(vocals, band, sharp or 0.0),
     )
+
+
+def sung_notes(vocals: Sound, band: Sound, tuning: float) -> tuple[Note, ...]:
+    """Find the notes that somebody sings; what the band left in the vocals has notes, too."""
+    singing = find_singing(
+        measure_levels(vocals.blocks(), vocals.sample_rate),
+        measure_levels(band.blocks(), band.sample_rate),
+    )
+    if not singing.any():
+        return ()
+    notes = find_notes(find_pitch(vocals.blocks(), vocals.sample_rate), tuning)
+
+    def is_sung(note: Note) -> bool:
+        first, after = note.start_seconds * FRAMES_PER_SECOND, note.end_seconds * FRAMES_PER_SECOND
+        return bool(singing[round(first) : round(after)].mean() > 0.5)
+
+    return tuple(filter(is_sung, notes))

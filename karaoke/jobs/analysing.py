@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.sounds import Sound
 from karaoke.analysis.writing import WRITERS, as_object
-from karaoke.audio import AudioReader, Samples, Spool, in_blocks
+from karaoke.audio import AudioReader, Samples, Spool
 from karaoke.audio.blocks import Warn
 from karaoke.files import PartFile, writing_to
 from karaoke.jobs.manifest import SplitSettings
@@ -87,12 +88,11 @@ class AnalyseTask(SplitTask):
             for block in reader.blocks():
                 tools.check()
                 spools["instrumental"].append(block)
-        vocals = spools.get("vocals")
-        self.found = analyse(
-            None if vocals is None else in_blocks(vocals.read, vocals.frames),
-            in_blocks(spools["instrumental"].read, spools["instrumental"].frames),
-            reader.sample_rate,
-        )
+        sounds = {
+            stem: Sound(spool.read, spool.frames, reader.sample_rate, check=tools.check)
+            for stem, spool in spools.items()
+        }
+        self.found = analyse(sounds.get("vocals"), sounds["instrumental"])
         return {}
 
     def gain(self, spools: Mapping[str, Samples], sample_rate: int, warn: Warn) -> float:

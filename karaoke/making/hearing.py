@@ -9,8 +9,9 @@ import numpy as np
 
 from karaoke.analysis.harmony import Chord
 from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.sounds import Sound
 from karaoke.analysis.writing import as_object, note_name
-from karaoke.audio import Block, Samples, in_blocks
+from karaoke.audio import Block, Samples
 from karaoke.audio.blocks import Warn
 from karaoke.errors import UsageError
 from karaoke.lyrics import Timeline
@@ -27,13 +28,8 @@ TEMPO_LIMITS = (0.5, 2.0)
 
 def hear(stems: Mapping[str, Samples], sample_rate: int, with_voice: bool) -> SongFacts:
     """Hear stems through; without the voice there is no melody, and no range."""
-    voice = stems.get("vocals") if with_voice else None
-    band = stems["instrumental"]
-    return analyse(
-        None if voice is None else in_blocks(voice.read, voice.frames),
-        in_blocks(band.read, band.frames),
-        sample_rate,
-    )
+    sounds = {stem: Sound(kept.read, kept.frames, sample_rate) for stem, kept in stems.items()}
+    return analyse(sounds.get("vocals") if with_voice else None, sounds["instrumental"])
 
 
 def speed_for(bpm: float, facts: SongFacts, called: str) -> float:

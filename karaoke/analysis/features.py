@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from karaoke.analysis.windows import Windows, mono
 from karaoke.audio import Block
 from karaoke.audio.blocks import resample
 
@@ -22,8 +23,6 @@ CHORD_FPS, CHORD_WINDOW = 10, 8192
 EDGES_HZ = np.geomspace(30, 10_000, 25)
 #: Notes that are told apart, as MIDI numbers, each by thirds of a semitone.
 LOWEST_NOTE, HIGHEST_NOTE, THIRDS = 28, 96, 3
-#: Frames that are worked on at a time.
-BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -45,28 +44,6 @@ class Features:
     seconds: float
 
 
-class Windows:
-    """Cuts a stream into overlapping windows, centred on the ticks of a clock."""
-
-    def __init__(self, length: int, hop: int) -> None:
-        self.length, self.hop = length, hop
-        self._rest = np.zeros(length // 2, np.float32)
-
-    def cut(self, samples: Array, last: bool = False) -> Iterator[Array]:
-        """Yield batches of windows ``(T, length)`` as far as there are samples."""
-        parts = [self._rest, samples]
-        if last:
-            parts.append(np.zeros(self.length // 2, np.float32))
-        self._rest = np.concatenate(parts)
-        count = (len(self._rest) - self.length) // self.hop + 1
-        if count <= 0:
-            return
-        windows = np.lib.stride_tricks.sliding_window_view(self._rest, self.length)[:: self.hop]
-        for first in range(0, count, BATCH):
-            yield windows[first : min(first + BATCH, count)]
-        self._rest = self._rest[count * self.hop :].copy()
-
-
 def listen(blocks: Iterable[Block], sample_rate: int) -> Features:
     """Hear a stream through, in constant memory but for what is kept of each frame.
 
@@ -82,14 +59,12 @@ def listen(blocks: Iterable[Block], sample_rate: int) -> Features:
     bands: list[Array] = []
     notes: list[Array] = []
     heard = 0
-    mono = (block.mean(axis=0, keepdims=True) for block in blocks)
-    for block in resample(mono, sample_rate, RATE):
+    for block in resample(mono(blocks), sample_rate, RATE):
         heard += block.shape[1]
         bands += [band_levels(windows) for windows in beats.cut(block[0])]
         notes += [note_strengths(windows) for windows in chords.cut(block[0])]
-    nothing = np.zeros(0, np.float32)
-    bands += [band_levels(windows) for windows in beats.cut(nothing, last=True)]
-    notes += [note_strengths(windows) for windows in chords.cut(nothing, last=True)]
+    bands += [band_levels(windows) for windows in beats.finish()]
+    notes += [note_strengths(windows) for windows in chords.finish()]
     empty = np.zeros((0, len(EDGES_HZ) - 1), np.float32)
     silent = np.zeros((0, THIRDS * (HIGHEST_NOTE - LOWEST_NOTE + 1)), np.float32)
     return Features(np.concatenate([empty, *bands]), np.concatenate([silent, *notes]), heard / RATE)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
+from karaoke.analysis.windows import mono, windowed
 from karaoke.audio.blocks import Block, resample
 
 FRAMES_PER_SECOND = 100
@@ -65,7 +65,8 @@ def measure_levels(blocks: Iterable[Block], sample_rate: int) -> Levels:
     starts = np.searchsorted(frequencies, EDGES_HZ)
     scale = 2 / (window**2).sum() / N_FFT
     rows = []
-    for frames in frames_of(resample(mono(blocks), sample_rate, SAMPLE_RATE)):
+    sound = resample(mono(blocks), sample_rate, SAMPLE_RATE)
+    for frames in windowed(sound, N_FFT, HOP_LENGTH):
         power = scale * np.abs(rfft(frames * window, axis=1)) ** 2
         power = np.add.reduceat(power, starts[:-1], axis=1, dtype=np.float64)
         rows.append(power.astype(np.float32))
@@ -76,21 +77,3 @@ def measure_levels(blocks: Iterable[Block], sample_rate: int) -> Levels:
 def decibels(power: NDArray[np.floating]) -> Curve:
     """Turn power into decibels."""
     return np.asarray(10 * np.log10(power + FLOOR), dtype=np.float32)
-
-
-def mono(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Mix the channels of blocks, ``(1, samples)``."""
-    for block in blocks:
-        yield block.mean(axis=0, keepdims=True)
-
-
-def frames_of(blocks: Iterable[Block]) -> Iterator[NDArray[np.float32]]:
-    """Cut a mono stream into overlapping frames ``(frames, N_FFT)``, block by block."""
-    kept = np.zeros(N_FFT // 2, np.float32)
-    ended = np.zeros((1, N_FFT // 2), np.float32)
-    for block in chain(blocks, [ended]):
-        kept = np.concatenate([kept, block[0]])
-        count = (len(kept) - N_FFT) // HOP_LENGTH + 1
-        if count > 0:
-            yield np.lib.stride_tricks.sliding_window_view(kept, N_FFT)[::HOP_LENGTH][:count]
-            kept = kept[count * HOP_LENGTH :]

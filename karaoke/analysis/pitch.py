@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.analysis.features import Windows
+from karaoke.analysis.windows import mono, windowed
 from karaoke.audio import Block
 from karaoke.audio.blocks import resample
 
@@ -68,15 +68,9 @@ def find_pitch(blocks: Iterable[Block], sample_rate: int) -> Pitch:
     sample_rate
         In Hz.
     """
-    windows = Windows(2 * WINDOW, RATE // PITCH_FPS)
-    mono = (block.mean(axis=0, keepdims=True) for block in blocks)
-    rounded = resample(mono, sample_rate, NARROW_RATE)
-    parts = [
-        candidates(batch)
-        for block in resample(rounded, NARROW_RATE, RATE)
-        for batch in windows.cut(block[0])
-    ]
-    parts += [candidates(batch) for batch in windows.cut(np.zeros(0, np.float32), last=True)]
+    rounded = resample(mono(blocks), sample_rate, NARROW_RATE)
+    batches = windowed(resample(rounded, NARROW_RATE, RATE), 2 * WINDOW, RATE // PITCH_FPS)
+    parts = [candidates(batch) for batch in batches]
     if not parts:
         return Pitch(np.zeros(0), np.zeros(0))
     hz, depth, level = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -12,6 +12,17 @@ from numpy.typing import NDArray
 
 from karaoke.analysis.harmony import TONES
 from karaoke.analysis.song import SongFacts
+from karaoke.lyrics.midi import (
+    KEY_SIGNATURE,
+    MARKER,
+    NAME,
+    TIME_SIGNATURE,
+    Event,
+    meta_event,
+    midi_file,
+    tempo_event,
+    track,
+)
 
 TICKS_PER_BEAT = 480
 #: Where no pulse was found.
@@ -22,13 +33,8 @@ MELODY_VELOCITY, CHORD_VELOCITY = 100, 60
 MELODY_PROGRAM, CHORD_PROGRAM = 80, 0
 #: Chords lie around this note.
 CHORD_FLOOR = 48
-SIGNATURES = {"3/4": (3, 2, 24), "4/4": (4, 2, 24), "6/8": (6, 3, 36)}
-TRACK_NAME, MARKER, END, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x06, 0x2F, 0x51, 0x58, 0x59
 #: Sharps of the major keys from C on, flats if negative.
 SHARPS_OF = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
-
-#: Tick, order within a tick, bytes.
-Event = tuple[int, int, bytes]
 
 
 class Clock:
@@ -84,29 +90,32 @@ def write_midi(facts: SongFacts) -> bytes:
             continue
         start, end = clock.ticks(chord.start_seconds), clock.ticks(chord.end_seconds)
         flats = facts.key is not None and facts.key.flats
-        comping.append((start, 1, meta(MARKER, chord.name(flats).encode())))
+        comping.append((start, 1, meta_event(MARKER, chord.name(flats).encode())))
         for tone in TONES[chord.quality]:
             pitch = CHORD_FLOOR + (chord.root + tone - CHORD_FLOOR) % 12
             comping += held(CHORDS, pitch, CHORD_VELOCITY, start, end)
-    tracks = [("Tempo", conducted(facts, clock)), ("Melody", lead), ("Chords", comping)]
-    head = b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), TICKS_PER_BEAT)
-    return head + b"".join(track(name, events) for name, events in tracks)
+    tracks = {"Tempo": conducted(facts, clock), "Melody": lead, "Chords": comping}
+    named = [
+        # At one tick, what has the same rank goes by its bytes.
+        track([(0, -1, meta_event(NAME, name.encode())), *sorted(events)])
+        for name, events in tracks.items()
+    ]
+    return midi_file(named, TICKS_PER_BEAT)
 
 
 def conducted(facts: SongFacts, clock: Clock) -> list[Event]:
     """List the tempi from beat to beat, and the signatures."""
     events: list[Event] = []
-    metre = facts.bars.metre if facts.bars is not None else "4/4"
-    # Three eighths are written as a quarter: two of these make a bar.
-    count, power, clocks = SIGNATURES[metre] if metre != "6/8" else (2, 2, 24)
-    events.append((0, 0, meta(TIME_SIGNATURE, bytes([count, power, clocks, 8]))))
+    # A beat is a quarter, in 6/8, too, where three eighths make a beat.
+    count = facts.bars.beats if facts.bars is not None else 4
+    events.append((0, 0, meta_event(TIME_SIGNATURE, bytes([count, 2, 24, 8]))))
     if facts.key is not None:
         sharps = SHARPS_OF[(facts.key.tonic + 3 * facts.key.is_minor) % 12]
         minor = int(facts.key.is_minor)
-        events.append((0, 0, meta(KEY_SIGNATURE, struct.pack(">bB", sharps, minor))))
+        events.append((0, 0, meta_event(KEY_SIGNATURE, struct.pack(">bB", sharps, minor))))
     for number, step in enumerate(np.diff(clock.beats)):
         microseconds = int(np.clip(round(1e6 * step), 1, 0xFFFFFF))
-        events.append((number * TICKS_PER_BEAT, 0, meta(TEMPO, microseconds.to_bytes(3, "big"))))
+        events.append((number * TICKS_PER_BEAT, 0, tempo_event(microseconds)))
     return events
 
 
@@ -115,26 +124,3 @@ def held(channel: int, pitch: int, velocity: int, start: int, end: int) -> list[
     end = max(end, start + 1)
     return [(start, 2, bytes([0x90 | channel, pitch, velocity])),
             (end, 0, bytes([0x80 | channel, pitch, 0]))]  # fmt: skip
-
-
-def meta(kind: int, data: bytes) -> bytes:
-    """Write an event that is not sound."""
-    return bytes([0xFF, kind]) + length_of(len(data)) + data
-
-
-def length_of(number: int) -> bytes:
-    """Write a number in sevens of bits, the highest first."""
-    parts = [number & 0x7F]
-    while number := number >> 7:
-        parts.append(number & 0x7F | 0x80)
-    return bytes(parts[::-1])
-
-
-def track(name: str, events: list[Event]) -> bytes:
-    """Write events in the order of their ticks."""
-    data, now = length_of(0) + meta(TRACK_NAME, name.encode()), 0
-    for tick, _, event in sorted(events):
-        data += length_of(tick - now) + event
-        now = tick
-    data += length_of(0) + meta(END, b"")
-    return b"MTrk" + struct.pack(">I", len(data)) + data

@@ -6,9 +6,8 @@ a line; others expect lyric events along with the notes. A tick is a millisecond
 
 from __future__ import annotations
 
-import struct
-
 from karaoke.lyrics.languages import language_name
+from karaoke.lyrics.midi import LYRIC, NAME, TEXT, Event, meta_event, midi_file, tempo_event, track
 from karaoke.lyrics.model import Lyrics
 from karaoke.lyrics.placing import place, without_holds
 from karaoke.lyrics.reading import one_line
@@ -16,13 +15,11 @@ from karaoke.lyrics.timeline import Timeline
 
 TICKS_PER_BEAT = 500
 BEAT_MICROSECONDS = 500_000
-TEXT, NAME, LYRIC, TEMPO, END = 0x01, 0x03, 0x05, 0x51, 0x2F
 #: Characters that begin a line, a screen or a fact at the start of an event.
 LEADING = ("/", "\\", "@")
 VELOCITY = 100
 #: Order of simultaneous events: a note ends before the text of the next, which precedes its start.
 FIRST, MIDDLE, LAST = range(3)
-Event = tuple[int, int, bytes]
 
 
 def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
@@ -65,14 +62,13 @@ def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
     def meta(kind: int, events: list[tuple[int, str]]) -> list[Event]:
         return [(time, MIDDLE, meta_event(kind, text.encode(encoding))) for time, text in events]
 
-    tempo = meta_event(TEMPO, BEAT_MICROSECONDS.to_bytes(3, "big"))
     tracks = [
-        track([(0, MIDDLE, tempo)]),
+        track([(0, MIDDLE, tempo_event(BEAT_MICROSECONDS))]),
         track(meta(NAME, [(0, "Soft karaoke")]) + meta(TEXT, [(0, text) for text in facts])),
         track(meta(NAME, [(0, "Words")]) + meta(TEXT, [(0, text) for text in about] + words)),
         track(meta(NAME, [(0, "Melody")]) + meta(LYRIC, sung) + notes),
     ]
-    return b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), TICKS_PER_BEAT) + b"".join(tracks)
+    return midi_file(tracks, TICKS_PER_BEAT)
 
 
 def _fits(text: str) -> bool:
@@ -83,27 +79,3 @@ def _fits(text: str) -> bool:
 def ticks(seconds: float | None) -> int:
     """Round to the resolution of the file."""
     return round(1000 * (seconds or 0.0))
-
-
-def meta_event(kind: int, data: bytes) -> bytes:
-    """Write a meta event."""
-    return bytes((0xFF, kind)) + variable(len(data)) + data
-
-
-def variable(number: int) -> bytes:
-    """Write a number with seven bits per byte; the eighth bit is set in all but the last."""
-    written = [number & 0x7F]
-    while number := number >> 7:
-        written.append(number & 0x7F | 0x80)
-    return bytes(reversed(written))
-
-
-def track(events: list[Event]) -> bytes:
-    """Write a track: each event with the ticks since the previous one."""
-    body, now = b"", 0
-    parts = []
-    for time, _, data in sorted(events, key=lambda event: event[:2]):
-        parts.append(variable(time - now) + data)
-        now = time
-    body = b"".join(parts) + variable(0) + meta_event(END, b"")
-    return b"MTrk" + struct.pack(">I", len(body)) + body

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.analysis.features import BEAT_FPS, Features
+from karaoke.analysis.features import BEAT_FPS
 from karaoke.analysis.learned import learned, softmax
-from karaoke.analysis.pulse import sample, strengths
+from karaoke.analysis.pulse import Accents, sample
 
 Curve = NDArray[np.float64]
 #: Beats a bar; in 6/8 a beat is three eighths.
@@ -46,11 +46,11 @@ def ways() -> list[tuple[str, int]]:
     return [(metre, first) for metre, count in METRES.items() for first in range(count)]
 
 
-def find_bars(features: Features, beats: Curve) -> Bars | None:
+def find_bars(accents: Accents, beats: Curve) -> Bars | None:
     """Group beats into bars; None where there are too few."""
     if len(beats) < 8:
         return None
-    shares = softmax(learned("metre").score(describe(strengths(features), beats * BEAT_FPS)))
+    shares = softmax(learned("metre").score(describe(accents.curves, beats * BEAT_FPS)))
     metre, first = ways()[int(shares.argmax())]
     return Bars(metre, first, float(shares.max()))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,30 +75,62 @@ class Candidate:
     features: Curve
 
 
-def find_pulse(features: Features) -> Pulse | None:
+class Accents:
+    """What makes a beat strong, found when it is first asked for.
+
+    Parameters
+    ----------
+    features
+        Of the band.
+    """
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+
+    @cached_property
+    def onsets(self) -> Curve:
+        """How strongly something begins in each frame; see :func:`onset_strength`."""
+        return onset_strength(self.features.bands)
+
+    @cached_property
+    def curves(self) -> dict[str, Curve]:
+        """Curves ``(T,)`` of onsets and of changes of harmony, each with a mean of one."""
+        flux = rises(self.features.bands)
+        bass, treble = bass_and_treble(self.features.notes)
+        curves = {
+            "all": peaks(self.onsets),
+            "low": peaks(flux[:, :KICKS].sum(axis=1)),
+            "mid": peaks(flux[:, KICKS:SNARES].sum(axis=1)),
+            "high": peaks(flux[:, SNARES:].sum(axis=1)),
+            "harmony": changes(treble, len(flux)),
+            "bass": changes(bass, len(flux)),
+        }
+        return {name: curve / (curve.mean() + 1e-9) for name, curve in curves.items()}
+
+
+def find_pulse(accents: Accents) -> Pulse | None:
     """Find the beats of a band; None where nothing beats."""
-    found = candidates(features)
+    found = candidates(accents)
     if not found:
         return None
     shares = softmax(learned("level").score(np.array([one.features for one in found])))
     order = np.argsort(-shares)
     best = found[int(order[0])]
-    strength = float(sample(strengths(features)["all"], best.frames).mean())
-    if strength * repetition(onset_strength(features.bands)) < FAINTEST:
+    strength = float(sample(accents.curves["all"], best.frames).mean())
+    if strength * repetition(accents.onsets) < FAINTEST:
         return None
     others = tuple((found[int(n)].tempo_bpm, float(shares[n])) for n in order[1:])
-    beats = extended(smoothed(best.frames), features.bands) / BEAT_FPS
+    beats = extended(smoothed(best.frames), accents.features.bands) / BEAT_FPS
     return Pulse(beats, best.tempo_bpm, float(shares[order[0]]), others)
 
 
-def candidates(features: Features) -> list[Candidate]:
+def candidates(accents: Accents) -> list[Candidate]:
     """Follow the pulse at all levels that it may be felt at."""
-    curve = onset_strength(features.bands)
+    curve = accents.onsets
     if len(curve) < 4 * BEAT_FPS or not curve.any():
         return []
     lags = lags_between(SLOWEST_BPM, FASTEST_BPM)
     first = follow(curve, lags, tempo_scores(curve, lags))
-    curves = strengths(features)
     middle = float(np.median(np.diff(first))) if len(first) > 1 else 60 * BEAT_FPS / LIKELY_BPM
     found = []
     for ratio in RATIOS:
@@ -111,7 +144,7 @@ def candidates(features: Features) -> list[Candidate]:
         tempo = tempo_of(path)
         # What is strong may be off the beat.
         for beats in (path, (path[:-1] + path[1:]) / 2):
-            found.append(Candidate(beats, tempo, describe(curves, beats, tempo)))
+            found.append(Candidate(beats, tempo, describe(accents.curves, beats, tempo)))
     return found
 
 
@@ -243,21 +276,6 @@ def follow(curve: Curve, lags: NDArray[np.intp], scores: Curve) -> Curve:
         frame, state = frame - int(lags[state]), before
         path.append(frame)
     return np.array(path[::-1], float)
-
-
-def strengths(features: Features) -> dict[str, Curve]:
-    """Give curves ``(T,)`` of what makes a beat strong, each with a mean of one."""
-    flux = rises(features.bands)
-    bass, treble = bass_and_treble(features.notes)
-    curves = {
-        "all": peaks(onset_strength(features.bands)),
-        "low": peaks(flux[:, :KICKS].sum(axis=1)),
-        "mid": peaks(flux[:, KICKS:SNARES].sum(axis=1)),
-        "high": peaks(flux[:, SNARES:].sum(axis=1)),
-        "harmony": changes(treble, len(flux)),
-        "bass": changes(bass, len(flux)),
-    }
-    return {name: curve / (curve.mean() + 1e-9) for name, curve in curves.items()}
 
 
 def peaks(curve: Curve) -> Curve:

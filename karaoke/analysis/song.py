@@ -15,7 +15,7 @@ from karaoke.analysis.levels import FRAMES_PER_SECOND, measure_levels
 from karaoke.analysis.melody import Note, find_notes
 from karaoke.analysis.metre import Bars, find_bars
 from karaoke.analysis.pitch import find_pitch
-from karaoke.analysis.pulse import Pulse, find_pulse
+from karaoke.analysis.pulse import Accents, Pulse, find_pulse
 from karaoke.analysis.sounds import Sound
 
 #: A phrase ends where nobody sings for so long.
@@ -102,22 +102,25 @@ def analyse(vocals: Sound | None, band: Sound) -> SongFacts:
     vocals
         None for no melody.
     band
-        The instrumental, or the whole song where it was not separated.
+        The instrumental, or the whole song where it was not separated. It begins where the vocals
+        do, and times are those of the song.
     """
     features = listen(band.blocks(), band.sample_rate)
-    pulse = find_pulse(features)
+    accents = Accents(features)
+    pulse = find_pulse(accents)
     beats = pulse.beats if pulse is not None else np.zeros(0)
     chords = find_chords(features.notes, beats, features.seconds)
     sharp = tuning(features.notes) if has_harmony(chords) else None
-    return SongFacts(
+    facts = SongFacts(
         seconds=features.seconds,
         tuning_hz=None if sharp is None else 440 * 2 ** (sharp / 12),
         key=find_key(chords),
         pulse=pulse,
-        bars=find_bars(features, beats) if pulse is not None else None,
+        bars=find_bars(accents, beats) if pulse is not None else None,
         chords=tuple(chords),
         notes=() if vocals is None else sung_notes(vocals, band, sharp or 0.0),
     )
+    return facts.moved_to(band.start_seconds)
 
 
 def sung_notes(vocals: Sound, band: Sound, tuning: float) -> tuple[Note, ...]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from karaoke.analysis.harmony import Chord
-from karaoke.analysis.song import SongFacts, analyse
-from karaoke.analysis.sounds import Sound
+from karaoke.analysis.song import SongFacts
 from karaoke.analysis.writing import as_object, note_name
-from karaoke.audio import Block, Samples
+from karaoke.audio import Block
 from karaoke.audio.blocks import Warn
 from karaoke.errors import UsageError
 from karaoke.lyrics import Timeline
@@ -24,12 +22,6 @@ QUIET_SECONDS = 0.25
 MOST_SEMITONES = 12
 #: Slowest and fastest speeds that still sound like music.
 TEMPO_LIMITS = (0.5, 2.0)
-
-
-def hear(stems: Mapping[str, Samples], sample_rate: int, with_voice: bool) -> SongFacts:
-    """Hear stems through; without the voice there is no melody, and no range."""
-    sounds = {stem: Sound(kept.read, kept.frames, sample_rate) for stem, kept in stems.items()}
-    return analyse(sounds.get("vocals") if with_voice else None, sounds["instrumental"])
 
 
 def speed_for(bpm: float, facts: SongFacts, called: str) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from karaoke.analysis.song import SongFacts
+from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.sounds import Sound
 from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
 from karaoke.audio.blocks import Warn
@@ -30,7 +30,6 @@ from karaoke.making.hearing import (
     chord_names,
     clicks,
     count_in,
-    hear,
     key_for,
     speed_for,
     summary,
@@ -175,9 +174,14 @@ class MakeTask(SplitTask):
                 f'"{self.job.source}": is over before the excerpt begins',
                 hint="Choose an earlier --excerpt.",
             )
-        self.listen(stems, rate, first - context, tools, warn)
+        zero = (first - context) / rate
+        sounds = {
+            stem: Sound(spool.read, spool.frames, rate, zero, tools.check)
+            for stem, spool in stems.items()
+        }
+        self.listen(sounds, warn)
         if self.is_analysed:
-            self.hear(stems, rate, (first - context) / rate, warn)
+            self.hear(sounds, warn)
         stems = {stem: stems[stem] for stem in self.heard}
         if self.is_moved:
             stems = {
@@ -198,10 +202,12 @@ class MakeTask(SplitTask):
             for name, mix in self.gains.items()
         }
 
-    def hear(self, stems: Mapping[str, Samples], sample_rate: int, zero: float, warn: Warn) -> None:
-        """Find key and tempo that are wanted, of stems that begin at a second of the song."""
+    def hear(self, stems: Mapping[str, Sound], warn: Warn) -> None:
+        """Find the key and the tempo that are wanted."""
         wishes, called = self.settings, str(self.job.source)
-        facts = hear(stems, sample_rate, wishes.singer_range is not None).moved_to(zero)
+        # The voice tells the range, and takes as long as all the rest.
+        voice = stems["vocals"] if wishes.singer_range is not None else None
+        facts = analyse(voice, stems["instrumental"])
         if wishes.bpm is not None:
             self._tempo = speed_for(wishes.bpm, facts, called)
         if wishes.singer_range is not None:
@@ -230,23 +236,16 @@ class MakeTask(SplitTask):
         offset = 0.0 if self.film is None else self.film.offset_seconds
         return Timeline(start, self.tempo, self._lead_in, offset, end)
 
-    def listen(
-        self, stems: dict[str, Spool], sample_rate: int, first: int, tools: Tools, warn: Warn
-    ) -> None:
-        """Find the times of the words in the stems, which begin at a sample of the song."""
+    def listen(self, stems: Mapping[str, Sound], warn: Warn) -> None:
+        """Find the times of the words in the stems."""
         film, wanted = self.film, self.settings.align
         if film is None or film.lyrics is None or wanted == "none":
             return
-        zero = first / sample_rate
-        voice, band = (
-            Sound(stems[stem].read, stems[stem].frames, sample_rate, zero, tools.check)
-            for stem in STEMS
-        )
         words = listen(
             film.lyrics,
             wanted,
-            voice,
-            band,
+            stems["vocals"],
+            stems["instrumental"],
             warn,
             language=self.settings.language,
             song=self.job.source,

@@ -99,10 +99,11 @@ def lesson_of(seed: int) -> Lesson:
     # Rooms, microphones and masters colour all bands differently.
     band = coloured(rng, band)
     features = listen([band], RATE)
-    found = pulse.candidates(features) if song.beats else []
+    accents = pulse.Accents(features)
+    found = pulse.candidates(accents) if song.beats else []
     beats = np.array(song.beats) if song.beats else np.arange(0.5, song.seconds, 0.5)
     heard = chord_features(features.notes, beats)
-    ways = metre.describe(pulse.strengths(features), beats * BEAT_FPS)
+    ways = metre.describe(accents.curves, beats * BEAT_FPS)
     return Lesson(
         levels=np.array([one.features for one in found]),
         level_shares=shares([right(one, song) for one in found]),

@@ -12,7 +12,15 @@ import typer
 from karaoke.cli.output import visible, write_out
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
-from karaoke.cli.split import gather, model_loader, run, settings_for, song_from_standard_input
+from karaoke.cli.split import (
+    batch_options,
+    check_for_one_song,
+    gather,
+    model_loader,
+    run,
+    settings_for,
+    song_from_standard_input,
+)
 from karaoke.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +40,6 @@ def analyse_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.analysing import AnalyseSettings, AnalyseTask
-    from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import Job, plan
 
     wanted = context.params
@@ -42,8 +49,7 @@ def analyse_all(context: typer.Context) -> None:
     kinds = read_kinds(wanted["write"])
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     stems_from, model = wanted["stems_from"], wanted["model"]
-    if stems_from is not None and len(songs) != 1:
-        raise UsageError(f"--from: for one song, not {len(songs)}", hint="Name one song.")
+    check_for_one_song(songs, wanted, ("stems_from",))
     if stems_from is not None and wanted["no_split"]:
         raise UsageError("--from and --no-split: choose one of them")
     if not wanted["no_split"] and stems_from is None:
@@ -59,9 +65,7 @@ def analyse_all(context: typer.Context) -> None:
         "stems_from": "" if stems_from is None else str(stems_from.absolute()),
         "separated": not wanted["no_split"],
     }
-    options = BatchOptions(
-        wanted["skip_existing"], wanted["dry_run"], wanted["fail_fast"], wanted["jobs"]
-    )
+    options = batch_options(wanted)
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
         if kinds:

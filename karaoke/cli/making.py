@@ -12,6 +12,8 @@ import typer
 from karaoke.cli.films import films_of, outputs_of, read_kinds, settings_of
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.split import (
+    batch_options,
+    check_for_one_song,
     gather,
     model_loader,
     parse_bit_depth,
@@ -21,8 +23,6 @@ from karaoke.cli.split import (
 )
 from karaoke.errors import UsageError
 
-MOST_SEMITONES = 12.0
-SLOWEST, FASTEST = 0.5, 2.0
 LOWEST_BPM, HIGHEST_BPM = 20.0, 400.0
 #: Pitch classes of the names of notes.
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -40,7 +40,6 @@ def make_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.cli.reporting import reporter_for
-    from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
     from karaoke.making.settings import MakeSettings
     from karaoke.making.task import MakeTask
@@ -56,19 +55,14 @@ def make_all(context: typer.Context) -> None:
     in_full = wishes["tempo"] == 1 and wishes["bpm"] is None
     in_full = in_full and wishes["excerpt"] is None and not wishes["count_in"]
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
-    for option in ("lyrics", "stems_from"):
-        if wanted[option] is not None and len(songs) != 1:
-            name = option.replace("stems_from", "from")
-            raise UsageError(f"--{name}: for one song, not {len(songs)}", hint="Name one song.")
+    check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
     model, quality, overlap = wanted["model"], wanted["quality"], wanted["overlap"]
     offer_to_pull(model)
     load, device = model_loader(model, wanted["device"], overlap, quality, console)
     facts = {"command": "make", "model": model, "device": device}
     reporter = reporter_for(context, console, facts, ("making", "made"))
     common = settings_for(model, chosen, overlap, quality, wanted["stream"])
-    options = BatchOptions(
-        wanted["skip_existing"], wanted["dry_run"], wanted["fail_fast"], wanted["jobs"]
-    )
+    options = batch_options(wanted)
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
         films, failures = films_of(songs, wanted, kinds, in_full, console)
@@ -170,6 +164,8 @@ def parse_key(semitones: float) -> float:
     UsageError
         It is more than an octave.
     """
+    from karaoke.making.settings import MOST_SEMITONES
+
     if not abs(semitones) <= MOST_SEMITONES:
         raise UsageError(f"--key {semitones:g}: not from -12 to 12", hint="Give semitones.")
     return semitones
@@ -188,6 +184,8 @@ def parse_tempo(text: str) -> dict[str, float | None]:
     UsageError
         It is neither, or out of range.
     """
+    from karaoke.making.settings import FASTEST, SLOWEST
+
     word = text.strip().lower()
     try:
         if word.endswith("bpm"):

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
 from karaoke.store.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
@@ -89,6 +89,31 @@ def split(
         planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
         tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)
+
+
+def batch_options(wanted: Mapping[str, Any]) -> BatchOptions:
+    """Read what to do about existing outputs and failures from a command's options."""
+    from karaoke.jobs.batch import BatchOptions
+
+    return BatchOptions(
+        wanted["skip_existing"], wanted["dry_run"], wanted["fail_fast"], wanted["jobs"]
+    )
+
+
+def check_for_one_song(
+    songs: Sequence[Song], wanted: Mapping[str, Any], options: Sequence[str]
+) -> None:
+    """Refuse options that say something of one song, where there are several.
+
+    Raises
+    ------
+    UsageError
+        One of them was given, and there is not one song.
+    """
+    for option in options:
+        if wanted[option] is not None and len(songs) != 1:
+            name = option.replace("stems_from", "from")
+            raise UsageError(f"--{name}: for one song, not {len(songs)}", hint="Name one song.")
 
 
 def settings_for(

@@ -18,10 +18,8 @@ from karaoke.audio.blocks import Warn
 from karaoke.files import PartFile, writing_to
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
-from karaoke.jobs.stems import read_stems
+from karaoke.jobs.stems import STEMS, read_stems
 from karaoke.jobs.task import Result, Tools
-
-STEMS = ("vocals", "instrumental")
 
 
 @dataclass(frozen=True)

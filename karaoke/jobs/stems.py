@@ -9,6 +9,8 @@ from pathlib import Path
 from karaoke.audio import AudioReader, Block, Spool
 from karaoke.errors import NoInputError, UsageError
 
+STEMS = ("vocals", "instrumental")
+
 
 def read_stems(
     folder: Path, spools: dict[str, Spool], reader: AudioReader, silence: Iterable[Block]

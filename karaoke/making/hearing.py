@@ -13,15 +13,13 @@ from karaoke.audio import Block
 from karaoke.audio.blocks import Warn
 from karaoke.errors import UsageError
 from karaoke.lyrics import Timeline
+from karaoke.making.settings import FASTEST, MOST_SEMITONES, SLOWEST
 
 #: A click: tones in Hz, of the first of a bar's length and of the others, and its fall in seconds.
 CLICK_HZ, CLICK_FALL_SECONDS, CLICK_LEVEL = (1760.0, 1320.0), 0.012, 0.35
 CLICK_SECONDS = 0.08
 #: What is heard before the first click.
 QUIET_SECONDS = 0.25
-MOST_SEMITONES = 12
-#: Slowest and fastest speeds that still sound like music.
-TEMPO_LIMITS = (0.5, 2.0)
 
 
 def speed_for(bpm: float, facts: SongFacts, called: str) -> float:
@@ -38,7 +36,7 @@ def speed_for(bpm: float, facts: SongFacts, called: str) -> float:
         raise UsageError(f'"{called}": its tempo is not known', hint="Give a factor to --tempo.")
     own = facts.pulse.tempo_bpm
     speed = min((bpm / (own * level) for level in (1.0, 0.5, 2.0)), key=lambda s: abs(np.log(s)))
-    if not TEMPO_LIMITS[0] <= speed <= TEMPO_LIMITS[1]:
+    if not SLOWEST <= speed <= FASTEST:
         raise UsageError(
             f'"{called}": has {own:.1f} bpm, too far from {bpm:g}',
             hint="Choose a tempo from half to twice its own.",

@@ -8,6 +8,11 @@ from typing import Any
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.making.aligning import Listening
 
+#: As far as the key moves, up or down.
+MOST_SEMITONES = 12
+#: Speeds that still sound like music.
+SLOWEST, FASTEST = 0.5, 2.0
+
 
 @dataclass(frozen=True)
 class MakeSettings(SplitSettings):
@@ -58,3 +63,8 @@ class MakeSettings(SplitSettings):
     language: str = ""
     recogniser: str = ""
     picture: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether key or tempo are chosen by what the song is."""
+        return self.bpm is not None or self.singer_range is not None

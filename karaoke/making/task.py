@@ -21,7 +21,7 @@ from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import UsageError
 from karaoke.files import PartFile
 from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
-from karaoke.jobs.stems import read_stems
+from karaoke.jobs.stems import STEMS, read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
 from karaoke.making.aligning import listen
@@ -43,7 +43,6 @@ from karaoke.making.settings import MakeSettings
 CONTEXT_SECONDS = 5.0
 #: True peaks above it clip in players and lossy formats.
 HIGHEST_PEAK_DB = -1.0
-STEMS = ("vocals", "instrumental")
 #: More samples than any song has.
 ENDLESS = 1 << 62
 
@@ -92,9 +91,8 @@ class MakeTask(SplitTask):
     @property
     def is_moved(self) -> bool:
         """Whether the key or the tempo changes."""
-        wishes = self.settings
-        unknown = wishes.bpm is not None or wishes.singer_range is not None
-        return self.semitones != 0 or self.tempo != 1 or (unknown and self._heard is None)
+        unknown = self.settings.is_open and self._heard is None
+        return self.semitones != 0 or self.tempo != 1 or unknown
 
     @property
     def semitones(self) -> float:
@@ -110,8 +108,7 @@ class MakeTask(SplitTask):
     def is_analysed(self) -> bool:
         """Whether any wish takes knowing the song's beats, chords or melody."""
         wishes = self.settings
-        unknown = wishes.bpm is not None or wishes.singer_range is not None
-        return unknown or wishes.count_in > 0 or wishes.chords
+        return wishes.is_open or wishes.count_in > 0 or wishes.chords
 
     @property
     def gains(self) -> dict[str, dict[str, float]]:

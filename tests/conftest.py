@@ -132,3 +132,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recordings(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
     """Decode it."""
     return load_corpus([corpus], tmp_path_factory.mktemp("cache"), workers=1)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Draw other songs each time; the seed is printed where a test fails."""
+    seed = int(np.random.SeedSequence().generate_state(1)[0])
+    print(f"seed {seed}")
+    return np.random.default_rng(seed)

@@ -24,14 +24,6 @@ from tests.songs import RATE, a_song, facts_of, sound_of, tone
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Draw other songs each time; the seed is printed where a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
-    return np.random.default_rng(seed)
-
-
 def sharp_name(key: object) -> str:
     """Name a key by sharps alone."""
     assert key is not None

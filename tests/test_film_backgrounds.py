@@ -22,14 +22,6 @@ RATE = 48_000
 GRID = 200
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Draw other films each time; the seed is printed where a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
-    return np.random.default_rng(seed)
-
-
 def run_ffmpeg(*arguments: object) -> bytes:
     """Run ffmpeg, which has to succeed, and return what it writes to standard output."""
     done = subprocess.run([find_ffmpeg(), "-v", "error", "-y", *map(str, arguments)],

@@ -28,14 +28,6 @@ WIDE, HIGH = 480, 270
 SUNG_BLUE, UNSUNG_BLUE = 110, 200
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Draw other songs each time; the seed is printed where a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
-    return np.random.default_rng(seed)
-
-
 def pictures(film: Path, fps: float) -> NDArray[np.uint8]:
     """Decode the pictures of a film ``(T, H, W, 3)`` by ffmpeg."""
     raw = subprocess.run(

@@ -24,14 +24,6 @@ from tests.songs import RATE, a_song, facts_of
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Draw other songs each time; the seed is printed where a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
-    return np.random.default_rng(seed)
-
-
 def test_the_nearest_speed_that_gives_a_tempo() -> None:
     facts = facts_of(beat=0.5)  # 120 bpm
     assert speed_for(108, facts, "song") == pytest.approx(0.9)

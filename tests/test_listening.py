@@ -23,14 +23,6 @@ from karaoke.training.workshop.listening import (
 from karaoke.training.workshop.songs import SOUNDFONT, draw_song
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Draw other songs each time; the seed is printed where a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
-    return np.random.default_rng(seed)
-
-
 @pytest.mark.parametrize("metre", ["3/4", "4/4", "6/8"])
 def test_drawn_songs_are_what_they_say(rng: np.random.Generator, metre: str) -> None:
     number, bpm = int(rng.integers(24)), float(rng.uniform(60, 100))

@@ -36,14 +36,6 @@ def times() -> NDArray[np.float64]:
     return np.arange(round(SECONDS * RATE)) / RATE
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Draw other songs each time; the seed is printed where a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
-    return np.random.default_rng(seed)
-
-
 def with_stems(folder: Path, voice: Block, band: Block) -> list[object]:
     """Write a song and its stems; give the arguments that name them."""
     save(folder / "stems" / "vocals.wav", voice)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,3 +41,9 @@ def decode(scores: NDArray[np.floating], change_cost: float) -> NDArray[np.intp]
         path[step] = state
         state = int(back[step, state])
     return path
+
+
+def runs(path: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """Yield where each state begins and ends."""
+    edges = np.flatnonzero(np.diff(path)) + 1
+    yield from zip([0, *map(int, edges)], [*map(int, edges), len(path)], strict=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.analysis.decoding import decode
+from karaoke.analysis.decoding import decode, runs
 from karaoke.analysis.features import CHORD_FPS, HIGHEST_NOTE, LOWEST_NOTE, THIRDS
 from karaoke.analysis.learned import learned, softmax
 
@@ -220,8 +220,7 @@ def find_chords(notes: NDArray[np.float32], beats: Curve, seconds: float) -> lis
     shares[loud < 0.02 * np.percentile(loud, 90) + 1e-6] = np.eye(shares.shape[1])[-1]
     path = decode(np.log(shares + 1e-12), CHANGE_COST)
     chords = []
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(path) != 0]))
-    for first, after in zip(starts, [*starts[1:], len(path)], strict=True):
+    for first, after in runs(path):
         state = int(path[first])
         confidence = float(shares[first:after, state].mean())
         begin, end = float(edges[first]), float(edges[after])

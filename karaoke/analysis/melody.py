@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
-from karaoke.analysis.decoding import decode
+from karaoke.analysis.decoding import decode, runs
 from karaoke.analysis.pitch import PITCH_FPS, Pitch
 
 Curve = NDArray[np.float64]
@@ -76,12 +75,6 @@ def find_notes(pitch: Pitch, tuning: float = 0.0) -> list[Note]:
                 near = known[begin:end] & (np.abs(sung[begin:end] - number) < 0.5)
                 notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, float(near.mean())))
     return notes
-
-
-def runs(path: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
-    """Yield where each state begins and ends."""
-    edges = np.flatnonzero(np.diff(path)) + 1
-    yield from zip([0, *map(int, edges)], [*map(int, edges), len(path)], strict=True)
 
 
 def find_dips(level: Curve) -> list[int]:

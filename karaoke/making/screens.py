@@ -274,6 +274,7 @@ def draw(
     step = (style.spacing + (CHORD_ROOM if chords else 0.0)) * letters
     top = style.middle * high - step * (style.rows - 1) / 2
     events = []
+    sounding = [(timeline.of_sound.to_output(start), chord) for start, chord in chords]
     first = min((one.since for one in shown), default=float("inf"))
     card = min(card_seconds, first - LINGER_SECONDS)
     if (title or artist) and card >= READ_SECONDS:
@@ -292,7 +293,6 @@ def draw(
         events.append((one.since, one.until, name, at + sung(one, style.sweep)))
         if one.leads:
             events += dots(one, shown, wide, y - 0.95 * step)
-        sounding = [(timeline.of_sound.to_output(start), chord) for start, chord in chords]
         events += chords_above(one, sounding, font, letters, (wide / 2, y))
     lines = [
         f"Dialogue: 0,{clock(since)},{clock(until)},{name},,0,0,0,,{text}"

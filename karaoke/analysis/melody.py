@@ -36,12 +36,18 @@ class Note:
         MIDI number, 60 is middle C.
     confidence
         0 to 1: the share of its frames that have this pitch.
+    text
+        The syllable that begins with it, if words are known; empty where one is held.
+    goes_on
+        Whether its word has another syllable.
     """
 
     start_seconds: float
     end_seconds: float
     pitch: int
     confidence: float
+    text: str = ""
+    goes_on: bool = False
 
 
 def find_notes(pitch: Pitch, tuning: float = 0.0) -> list[Note]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.lyrics import Line, Lyrics, Syllable, Timeline, Word, read_lyrics
 from karaoke.making.font import Font
-from karaoke.making.screens import Row, draw, harmless, place, wrap
+from karaoke.making.layout import Row, place, wrap
+from karaoke.making.screens import draw, harmless
 from karaoke.making.styles import STYLES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -273,7 +274,7 @@ def lyrics_of(lines: list[tuple[float, list[str], float]]) -> Lyrics:
 def test_no_row_meets_another_and_all_can_be_read(
     lines: list[tuple[float, list[str], float]], rows: int
 ) -> None:
-    from karaoke.making.screens import rows_of
+    from karaoke.making.layout import rows_of
 
     font, size, width = Font(), 30.0, 400.0
     laid = rows_of(lyrics_of(lines), Timeline(), font, STYLES["plain"], size, width)

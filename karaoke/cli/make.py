@@ -191,6 +191,15 @@ FontFile = Annotated[
         rich_help_panel=FILM,
     ),
 ]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Decode what was made and measure it: level of the voice, key, tempo, and when sound"
+        " and words come.",
+        rich_help_panel=parameters.OUTPUT,
+    ),
+]
 
 
 def make(
@@ -226,6 +235,7 @@ def make(
     format_: parameters.Format = "m4a",
     bit_depth: parameters.BitDepth = None,
     bitrate: parameters.Bitrate = None,
+    verify: Verify = False,
     overwrite: parameters.Overwrite = False,
     skip_existing: parameters.SkipExisting = False,
     dry_run: parameters.DryRun = False,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from karaoke.cli.films import films_of, outputs_of, read_kinds, settings_of
+from karaoke.cli.output import visible
 from karaoke.cli.piping import STANDARD
+from karaoke.cli.reporting import Reporter, reporter_for
 from karaoke.cli.split import (
     batch_options,
     check_for_one_song,
@@ -22,6 +24,9 @@ from karaoke.cli.split import (
     song_from_standard_input,
 )
 from karaoke.errors import UsageError
+
+if TYPE_CHECKING:
+    from karaoke.jobs.batch import Outcome
 
 LOWEST_BPM, HIGHEST_BPM = 20.0, 400.0
 #: Pitch classes of the names of notes.
@@ -39,7 +44,6 @@ def make_all(context: typer.Context) -> None:
     from karaoke.audio import output_format
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
-    from karaoke.cli.reporting import reporter_for
     from karaoke.jobs.planning import plan
     from karaoke.making.settings import MakeSettings
     from karaoke.making.task import MakeTask
@@ -60,7 +64,7 @@ def make_all(context: typer.Context) -> None:
     offer_to_pull(model)
     load, device = model_loader(model, wanted["device"], overlap, quality, console)
     facts = {"command": "make", "model": model, "device": device}
-    reporter = reporter_for(context, console, facts, ("making", "made"))
+    reporter = reporter_for(context, console, facts, ("making", "made"), MakingReporter)
     common = settings_for(model, chosen, overlap, quality, wanted["stream"])
     options = batch_options(wanted)
     with ExitStack() as saved:
@@ -86,9 +90,24 @@ def make_all(context: typer.Context) -> None:
                 job = replace(job, outputs=outputs)
             described = settings_of(film, wanted["language"])
             settings = MakeSettings(**common.as_dict(), **wishes, **described)
-            overwrite, strict = wanted["overwrite"], wanted["strict"]
-            tasks.append(MakeTask(job, settings, chosen, overwrite, strict, film=film))
+            overwrite, strict, verified = (wanted[n] for n in ("overwrite", "strict", "verify"))
+            task = MakeTask(job, settings, chosen, overwrite, strict, film=film, verified=verified)
+            tasks.append(task)
         run(tasks, load, options, reporter)
+
+
+class MakingReporter(Reporter):
+    """Prints what was measured, too, where that was asked for."""
+
+    def _print_paths(self, outcome: Outcome) -> None:
+        """Print it before the paths."""
+        proof = outcome.result and outcome.result.facts.get("verified")
+        if proof:
+            from karaoke.making.verifying import as_sentence
+
+            name = visible(outcome.job.source.name)
+            self.console.print(f'"{name}": measured: {as_sentence(proof)}', markup=False)
+        super()._print_paths(outcome)
 
 
 def require_parts(wishes: dict[str, Any], kinds: set[str]) -> None:

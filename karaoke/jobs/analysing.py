@@ -52,6 +52,11 @@ class AnalyseTask(SplitTask):
         return self.settings.separated and not self.settings.stems_from
 
     @property
+    def reads_all(self) -> bool:
+        """Whether the song is read to its end."""
+        return not self.settings.stems_from
+
+    @property
     def spool_count(self) -> int:
         """How often the song lies on the disk while it is worked on."""
         return 2 if self.settings.separated else 1
@@ -65,7 +70,7 @@ class AnalyseTask(SplitTask):
         return Result(
             outputs={},
             manifest={"outputs": {}},
-            seconds=song.reader.seconds_read,
+            seconds=self.seconds(song.reader, {}),
             elapsed_seconds=time.perf_counter() - started,
             warnings=[*self.warnings(song.reader), *troubles],
             facts=self.facts({}, None, tools),
@@ -112,6 +117,10 @@ class AnalyseTask(SplitTask):
         for name, part in parts.items():
             with writing_to(part.target):
                 part.path.write_bytes(WRITERS[name].write(self.found))
+
+    def seconds(self, reader: AudioReader, spools: Mapping[str, Samples]) -> float:
+        """Tell how much music was heard."""
+        return super().seconds(reader, spools) if self.found is None else self.found.seconds
 
     def facts(
         self, spools: Mapping[str, Samples], residual: float | None, tools: Tools

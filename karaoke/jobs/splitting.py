@@ -121,6 +121,11 @@ class SplitTask:
         return True
 
     @property
+    def reads_all(self) -> bool:
+        """Whether the song is read to its end, so that one sees whether it has all of it."""
+        return True
+
+    @property
     def spool_count(self) -> int:
         """How often the song lies on the disk, uncompressed, while it is worked on."""
         return len(self.job.outputs)
@@ -161,9 +166,15 @@ class SplitTask:
         whole = set(spools) == set(tools.separator().stems)
         return {"residual_dbfs": residual if whole else None}
 
+    def seconds(self, reader: AudioReader, spools: Mapping[str, Samples]) -> float:
+        """Tell how much music there was."""
+        lengths = [reader.samples_read, *(spool.frames for spool in spools.values())]
+        return max(lengths) / reader.sample_rate
+
     def warnings(self, reader: AudioReader) -> list[str]:
         """Tell what a listener might otherwise wonder about."""
-        found = [said for said in (reader.damage, *reader.remarks) if said]
+        damage = reader.damage if self.reads_all else ""
+        found = [said for said in (damage, *reader.remarks) if said]
         rate, extension = self.chosen.rate_for(reader.sample_rate), self.chosen.extension
         if rate != reader.sample_rate:
             found.append(f"{extension} cannot hold {reader.sample_rate} Hz; written at {rate} Hz")
@@ -193,7 +204,7 @@ class SplitTask:
         return Result(
             outputs=job.outputs,
             manifest=facts,
-            seconds=reader.seconds_read,
+            seconds=self.seconds(reader, spools),
             elapsed_seconds=time.perf_counter() - started,
             warnings=[*self.warnings(reader), *troubles, *lost],
             facts={

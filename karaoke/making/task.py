@@ -16,7 +16,7 @@ import numpy as np
 from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.sounds import Sound
 from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
-from karaoke.audio.blocks import Warn
+from karaoke.audio.blocks import Warn, between
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import UsageError
 from karaoke.files import PartFile
@@ -37,6 +37,7 @@ from karaoke.making.hearing import (
 from karaoke.making.mixes import Mix, Part
 from karaoke.making.outputs import kinds_among, write_all
 from karaoke.making.settings import MakeSettings
+from karaoke.making.verifying import Wanted, verify
 
 #: What the model hears of the song before and after an excerpt, so that its ends sound as they do
 #: in the whole song.
@@ -54,11 +55,15 @@ class MakeTask(SplitTask):
     Parameters are those of :class:`karaoke.jobs.splitting.SplitTask`; of the job's outputs,
     ``karaoke`` is the sound, the others are those of :data:`karaoke.making.outputs.KINDS`. With
     neither key nor tempo changed, the band alone is the instrumental of ``karaoke split``, and
-    with the voice at 0 dB it is the song, sample by sample.
+    with the voice at 0 dB it is the song, sample by sample. If ``verified``, what was written is
+    decoded and measured.
     """
 
     settings: MakeSettings
     film: Film | None = None
+    verified: bool = False
+    _source: Mix | None = field(default=None, init=False, repr=False, compare=False)
+    _proof: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _heard: SongFacts | None = field(default=None, init=False, repr=False, compare=False)
     _semitones: float | None = field(default=None, init=False, repr=False, compare=False)
@@ -82,6 +87,11 @@ class MakeTask(SplitTask):
     def needs_model(self) -> bool:
         """Whether the song is to be separated."""
         return not self.settings.stems_from
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether the song is read to its end."""
+        return self.needs_model and self.span[1] is None
 
     @property
     def spool_count(self) -> int:
@@ -180,6 +190,8 @@ class MakeTask(SplitTask):
         if self.is_analysed:
             self.hear(sounds, warn)
         stems = {stem: stems[stem] for stem in self.heard}
+        karaoke = self.gains["karaoke"]
+        self._source = Mix([Part(stems[s], gain, context) for s, gain in karaoke.items()], frames)
         if self.is_moved:
             stems = {
                 stem: self.moved(
@@ -318,11 +330,8 @@ class MakeTask(SplitTask):
         files: ExitStack,
         warn: Warn,
     ) -> None:
-        """Write what is more than sound."""
-        if self.film is None:
-            return
-        film = self.film
-        timeline = self.timeline
+        """Write what is more than sound, and measure all of it."""
+        film, timeline = self.film, self.timeline
         studio = Studio(
             reader,
             spools,
@@ -334,9 +343,15 @@ class MakeTask(SplitTask):
             self.chosen,
             {f"karaoke.{self.chosen.extension}": parts[n].path for n in parts if n == "karaoke"},
         )
-        if film.lyrics is not None:
-            self.look_over(film.lyrics, timeline, studio.seconds, warn)
-        write_all(film, parts, studio)
+        if film is not None:
+            if film.lyrics is not None:
+                self.look_over(film.lyrics, timeline, studio.seconds, warn)
+            write_all(film, parts, studio)
+        if self.verified:
+            mix, source = spools["karaoke"], self._source
+            assert isinstance(mix, Mix) and source is not None
+            wanted = Wanted(mix, source, self.semitones, self.tempo, self.settings.guide_db)
+            self._proof = verify(parts, wanted, film, studio, warn)
 
     def look_over(self, lyrics: Lyrics, timeline: Timeline, seconds: float, warn: Warn) -> None:
         """Warn of what is odd about the words."""
@@ -346,12 +361,6 @@ class MakeTask(SplitTask):
         if late and timeline.to_output(max(late)) > seconds + 1 and self.settings.excerpt is None:
             warn("its lyrics go on after its end; are they those of this song?")
 
-    def warnings(self, reader: AudioReader) -> list[str]:
-        """Tell what a listener might wonder about; not of what was left out on purpose."""
-        found = super().warnings(reader)
-        whole = self.needs_model and self.span[1] is None
-        return found if whole else [said for said in found if said != reader.damage]
-
     def facts(
         self, spools: Mapping[str, Samples], residual: float | None, tools: Tools
     ) -> dict[str, Any]:
@@ -359,7 +368,7 @@ class MakeTask(SplitTask):
         names = ("guide_db", "loudness_lufs", "excerpt")
         mix = {name: getattr(self.settings, name) for name in names}
         mix |= {"semitones": self.semitones, "tempo": self.tempo, "lead_in_seconds": self._lead_in}
-        facts: dict[str, Any] = {"mix": mix}
+        facts: dict[str, Any] = {"mix": mix, "verified": self._proof or None}
         if self._heard is not None:
             facts["analysis"] = summary(self._heard)
         if self.film is not None and self.film.lyrics is not None:
@@ -372,18 +381,6 @@ class MakeTask(SplitTask):
                 **{"aligned": None, "doubtful_lines": [], **self._found},
             }
         return facts
-
-
-def between(blocks: Iterator[Block], first: int, last: int) -> Iterator[Block]:
-    """Cut a stretch out of a stream, and do not read on behind it."""
-    at = 0
-    for block in blocks:
-        part = block[:, max(first - at, 0) : max(last - at, 0)]
-        at += block.shape[1]
-        if part.shape[1]:
-            yield part
-        if at >= last:
-            return
 
 
 def part_of(spool: Spool, first: int, frames: int, tools: Tools) -> Iterator[Block]:

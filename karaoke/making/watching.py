@@ -1,0 +1,226 @@
+"""Pictures of a film that was written, decoded again: when its words light up."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from karaoke.audio.ffmpeg import FfmpegProcess
+from karaoke.errors import WriteError
+from karaoke.files import SPACE
+from karaoke.making.font import Font
+from karaoke.making.layout import Layout, Shown
+from karaoke.making.screens import singer_colours
+from karaoke.making.styles import Style
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Colour = NDArray[np.float32]
+#: Wider pictures are looked at in this size: letters are large.
+WIDEST = 1280
+#: How far a letter's colour may be from what it should be, as a share of the way from one of its
+#: two colours to the other, along it and across it.
+ALONG, ACROSS = 0.3, 0.4
+#: Of a row, from its middle, in heights of the letters.
+HALF_HEIGHT = 0.5
+#: Of a syllable, from its left, what is looked at.
+BEGINNING = 0.25
+#: Of a row in letters that run from right to left, what is lit when it has begun.
+FIRST_LIGHT = 0.01
+#: With fewer pixels nothing is certain.
+FEWEST_PIXELS = 6
+#: Later or earlier than so many pictures is worth a warning.
+OFF_PICTURES = 2.5
+
+
+@dataclass
+class Watched:
+    """A row of words while it is seen.
+
+    Parameters
+    ----------
+    shown
+        What it is.
+    top, after
+        Lines of the picture between which it stands.
+    letters
+        Their height in pixels.
+    before, sung
+        The colours of its letters, ``(3,)``.
+    seen
+        Of each picture: its time, and where letters may be that are not sung yet, or are, as bits.
+    """
+
+    shown: Shown
+    top: int
+    after: int
+    letters: float
+    before: Colour
+    sung: Colour
+    seen: list[tuple[float, Pixels, Pixels]] = field(default_factory=list)
+
+    def look(self, seconds: float, picture: Pixels) -> None:
+        """Keep what a picture ``(H, W, 3)`` shows of it."""
+        off = picture[self.top : self.after] - self.before
+        way = self.sung - self.before
+        length = float(way @ way)
+        along = off @ way / length
+        across = np.sum((off - along[..., None] * way) ** 2, axis=-1)
+        likely = across < ACROSS**2 * length
+        unsung, lit = likely & (np.abs(along) < ALONG), likely & (np.abs(along - 1) < ALONG)
+        self.seen.append((seconds, np.packbits(unsung, axis=1), np.packbits(lit, axis=1)))
+
+    def starts(
+        self, fps: float, wide: int, font: Font, sweep: str
+    ) -> Iterator[tuple[float, float]]:
+        """Yield of each syllable when its beginning should be lit and when it was, in seconds.
+
+        Those of which not enough is seen are left out.
+        """
+        row = self.shown.row
+        early = [unsung for at, unsung, _ in self.seen if at < row.start - 0.5 / fps]
+        over = [lit for at, _, lit in self.seen if at > row.end + 1.5 / fps]
+        if not early or not over:
+            return
+        letters = unpacked(early[-1], wide) & unpacked(over[0], wide)
+        columns = np.nonzero(letters)[1]
+        if not len(columns):
+            return
+        lit = np.stack([unpacked(bits, wide)[letters] for _, _, bits in self.seen])
+        times = np.array([at for at, _, _ in self.seen])
+        if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in row.text):
+            # Its syllables stand elsewhere than their order says: only its beginning is known.
+            yield from begun(times, lit, FIRST_LIGHT, row.start)
+            return
+        at = (wide - font.width(row.text.rstrip(), self.letters)) / 2
+        for text, start, end in row.pieces:
+            first, width = at, font.width(text.rstrip(), self.letters)
+            at += font.width(text, self.letters)
+            mine = (columns >= first) & (columns < first + BEGINNING * width)
+            if not width or not mine.any():
+                continue
+            # Half of these letters are lit when the colour has come as far as their middle.
+            run = 0.0 if sweep == "word" else (np.median(columns[mine]) + 0.5 - first) / width
+            yield from begun(times, lit[:, mine], 0.5, start + (end - start) * float(run))
+
+
+def begun(times: Any, lit: Mask, share: float, due: float) -> Iterator[tuple[float, float]]:
+    """Yield when a share of pixels ``(T, pixels)`` should be lit and first is, if it ever is."""
+    if lit.shape[1] >= FEWEST_PIXELS:
+        shining = lit.mean(axis=1) >= share
+        if shining.any():
+            yield due, float(times[int(np.argmax(shining))])
+
+
+def unpacked(bits: Pixels, wide: int) -> Mask:
+    """Give bits as a mask."""
+    return np.unpackbits(bits, axis=1, count=wide).astype(bool)
+
+
+def as_colour(text: str) -> Colour:
+    """Read ``#rrggbb``."""
+    return np.array([int(text[n : n + 2], 16) for n in (1, 3, 5)], np.float32)
+
+
+def pictures(
+    path: Path, size: tuple[int, int], fps: float, check: Callable[[], None]
+) -> Iterator[tuple[float, Pixels]]:
+    """Decode the pictures of a film ``(H, W, 3)`` in a size, each with its second.
+
+    Raises
+    ------
+    WriteError
+        They cannot be decoded.
+    """
+    wide, high = size
+    shown = ffmpeg.input(f"file:{path}", protocol_whitelist="file").video
+    shown = shown.filter("fps", fps=f"{fps:g}", start_time=0).filter("scale", wide, high)
+    out = ffmpeg.output(shown, "pipe:1", f="rawvideo", pix_fmt="rgb24", v="level+info")
+    process = FfmpegProcess(["-nostdin", *map(str, ffmpeg.get_args(out))], stdout=True)
+    try:
+        number = 0
+        while len(raw := process.stdout.read(wide * high * 3)) == wide * high * 3:
+            check()
+            yield number / fps, np.frombuffer(raw, np.uint8).reshape(high, wide, 3)
+            number += 1
+        if process.wait() != 0 or not number:
+            problem = [*process.problems, "no pictures came"][-1]
+            raise WriteError(f'"{path}": did not read back: {problem}', hint=SPACE)
+    finally:
+        process.kill()
+
+
+def watch(
+    path: Path,
+    layout: Layout,
+    *,
+    style: Style,
+    font: Font,
+    size: tuple[int, int],
+    fps: float,
+    progress: Callable[[float], None],
+    check: Callable[[], None],
+) -> dict[str, Any]:
+    """Measure when the words of a film light up.
+
+    Parameters
+    ----------
+    path
+        Of the film.
+    layout, style, font, size, fps
+        What it was drawn with.
+    progress
+        Told the seconds that are done.
+    check
+        Called between pictures; what it raises ends the work.
+
+    Returns
+    -------
+    dict
+        How many syllables there are and were measured, and how late they are, in seconds.
+    """
+    scale = min(1.0, WIDEST / size[0])
+    wide, high = (round(scale * side / 2) * 2 for side in size)
+    colours = singer_colours(style)
+    waiting = sorted(layout.shown, key=lambda one: one.since, reverse=True)
+    watched: list[Watched] = []
+    late: list[float] = []
+    for seconds, picture in pictures(path, (wide, high), fps, check):
+        while waiting and waiting[-1].since <= seconds:
+            one = waiting.pop()
+            middle, half = scale * layout.middle_of(one), scale * HALF_HEIGHT * layout.letters
+            sung, unsung = colours[one.row.singer % len(colours)]
+            watched.append(
+                Watched(
+                    one,
+                    max(round(middle - half), 0),
+                    round(middle + half) + 1,
+                    scale * layout.letters,
+                    as_colour(unsung),
+                    as_colour(sung),
+                )
+            )
+        for row in [row for row in watched if row.shown.until <= seconds]:
+            late += [was - due for due, was in row.starts(fps, wide, font, style.sweep)]
+            watched.remove(row)
+        for row in watched:
+            row.look(seconds, picture)
+        progress(seconds)
+    for row in watched:
+        late += [was - due for due, was in row.starts(fps, wide, font, style.sweep)]
+    facts: dict[str, Any] = {
+        "syllables": sum(len(one.row.pieces) for one in layout.shown),
+        "measured": len(late),
+    }
+    if late:
+        facts["late_seconds"] = round(float(np.median(late)), 3)
+        facts["latest_seconds"] = round(max(late), 3)
+        facts["earliest_seconds"] = round(min(late), 3)
+    return facts

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from karaoke.audio import load_audio
 from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
+from karaoke.making.hearing import read_key
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RATE = 44_100
@@ -244,6 +245,46 @@ def test_tags_say_that_it_is_karaoke(
     mutagen = pytest.importorskip("mutagen")
     file = mutagen.File(done.stdout.strip(), easy=True)
     assert file["title"] == ["A Song (Karaoke)"] and file["artist"] == ["Somebody"]
+
+
+@pytest.mark.parametrize(
+    ("key", "tempo", "expected"),
+    [
+        (0, 1.0, {"initialkey": ["Bbm"], "bpm": ["120"]}),
+        (2, 1.0, {"initialkey": ["Cm"], "bpm": ["120"]}),
+        (0, 0.9, {"initialkey": ["Bbm"], "bpm": ["108"]}),
+    ],
+)
+def test_tags_say_the_singers_key_and_tempo(
+    run_karaoke: Run,
+    transcode: Callable[..., Path],
+    tmp_path: Path,
+    key: int,
+    tempo: float,
+    expected: dict[str, list[str]],
+) -> None:
+    silence = np.zeros((2, RATE), np.float32)
+    arguments = with_stems(tmp_path, silence, silence)
+    timed = "[00:00.50]words"
+    fields = ["-metadata", "key=Bbm", "-metadata", "TBPM=120", "-metadata", f"LYRICS={timed}"]
+    tagged = transcode(arguments[0], "tagged.flac", *fields)
+    done = run_karaoke("make", tagged, *arguments[1:], "-o", tmp_path / "made", "--format", "flac",
+                       "--key", key, "--tempo", tempo, "--to", "audio", "-q")  # fmt: skip
+    mutagen = pytest.importorskip("mutagen")
+    found = mutagen.File(done.stdout.strip())
+    for name, others in (("initialkey", ["key"]), ("bpm", ["tbpm"])):
+        assert next(found[n] for n in [name, *others] if n in found) == expected[name]
+    # Words with the times of the song would light up at the wrong time.
+    assert found.get("lyrics") == ([timed] if tempo == 1 else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("C", 0), ("F#m", 18), ("Bb", 10), ("A minor", 21), ("G major", 7)]
+)
+def test_keys_are_read_as_tags_have_them(text: str, number: int) -> None:
+    found = read_key(text)
+    assert found is not None and found.tonic + 12 * found.is_minor == number
+    assert all(read_key(other) is None for other in ("8A", "H", "", "o", "Cb", "C dorian"))
 
 
 def test_what_was_made_is_skipped_and_what_differs_is_refused(

@@ -119,6 +119,11 @@ class Key:
         names = FLATS if self.flats else SHARPS
         return f"{names[self.tonic]} {'minor' if self.is_minor else 'major'}"
 
+    @property
+    def short_name(self) -> str:
+        """As tags have it: ``Bb``, ``F#m``."""
+        return (FLATS if self.flats else SHARPS)[self.tonic] + "m" * self.is_minor
+
     def moved(self, semitones: int) -> Key:
         """Transpose it."""
         return Key((self.tonic + semitones) % 12, self.is_minor, self.confidence)

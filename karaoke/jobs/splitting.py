@@ -166,6 +166,10 @@ class SplitTask:
         whole = set(spools) == set(tools.separator().stems)
         return {"residual_dbfs": residual if whole else None}
 
+    def tags(self, reader: AudioReader) -> Tags:
+        """Give the tags of what is written, to whose titles its name is added."""
+        return reader.tags
+
     def seconds(self, reader: AudioReader, spools: Mapping[str, Samples]) -> float:
         """Tell how much music there was."""
         lengths = [reader.samples_read, *(spool.frames for spool in spools.values())]
@@ -195,7 +199,7 @@ class SplitTask:
         gain = self.gain(spools, reader.sample_rate, troubles.append)
         parts = {stem: files.enter_context(PartFile(path)) for stem, path in job.outputs.items()}
         sounds = {name: parts[name] for name in spools if name in parts}
-        lost = write_stems(sounds, spools, gain, reader, chosen, tools.check)
+        lost = write_stems(sounds, spools, gain, reader, chosen, self.tags(reader), tools.check)
         self.add(parts, spools, gain, reader, tools, files, troubles.append)
         written = {name: spools[name] for name in sounds}
         checksums, residual = verify(sounds, written, gain, chosen)
@@ -339,10 +343,11 @@ def write_stems(
     gain: float,
     reader: AudioReader,
     chosen: OutputFormat,
+    tags: Tags,
     check: Callable[[], None],
 ) -> list[str]:
     """Encode every spool to its part file with the song's tags; return warnings about lost tags."""
-    tags, lost = fit_tags(reader.tags, chosen.extension)
+    tags, lost = fit_tags(tags, chosen.extension)
     for stem, part in parts.items():
         encode_spool(part, spools[stem], gain, reader, chosen, check, tags.for_stem(stem))
     return lost

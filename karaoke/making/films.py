@@ -94,6 +94,8 @@ class Studio:
         Closes what was opened.
     chosen
         Format that the user wants of sound.
+    tags
+        Of the song, as made.
     sounds
         Mixes that are encoded already, by track and format: ``karaoke.m4a``.
     """
@@ -106,6 +108,7 @@ class Studio:
     check: Callable[[], None]
     files: ExitStack
     chosen: OutputFormat
+    tags: Tags
     sounds: dict[str, Path]
 
     @property

@@ -85,7 +85,7 @@ def write_game(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> Non
     song = Path(studio.reader.path)
     extension = sound_format(studio.chosen.extension)
     chosen = studio.chosen if studio.chosen.extension == extension else output_format(extension)
-    tags, _ = fit_tags(studio.reader.tags, chosen.extension)
+    tags, _ = fit_tags(studio.tags, chosen.extension)
     tags = replace(tags, pictures=())  # the cover lies beside
     for name, mix in zip(MARKS, GAME_MIXES, strict=True):
         titled = tags if name == "song" else tags.for_stem(name)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from karaoke.analysis.harmony import Chord
+from karaoke.analysis.harmony import FLATS, SHARPS, Chord, Key
 from karaoke.analysis.song import SongFacts
 from karaoke.analysis.writing import as_object, note_name
-from karaoke.audio import Block
+from karaoke.audio import Block, Tags
 from karaoke.audio.blocks import Warn
+from karaoke.audio.tagging.model import ALIASES
 from karaoke.errors import UsageError
 from karaoke.lyrics import Timeline
 from karaoke.making.settings import FASTEST, MOST_SEMITONES, SLOWEST
@@ -136,3 +139,53 @@ def summary(facts: SongFacts) -> dict[str, Any]:
     """Give what is said of a song that was heard to make it: none of its lists."""
     found = as_object(facts)
     return {name: found[name] for name in ("key", "tuning_hz", "tempo", "metre", "range")}
+
+
+def retagged(
+    tags: Tags, semitones: float, tempo: float, facts: SongFacts | None, *, keeps_time: bool
+) -> Tags:
+    """Write the key and the tempo that were made into a song's tags.
+
+    Parameters
+    ----------
+    tags
+        Of the song. What they say counts more than what was heard; what they say in words that
+        cannot be moved with the sound is left out.
+    semitones, tempo
+        By which it was moved.
+    facts
+        What was heard in it.
+    keeps_time
+        Whether everything comes when it does in the song; else lyrics lose their times.
+    """
+    fields = dict(tags.fields)
+    names = {ALIASES.get(name.lower(), name.lower()): name for name in fields}
+    key, shift = None if facts is None else facts.key, round(semitones)
+    if "initialkey" not in names or shift:
+        said = fields.pop(names.get("initialkey", ""), ("",))[0]
+        known = read_key(said) or key
+        if known is not None:
+            fields["initialkey"] = (known.moved(shift).short_name,)
+    if "bpm" not in names or tempo != 1:
+        said = fields.pop(names.get("bpm", ""), ("",))[0].strip()
+        if re.fullmatch(r"\d+(\.\d+)?", said):
+            fields["bpm"] = (f"{float(said) * tempo:.0f}",)
+        elif facts is not None and facts.pulse is not None:
+            fields["bpm"] = (f"{facts.pulse.tempo_bpm * tempo:.0f}",)
+    if not keeps_time:
+        for name in (names[n] for n in ("lyrics", "syncedlyrics") if n in names):
+            if any(re.search(r"\[\d+:\d\d", value) for value in fields[name]):
+                del fields[name]
+    return tags if fields == tags.fields else replace(tags, fields=fields)
+
+
+def read_key(text: str) -> Key | None:
+    """Read a key as tags have it: ``F#m``, ``Bb``, ``A minor``; None for what is no key."""
+    found = re.fullmatch(r"([A-G])([#b]?)\s*(m|min|minor|maj|major|)", text.strip())
+    if found is None:
+        return None
+    step, accidental, mode = found.groups()
+    names = FLATS if accidental == "b" else SHARPS
+    if step + accidental not in names:  # such as Cb, which nobody writes
+        return None
+    return Key(names.index(step + accidental), mode.startswith("mi") or mode == "m", 1.0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.sounds import Sound
-from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
+from karaoke.audio import AudioReader, Block, Samples, Spool, Tags, in_blocks, output_format
 from karaoke.audio.blocks import Warn, between
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import UsageError
@@ -31,6 +31,7 @@ from karaoke.making.hearing import (
     clicks,
     count_in,
     key_for,
+    retagged,
     speed_for,
     summary,
 )
@@ -341,6 +342,7 @@ class MakeTask(SplitTask):
             tools.check,
             files,
             self.chosen,
+            self.tags(reader),
             {f"karaoke.{self.chosen.extension}": parts[n].path for n in parts if n == "karaoke"},
         )
         if film is not None:
@@ -352,6 +354,11 @@ class MakeTask(SplitTask):
             assert isinstance(mix, Mix) and source is not None
             wanted = Wanted(mix, source, self.semitones, self.tempo, self.settings.guide_db)
             self._proof = verify(parts, wanted, film, studio, warn)
+
+    def tags(self, reader: AudioReader) -> Tags:
+        """Give the song's tags with the singer's key and tempo."""
+        timed = self.timeline.of_sound == Timeline()
+        return retagged(reader.tags, self.semitones, self.tempo, self._heard, keeps_time=timed)
 
     def look_over(self, lyrics: Lyrics, timeline: Timeline, seconds: float, warn: Warn) -> None:
         """Warn of what is odd about the words."""

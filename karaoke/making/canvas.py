@@ -17,8 +17,11 @@ LEFT, CENTRE, RIGHT = 4, 5, 6
 TOP_LEFT, TOP, TOP_RIGHT, BOTTOM_LEFT, BOTTOM = 7, 8, 9, 1, 2
 #: How round the corners of a rectangle are drawn: a Bézier curve's nearest to a circle.
 ROUND = 0.5523
+#: Letters are not squeezed further, as a share of their width.
+NARROWEST = 0.65
 
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Canvas:
         *,
         to: Point | None = None,
         layer: int = 0,
+        seen: Box | None = None,
     ) -> None:
         """Draw a shape.
 
@@ -66,8 +70,10 @@ class Canvas:
             Where it is at the end, if it moves.
         layer
             Higher ones hide others.
+        seen
+            Left, top, right and bottom of where it is seen; None for everywhere.
         """
-        where = f"{place(at, to)}\\an7\\1c{shade(colour)}\\bord0\\p1"
+        where = f"{place(at, to)}{clip(seen)}\\an7\\1c{shade(colour)}\\bord0\\p1"
         self._add(span, layer, f"{{{where}}}{drawing}")
 
     def text(
@@ -82,7 +88,7 @@ class Canvas:
         to: Point | None = None,
         layer: int = 0,
         width: float = float("inf"),
-        halo: str = "",
+        seen: Box | None = None,
     ) -> None:
         """Write a text; parameters besides are those of :meth:`shape`.
 
@@ -95,14 +101,13 @@ class Canvas:
         held
             Which of its points is at ``at``; :data:`LEFT` and others.
         width
-            It is squeezed to this.
-        halo
-            Colour of its outline, if any.
+            It is squeezed to this; what would become too narrow becomes smaller.
         """
         share = min(1.0, width / max(self.font.width(words, size), 1e-9))
-        look = f"\\an{held}\\fs{size:.1f}\\1c{shade(colour)}\\fscx{100 * share:.0f}"
-        look += f"\\bord{size * 0.09:.1f}\\3c{shade(halo)}" if halo else "\\bord0"
-        self._add(span, layer, f"{{{place(at, to)}{look}}}{harmless(words)}")
+        squeezed = max(share, NARROWEST)
+        size *= share / squeezed
+        look = f"\\an{held}\\fs{size:.1f}\\1c{shade(colour)}\\fscx{100 * squeezed:.0f}"
+        self._add(span, layer, f"{{{place(at, to)}{clip(seen)}{look}\\bord0}}{harmless(words)}")
 
     def line(self, style: str, codes: str, span: tuple[float, float], layer: int = 0) -> None:
         """Add a text with codes of its own, in a style that :meth:`written` is given."""
@@ -162,6 +167,11 @@ def place(at: Point, to: Point | None) -> str:
     if to is None:
         return f"\\pos({at[0]:.2f},{at[1]:.2f})"
     return f"\\move({at[0]:.2f},{at[1]:.2f},{to[0]:.2f},{to[1]:.2f})"
+
+
+def clip(seen: Box | None) -> str:
+    """Say where something is seen, if not everywhere."""
+    return "" if seen is None else "\\clip({:.0f},{:.0f},{:.0f},{:.0f})".format(*seen)
 
 
 def polygon(points: Sequence[Point]) -> str:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.lyrics import Line, Lyrics, Syllable, Timeline, Word, read_lyrics
+from karaoke.making.canvas import harmless
 from karaoke.making.font import Font
 from karaoke.making.layout import Row, place, wrap
-from karaoke.making.screens import draw, harmless
+from karaoke.making.screens import draw
 from karaoke.making.styles import STYLES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -35,18 +35,21 @@ def analyse_all(context: typer.Context) -> None:
     KaraokeError
         Some of them cannot be, or the only song failed, or some of several did.
     """
-    from karaoke.analysis.writing import WRITERS
     from karaoke.audio import output_format
+    from karaoke.audio.filtering import require_filter
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
-    from karaoke.jobs.analysing import AnalyseSettings, AnalyseTask
+    from karaoke.jobs.analysing import AnalyseSettings
     from karaoke.jobs.planning import Job, plan
+    from karaoke.making.drawing import DRAWERS, KINDS, DrawTask
 
     wanted = context.params
     if wanted["out"] == STANDARD:
         raise UsageError("-o -: karaoke analyse writes files only", hint="Name a folder.")
     console = make_console(quiet=wanted["quiet"])
     kinds = read_kinds(wanted["write"])
+    if set(kinds) & set(DRAWERS):
+        require_filter("ass")
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     stems_from, model = wanted["stems_from"], wanted["model"]
     check_for_one_song(songs, wanted, ("stems_from",))
@@ -74,17 +77,17 @@ def analyse_all(context: typer.Context) -> None:
                 songs,
                 wanted["out"],
                 [first],
-                WRITERS[first].extension,
+                KINDS[first].extension,
                 template=wanted["name"],
                 model=model,
-                more=lambda song: {kind: WRITERS[kind].extension for kind in others},
+                more=lambda song: {kind: KINDS[kind].extension for kind in others},
             )
         else:
             nowhere = Path(tempfile.gettempdir(), "unwritten.json")
             planned = [Job(song.path, {}, nowhere, song.named) for song in songs]
         overwrite, strict = wanted["overwrite"], wanted["strict"]
         settings = AnalyseSettings(**common)
-        tasks = [AnalyseTask(job, settings, chosen, overwrite, strict) for job in planned]
+        tasks = [DrawTask(job, settings, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)
 
 
@@ -110,14 +113,14 @@ def read_kinds(text: str | None) -> list[str]:
     UsageError
         It has other kinds.
     """
-    from karaoke.analysis.writing import WRITERS
+    from karaoke.making.drawing import KINDS
 
     if text is None:
         return []
     kinds = [part.strip() for part in text.lower().split(",")]
     if kinds == ["all"]:
-        return list(WRITERS)
-    if unknown := [kind for kind in kinds if kind not in WRITERS]:
-        known = ", ".join([*WRITERS, "all"])
+        return list(KINDS)
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        known = ", ".join([*KINDS, "all"])
         raise UsageError(f"--write: unknown {', '.join(unknown)}", hint=f"Choose of {known}.")
     return list(dict.fromkeys(kinds))

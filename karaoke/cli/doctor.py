@@ -19,8 +19,9 @@ from karaoke.store.catalogue import downloaded_models, find_entry, shipped_model
 
 #: Free bytes below which longer songs will not fit.
 LITTLE_SPACE = 2e9
-#: Filters of ffmpeg that `karaoke make` has a use for.
-FILTERS = {"rubberband": "--key and --tempo", "ebur128": "--loudness", "ass": "films"}
+#: Filters of ffmpeg that `karaoke make` and `karaoke analyse` have a use for.
+FILTERS = {"rubberband": "--key and --tempo", "ebur128": "--loudness",
+           "ass": "films, pictures and tutorials"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class AnalyseTask(SplitTask):
 
     settings: AnalyseSettings
     found: SongFacts | None = None
+    stems: dict[str, Spool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def needs_model(self) -> bool:
@@ -79,7 +80,7 @@ class AnalyseTask(SplitTask):
     def compose(
         self, reader: AudioReader, tools: Tools, files: ExitStack, warn: Warn
     ) -> Mapping[str, Samples]:
-        """Hear the song; none of its sound is kept."""
+        """Hear the song; none of its sound is an output."""
         folder = self.job.manifest.parent if self.job.outputs else Path(tempfile.gettempdir())
         wanted = STEMS if self.settings.separated else STEMS[1:]
         spools = {stem: Spool(folder, reader.channels, files) for stem in wanted}
@@ -91,6 +92,7 @@ class AnalyseTask(SplitTask):
             for block in reader.blocks():
                 tools.check()
                 spools["instrumental"].append(block)
+        self.stems = spools
         sounds = {
             stem: Sound(spool.read, spool.frames, reader.sample_rate, check=tools.check)
             for stem, spool in spools.items()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from karaoke.lyrics.ass import escaped, timestamp
-from karaoke.lyrics.lrc import hundredths
 from karaoke.lyrics.model import Lyrics
 from karaoke.lyrics.timeline import Timeline
+from karaoke.making.canvas import clock, colour, harmless, head
 from karaoke.making.font import Font
 from karaoke.making.layout import LINGER_SECONDS, READ_SECONDS, Shown, lay_out
 from karaoke.making.styles import Style, mixed
@@ -16,22 +15,6 @@ from karaoke.making.styles import Style, mixed
 DOTS_SECONDS, DOTS = 5.0, 3
 #: Height of chords' names, in heights of the words.
 CHORD_SIZE = 0.5
-
-
-def colour(text: str) -> str:
-    """Write ``#rrggbb`` as subtitles do."""
-    red, green, blue = text[1:3], text[3:5], text[5:7]
-    return f"&H00{blue}{green}{red}".upper()
-
-
-def clock(seconds: float) -> str:
-    """Write a time as subtitles do; what is before the film is its beginning."""
-    return timestamp(hundredths(max(seconds, 0.0)))
-
-
-def harmless(text: str) -> str:
-    """Write a text on one line, so that nothing in it is a command of the subtitle format."""
-    return " ".join(escaped(text).splitlines())
 
 
 def sung(one: Shown, sweep: str) -> str:
@@ -190,13 +173,4 @@ def header(
         f"{colour(style.outline)},&H80000000,0,0,0,0,100,100,0,0,1,{points * 0.07:.1f},0,5,0,0,0,1"
         for name, after, before, points in looks
     ]
-    return (
-        "[Script Info]\nScriptType: v4.00+\nWrapStyle: 2\nScaledBorderAndShadow: yes\n"
-        f"PlayResX: {size[0]}\nPlayResY: {size[1]}\nYCbCr Matrix: {matrix}\n\n[V4+ Styles]\n"
-        "Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour,"
-        " BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle,"
-        " BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\n"
-        + "\n".join(styles)
-        + "\n\n[Events]\n"
-        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
-    )
+    return head(size, styles, matrix)

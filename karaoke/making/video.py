@@ -192,8 +192,8 @@ def with_words(
     """
     require_filter("ass")
     script, fonts = folder / "words.ass", folder / "fonts"
+    fonts.mkdir(parents=True)
     script.write_text(words, encoding="utf-8")
-    fonts.mkdir()
     shutil.copy(font.path, fonts / f"font{font.path.suffix.lower()}")
     return shown.filter("ass", str(script), fontsdir=str(fonts))
 

@@ -142,7 +142,7 @@ class DrawTask(AnalyseTask):
         frames = min(spool.frames for spool in self.stems.values())
         song = Mix([Part(spool) for spool in self.stems.values()], frames)
         studio = Studio(reader, {SONG: song}, 1.0, Timeline(), tools.progress, tools.check, files,
-                        output_format(SOUND), {})  # fmt: skip
+                        output_format(SOUND), reader.tags, {})  # fmt: skip
         sounds = {
             stem: Sound(spool.read, frames, reader.sample_rate, check=tools.check)
             for stem, spool in self.stems.items()

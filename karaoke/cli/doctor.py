@@ -121,6 +121,21 @@ def look_at_ffmpeg() -> Iterator[Finding]:
         yield Finding("filters", "ok", ", ".join(FILTERS))
 
 
+def look_at_words() -> Iterator[Finding]:
+    """Report what words are drawn in, and with what help they are aligned."""
+    from karaoke.analysis.acoustics import recogniser_version
+    from karaoke.making.font import Font
+
+    font = Font()
+    yield Finding("font", "ok", f"{font.name} at {font.path}")
+    recogniser = recogniser_version()
+    if recogniser:
+        yield Finding("alignment", "ok", f"pocketsphinx {recogniser} helps with English")
+    else:
+        helped = "without a speech recogniser; pip install 'karaoke[align]' adds one for English"
+        yield Finding("alignment", "ok", helped)
+
+
 def look_at_models() -> Iterator[Finding]:
     """Check whether the shipped models are intact."""
     from karaoke.files import checksum
@@ -168,6 +183,7 @@ LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     look_at_python,
     look_at_torch,
     look_at_ffmpeg,
+    look_at_words,
     look_at_models,
     look_at_downloads,
     look_at_disk,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from karaoke.cli.aligning import check_language, choose_listening
 from karaoke.cli.output import visible, write_out
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
@@ -21,10 +24,13 @@ from karaoke.cli.split import (
     settings_for,
     song_from_standard_input,
 )
-from karaoke.errors import UsageError
+from karaoke.errors import KaraokeError, UsageError
 
 if TYPE_CHECKING:
     from karaoke.jobs.batch import Outcome
+    from karaoke.jobs.naming import Song
+    from karaoke.jobs.planning import Job
+    from karaoke.lyrics.model import Lyrics
 
 
 def analyse_all(context: typer.Context) -> None:
@@ -35,12 +41,11 @@ def analyse_all(context: typer.Context) -> None:
     KaraokeError
         Some of them cannot be, or the only song failed, or some of several did.
     """
-    from karaoke.analysis.writing import WRITERS
     from karaoke.audio import output_format
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.analysing import AnalyseSettings, AnalyseTask
-    from karaoke.jobs.planning import Job, plan
+    from karaoke.lyrics.model import NO_LYRICS
 
     wanted = context.params
     if wanted["out"] == STANDARD:
@@ -49,9 +54,8 @@ def analyse_all(context: typer.Context) -> None:
     kinds = read_kinds(wanted["write"])
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     stems_from, model = wanted["stems_from"], wanted["model"]
-    check_for_one_song(songs, wanted, ("stems_from",))
-    if stems_from is not None and wanted["no_split"]:
-        raise UsageError("--from and --no-split: choose one of them")
+    check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
+    check_voice(wanted, kinds)
     if not wanted["no_split"] and stems_from is None:
         offer_to_pull(model)
     overlap, quality = wanted["overlap"], wanted["quality"]
@@ -68,24 +72,109 @@ def analyse_all(context: typer.Context) -> None:
     options = batch_options(wanted)
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
-        if kinds:
-            first, *others = kinds
-            planned = plan(
-                songs,
-                wanted["out"],
-                [first],
-                WRITERS[first].extension,
-                template=wanted["name"],
-                model=model,
-                more=lambda song: {kind: WRITERS[kind].extension for kind in others},
-            )
-        else:
-            nowhere = Path(tempfile.gettempdir(), "unwritten.json")
-            planned = [Job(song.path, {}, nowhere, song.named) for song in songs]
-        overwrite, strict = wanted["overwrite"], wanted["strict"]
-        settings = AnalyseSettings(**common)
-        tasks = [AnalyseTask(job, settings, chosen, overwrite, strict) for job in planned]
+        words, failures = words_of(songs, wanted, kinds)
+        tasks = []
+        for job in planned(songs, wanted, kinds, words):
+            job = replace(job, error=job.error or failures.get(job.source))
+            lyrics = words.get(job.source, NO_LYRICS)
+            settings = AnalyseSettings(**common, **settings_of(lyrics, wanted["language"]))
+            overwrite, strict = wanted["overwrite"], wanted["strict"]
+            tasks.append(AnalyseTask(job, settings, chosen, overwrite, strict, lyrics))
         run(tasks, load, options, reporter)
+
+
+def check_voice(wanted: dict[str, Any], kinds: list[str]) -> None:
+    """Refuse what takes the voice where it is not separated, and unknown languages.
+
+    Raises
+    ------
+    UsageError
+        These options cannot be together.
+    """
+    from karaoke.analysis.writing import WRITERS
+
+    check_language(wanted["language"])
+    if wanted["lyrics"] is not None and wanted["no_lyrics"]:
+        raise UsageError("--lyrics and --no-lyrics: choose one of them")
+    worded = [kind for kind in kinds if WRITERS[kind].needs_words and not takes_all(wanted)]
+    if worded and wanted["no_lyrics"]:
+        raise UsageError(f"--write {worded[0]}: needs words", hint="Leave out --no-lyrics.")
+    if not wanted["no_split"]:
+        return
+    if wanted["stems_from"] is not None:
+        raise UsageError("--from and --no-split: choose one of them")
+    if wanted["lyrics"] is not None or worded:
+        option = f"--write {worded[0]}" if worded else "--lyrics"
+        raise UsageError(f"{option}: takes the voice", hint="Leave out --no-split.")
+
+
+def takes_all(wanted: dict[str, Any]) -> bool:
+    """Tell whether all is written that can be."""
+    return (wanted["write"] or "").strip().lower() == "all"
+
+
+def words_of(
+    songs: list[Song], wanted: dict[str, Any], kinds: list[str]
+) -> tuple[dict[Path, Lyrics], dict[Path, KaraokeError]]:
+    """Find what is known of the words of all songs, and what is wrong with them."""
+    from karaoke.analysis.writing import WRITERS
+    from karaoke.jobs.words import find_words, without_words
+
+    words: dict[Path, Lyrics] = {}
+    failures: dict[Path, KaraokeError] = {}
+    unsung = wanted["no_lyrics"] or wanted["no_split"]
+    for song in songs:
+        try:
+            found = None if unsung else find_words(song.path, wanted["lyrics"])
+            words[song.path] = found or without_words(song.path)
+        except KaraokeError as error:
+            failures[song.path] = error
+            continue
+        wordless = [kind for kind in kinds if WRITERS[kind].needs_words and found is None]
+        if wordless and not takes_all(wanted):
+            failures[song.path] = UsageError(
+                f'"{song.path}": no words to write ({wordless[0]})',
+                hint="Name lyrics by --lyrics FILE.",
+            )
+    return words, failures
+
+
+def planned(
+    songs: list[Song], wanted: dict[str, Any], kinds: list[str], words: dict[Path, Lyrics]
+) -> list[Job]:
+    """Plan the files of all songs; of those without words, what takes none."""
+    from karaoke.analysis.writing import WRITERS
+    from karaoke.jobs.planning import Job, plan
+
+    if not kinds:
+        nowhere = Path(tempfile.gettempdir(), "unwritten.json")
+        return [Job(song.path, {}, nowhere, song.named) for song in songs]
+    first, *others = kinds
+
+    def more(song: Song) -> dict[str, str | PurePath]:
+        sung = song.path in words and words[song.path].lines
+        written = {kind: WRITERS[kind] for kind in others}
+        return {k: w.extension for k, w in written.items() if sung or not w.needs_words}
+
+    return plan(
+        songs,
+        wanted["out"],
+        [first],
+        WRITERS[first].extension,
+        template=wanted["name"],
+        model=wanted["model"],
+        more=more,
+    )
+
+
+def settings_of(lyrics: Lyrics, language: str | None) -> dict[str, Any]:
+    """Write down what the words depend on, for a manifest; title and artist are written, too."""
+    from karaoke.jobs.aligning import depends_on
+
+    told = repr((lyrics.lines, lyrics.title, lyrics.artist))
+    digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    align = choose_listening(lyrics if lyrics.lines else None, "auto", set())
+    return {"words_sha256": digest, **depends_on(align, language or lyrics.language)}
 
 
 class AnalysisReporter(Reporter):

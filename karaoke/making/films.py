@@ -11,10 +11,10 @@ from pathlib import Path
 from karaoke.audio import AudioReader, OutputFormat, Samples, Tags, output_format
 from karaoke.audio.writing import NO_TAGS
 from karaoke.files import PartFile
+from karaoke.jobs.aligning import Listening
 from karaoke.jobs.splitting import encode_spool
 from karaoke.lyrics import Lyrics, Timeline
 from karaoke.lyrics.languages import LANGUAGES
-from karaoke.making.aligning import Listening
 from karaoke.making.font import Font
 from karaoke.making.screens import draw
 from karaoke.making.styles import Style

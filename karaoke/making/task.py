@@ -20,11 +20,11 @@ from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
 from karaoke.errors import UsageError
 from karaoke.files import PartFile
+from karaoke.jobs.aligning import Words, listen
 from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
 from karaoke.jobs.stems import STEMS, read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
-from karaoke.making.aligning import listen
 from karaoke.making.films import Film, Studio
 from karaoke.making.hearing import (
     chord_names,
@@ -363,14 +363,7 @@ class MakeTask(SplitTask):
         if self._heard is not None:
             facts["analysis"] = summary(self._heard)
         if self.film is not None and self.film.lyrics is not None:
-            lyrics = self.film.lyrics
-            facts["lyrics"] = {
-                "format": lyrics.format,
-                "lines": len(lyrics.lines),
-                "syllables": sum(1 for _ in lyrics.syllables()),
-                "timing": lyrics.timing,
-                **{"aligned": None, "doubtful_lines": [], **self._found},
-            }
+            facts["lyrics"] = Words(self.film.lyrics, self._found).as_object()
         return facts
 
 

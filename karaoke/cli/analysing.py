@@ -174,7 +174,8 @@ def settings_of(lyrics: Lyrics, language: str | None) -> dict[str, Any]:
     told = repr((lyrics.lines, lyrics.title, lyrics.artist))
     digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
     align = choose_listening(lyrics if lyrics.lines else None, "auto", set())
-    return {"words_sha256": digest, **depends_on(align, language or lyrics.language)}
+    stated = language or lyrics.language
+    return {"words_sha256": digest, "language": stated, **depends_on(align, stated)}
 
 
 class AnalysisReporter(Reporter):

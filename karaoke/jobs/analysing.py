@@ -39,7 +39,8 @@ class AnalyseSettings(SplitSettings):
     words_sha256
         Of title, artist and the words that are put on the notes.
     align, language, recogniser
-        What is found by listening to the voice, and the language and the version with which.
+        What is found by listening to the voice, the language of the words, and the version of the
+        recogniser.
     """
 
     command: str = "analyse"

@@ -41,13 +41,13 @@ class Worded:
     lyrics
         The same: syllables with the times and pitches of their notes, and those without a note as
         they were; all have times, in the song's sound.
-    missing
-        How many syllables have no note.
+    on_notes
+        How many syllables begin with a note.
     """
 
     notes: tuple[Note, ...]
     lyrics: Lyrics
-    missing: int
+    on_notes: int
 
 
 @dataclass
@@ -135,8 +135,8 @@ def put_words(
             for index, word in enumerate(line.words)
         ]
         lines.append(in_sequence(replace(line, words=tuple(told))))
-    missing = sum(1 for word in words.values() for part in word if part.note is None)
-    return Worded(tuple(sung), replace(lyrics, lines=tuple(lines)), missing)
+    on_notes = sum(1 for note in sung if note.text)
+    return Worded(tuple(sung), replace(lyrics, lines=tuple(lines)), on_notes)
 
 
 def parts_of(number: int, line: Line, placed: Line, language: str | None) -> Iterator[Part]:

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from karaoke.analysis.harmony import FLATS, SHARPS, Chord
 from karaoke.analysis.midi import write_midi
 from karaoke.analysis.song import SongFacts
+from karaoke.lyrics import Timeline, write_kar, write_ultrastar
 
 
 def note_name(pitch: int, flats: bool = False) -> str:
@@ -153,6 +155,20 @@ def write_notes(facts: SongFacts) -> bytes:
     return text.getvalue().encode()
 
 
+def write_karaoke(facts: SongFacts) -> bytes:
+    """Write words and melody as ``.kar``."""
+    return write_kar(facts.lyrics, Timeline())
+
+
+def write_game(facts: SongFacts) -> bytes:
+    """Write words and melody for singing games, to the sound of the song's own file."""
+    lyrics = replace(facts.lyrics, title=facts.lyrics.title or PurePath(facts.name).stem)
+    if facts.pulse is None:
+        return write_ultrastar(lyrics, Timeline(), audio=facts.name)
+    bpm = facts.pulse.tempo_bpm
+    return write_ultrastar(lyrics, Timeline(), audio=facts.name, beats_per_minute=bpm)
+
+
 @dataclass(frozen=True)
 class Writer:
     """A format: the extension of its files, what makes one of facts, and whether it takes words."""
@@ -168,4 +184,6 @@ WRITERS = {
     "beats": Writer("beats.txt", write_beats),
     "chords": Writer("lab", write_chords),
     "notes": Writer("csv", write_notes),
+    "kar": Writer("kar", write_karaoke, needs_words=True),
+    "ultrastar": Writer("txt", write_game, needs_words=True),
 }

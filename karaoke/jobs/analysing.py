@@ -133,7 +133,7 @@ class AnalyseTask(SplitTask):
         for warning in words.lyrics.warnings:
             warn(warning)
         self.found = replace(self.found, notes=worded.notes, lyrics=worded.lyrics)
-        self._told = {"lyrics": {**words.as_object(), "syllables_without_a_note": worded.missing}}
+        self._told = {"lyrics": {**words.as_object(), "syllables_on_notes": worded.on_notes}}
 
     def gain(self, spools: Mapping[str, Samples], sample_rate: int, warn: Warn) -> float:
         """Change no level: no sound is written."""

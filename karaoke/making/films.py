@@ -52,6 +52,9 @@ class Film:
         What of the lyrics is found by listening.
     chords
         When each begins in the song, and its name in the singer's key.
+    sung
+        The lyrics on the notes of the voice, in the singer's key and without the offset, which
+        their times have already; None where nobody listened.
     """
 
     lyrics: Lyrics | None
@@ -63,6 +66,7 @@ class Film:
     tracks: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: DEFAULT_TRACKS)
     align: Listening = "none"
     chords: tuple[tuple[float, str], ...] = ()
+    sung: Lyrics | None = None
 
     def can_be(self, kind: str) -> bool:
         """Tell whether it can be written so: what is text needs words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from karaoke.analysis.writing import as_object, note_name
 from karaoke.audio import Block
 from karaoke.audio.blocks import Warn
 from karaoke.errors import UsageError
-from karaoke.lyrics import Timeline
+from karaoke.lyrics import Lyrics, Syllable, Timeline
+from karaoke.lyrics.placing import regrouped
 from karaoke.making.settings import FASTEST, MOST_SEMITONES, SLOWEST
 
 #: A click: tones in Hz, of the first of a bar's length and of the others, and its fall in seconds.
@@ -130,6 +132,23 @@ def chord_names(facts: SongFacts, semitones: float) -> tuple[tuple[float, str], 
         return "" if chord.root is None else chord.moved(shift).name(flats)
 
     return tuple((chord.start_seconds, name(chord)) for chord in facts.chords)
+
+
+def in_key(lyrics: Lyrics, semitones: float) -> Lyrics:
+    """Move the pitches of words by whole semitones."""
+    shift = round(semitones)
+
+    def moved(syllable: Syllable) -> Syllable:
+        pitch = syllable.pitch
+        return (
+            syllable if pitch is None else replace(syllable, pitch=min(max(0, pitch + shift), 127))
+        )
+
+    lines = [
+        replace(line, words=regrouped(line.words, list(map(moved, line.syllables))))
+        for line in lyrics.lines
+    ]
+    return replace(lyrics, lines=tuple(lines)) if shift else lyrics
 
 
 def summary(facts: SongFacts) -> dict[str, Any]:

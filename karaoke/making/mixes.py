@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
@@ -72,3 +72,22 @@ class Mix:
         """Largest absolute sample; found by reading all of them."""
         blocks = in_blocks(self.read, self.frames)
         return max((float(np.abs(block).max()) for block in blocks), default=0.0)
+
+
+def between(blocks: Iterator[Block], first: int, last: int) -> Iterator[Block]:
+    """Cut a stretch out of a stream, and do not read on behind it."""
+    at = 0
+    for block in blocks:
+        part = block[:, max(first - at, 0) : max(last - at, 0)]
+        at += block.shape[1]
+        if part.shape[1]:
+            yield part
+        if at >= last:
+            return
+
+
+def part_of(spool: Spool, first: int, frames: int, check: Callable[[], None]) -> Iterator[Block]:
+    """Read a part of a spool in blocks, as long as they are wanted."""
+    for block in in_blocks(lambda start, length: spool.read(first + start, length), frames):
+        check()
+        yield block

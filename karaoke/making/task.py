@@ -15,6 +15,7 @@ import numpy as np
 
 from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.sounds import Sound
+from karaoke.analysis.wording import put_words
 from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks, output_format
 from karaoke.audio.blocks import Warn
 from karaoke.audio.filtering import measure_loudness, shifted
@@ -25,16 +26,18 @@ from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
 from karaoke.jobs.stems import STEMS, read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
+from karaoke.lyrics.languages import language_code
 from karaoke.making.films import Film, Studio
 from karaoke.making.hearing import (
     chord_names,
     clicks,
     count_in,
+    in_key,
     key_for,
     speed_for,
     summary,
 )
-from karaoke.making.mixes import Mix, Part
+from karaoke.making.mixes import Mix, Part, between, part_of
 from karaoke.making.outputs import kinds_among, write_all
 from karaoke.making.settings import MakeSettings
 
@@ -108,7 +111,15 @@ class MakeTask(SplitTask):
     def is_analysed(self) -> bool:
         """Whether any wish takes knowing the song's beats, chords or melody."""
         wishes = self.settings
-        return wishes.is_open or wishes.count_in > 0 or wishes.chords
+        return wishes.is_open or wishes.count_in > 0 or wishes.chords or self.lacks_pitches
+
+    @property
+    def lacks_pitches(self) -> bool:
+        """Whether an output takes the pitches of the words, and none of them has one."""
+        lyrics = None if self.film is None else self.film.lyrics
+        if lyrics is None or not any(kind.is_sung for kind in kinds_among(self.job.outputs)):
+            return False
+        return all(syllable.pitch is None for syllable in lyrics.syllables())
 
     @property
     def gains(self) -> dict[str, dict[str, float]]:
@@ -179,11 +190,12 @@ class MakeTask(SplitTask):
         self.listen(sounds, warn)
         if self.is_analysed:
             self.hear(sounds, warn)
+        self.tune()
         stems = {stem: stems[stem] for stem in self.heard}
         if self.is_moved:
             stems = {
                 stem: self.moved(
-                    stem, part_of(spool, context, frames, tools), frames, reader, files
+                    stem, part_of(spool, context, frames, tools.check), frames, reader, files
                 )
                 for stem, spool in stems.items()
             }
@@ -202,8 +214,9 @@ class MakeTask(SplitTask):
     def hear(self, stems: Mapping[str, Sound], warn: Warn) -> None:
         """Find the key and the tempo that are wanted."""
         wishes, called = self.settings, str(self.job.source)
-        # The voice tells the range, and takes as long as all the rest.
-        voice = stems["vocals"] if wishes.singer_range is not None else None
+        # The voice tells range and pitches, and takes as long as all the rest.
+        is_sung = wishes.singer_range is not None or self.lacks_pitches
+        voice = stems["vocals"] if is_sung else None
         facts = analyse(voice, stems["instrumental"])
         if wishes.bpm is not None:
             self._tempo = speed_for(wishes.bpm, facts, called)
@@ -212,6 +225,20 @@ class MakeTask(SplitTask):
         self._heard = facts
         if self.film is not None and wishes.chords:
             self.film = replace(self.film, chords=chord_names(facts, self.semitones))
+
+    def tune(self) -> None:
+        """Give the words pitches in the singer's key: those that they have, or that were heard."""
+        film = self.film
+        if film is None or film.lyrics is None:
+            return
+        if self.lacks_pitches and self._heard is not None:
+            language = language_code(self.settings.language)
+            worded = put_words(film.lyrics, self._heard.notes, language=language,
+                               offset_seconds=film.offset_seconds)  # fmt: skip
+            self.film = replace(film, sung=in_key(worded.lyrics, self.semitones))
+            self._found = {**self._found, "syllables_on_notes": worded.on_notes}
+        else:
+            self.film = replace(film, lyrics=in_key(film.lyrics, self.semitones))
 
     def counted_in(self, reader: AudioReader, warn: Warn) -> Block:
         """Sound the clicks before the song, if there are any ``(channels, samples)``."""
@@ -365,22 +392,3 @@ class MakeTask(SplitTask):
         if self.film is not None and self.film.lyrics is not None:
             facts["lyrics"] = Words(self.film.lyrics, self._found).as_object()
         return facts
-
-
-def between(blocks: Iterator[Block], first: int, last: int) -> Iterator[Block]:
-    """Cut a stretch out of a stream, and do not read on behind it."""
-    at = 0
-    for block in blocks:
-        part = block[:, max(first - at, 0) : max(last - at, 0)]
-        at += block.shape[1]
-        if part.shape[1]:
-            yield part
-        if at >= last:
-            return
-
-
-def part_of(spool: Spool, first: int, frames: int, tools: Tools) -> Iterator[Block]:
-    """Read a part of a spool in blocks, as long as they are wanted."""
-    for block in in_blocks(lambda start, length: spool.read(first + start, length), frames):
-        tools.check()
-        yield block

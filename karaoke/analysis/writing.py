@@ -14,6 +14,7 @@ import numpy as np
 
 from karaoke.analysis.harmony import FLATS, SHARPS, Chord
 from karaoke.analysis.midi import write_midi
+from karaoke.analysis.musicxml import write_lead_sheet
 from karaoke.analysis.song import SongFacts
 from karaoke.lyrics import Timeline, write_kar, write_ultrastar
 
@@ -185,5 +186,6 @@ WRITERS = {
     "chords": Writer("lab", write_chords),
     "notes": Writer("csv", write_notes),
     "kar": Writer("kar", write_karaoke, needs_words=True),
+    "lead-sheet": Writer("musicxml", write_lead_sheet),
     "ultrastar": Writer("txt", write_game, needs_words=True),
 }

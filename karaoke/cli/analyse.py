@@ -18,7 +18,8 @@ Write = Annotated[
     typer.Option(
         "--write",
         metavar="A,B",
-        help="Files to write: json, midi, beats, chords, notes, kar, ultrastar, or all.",
+        help="Files to write: json, midi, beats, chords, notes, kar, ultrastar, lead-sheet,"
+        " or all.",
         show_default="none",
         rich_help_panel=parameters.OUTPUT,
     ),

@@ -13,10 +13,12 @@ import pytest
 from karaoke.analysis.harmony import SHARPS, Chord, Key
 from karaoke.analysis.melody import Note
 from karaoke.analysis.metre import METRES, Bars
+from karaoke.analysis.musicxml import Spelling
 from karaoke.analysis.pulse import Pulse
 from karaoke.analysis.song import SongFacts
 from karaoke.analysis.writing import WRITERS
 from karaoke.lyrics import Lyrics
+from tests.songs import facts_of
 
 #: Where notes begin in a beat, in twelfths.
 RHYTHMS = {
@@ -190,7 +192,7 @@ def draw_melody(rng: np.random.Generator) -> tuple[SongFacts, list[tuple[int, in
     if begin < 0:
         starts = [12 * begin, *draw_starts(rng, begin + 1, 0, compound), *starts]
     written = []
-    for start, following in pairwise([*starts, starts[-1] + 60]):
+    for start, following in pairwise([*starts, starts[-1] // 12 * 12 + 48]):
         ends = [end for end in range(start // 12 * 12 + 12, following - 5, 12) if end > start]
         end = int(rng.choice(ends)) if ends and rng.random() < 0.4 else following
         pitch = int(rng.integers(52, 80))
@@ -224,6 +226,66 @@ def test_notes_are_written_as_they_are_sung(rng: np.random.Generator) -> None:
         assert note.length == pytest.approx(quarters(end - start, facts))
     # The first note of the first whole bar begins it.
     assert min(abs(bar - zero) for bar in music.bars) < 1e-9
+
+
+def test_no_beat_is_made_up() -> None:
+    facts = replace(facts_of(), pulse=None, bars=None)
+    music = read_music(WRITERS["lead-sheet"].write(facts))
+    assert [note.pitch for note in music.notes] == [60, 60, 64]
+    words = [element.text or "" for element in music.root.iter("words")]
+    assert "no steady beat" in words[0] and music.root.find(".//sound[@tempo]") is None
+    silent = replace(facts, notes=(), chords=(), key=None, seconds=0.0)
+    assert read_music(WRITERS["lead-sheet"].write(silent)).notes == []
+
+
+def test_titles_and_signs(rng: np.random.Generator) -> None:
+    facts, _ = draw_melody(rng)
+    lyrics = Lyrics((), "A & B", "<Artist>", metadata={"composer": "Some One"})
+    # The notes of the key itself, and their neighbours, at which no sign is wasted.
+    steps = (0, 2, 3, 5, 7, 8, 10) if facts.key and facts.key.is_minor else (0, 2, 4, 5, 7, 9, 11)
+    assert facts.key is not None
+    notes = tuple(
+        replace(note, pitch=60 + facts.key.tonic + steps[number % 7])
+        for number, note in enumerate(facts.notes)
+    )
+    music = read_music(WRITERS["lead-sheet"].write(replace(facts, lyrics=lyrics, notes=notes)))
+    assert music.accidentals == 0
+    assert music.root.findtext("work/work-title") == "A & B"
+    makers = {e.get("type"): e.text for e in music.root.findall("identification/creator")}
+    assert makers == {"composer": "Some One", "artist": "<Artist>"}
+
+
+@pytest.mark.parametrize(
+    ("tonic", "minor", "spelled"),
+    [
+        (0, False, {1: "C#", 3: "Eb", 6: "F#", 8: "Ab", 10: "Bb"}),
+        (9, True, {8: "G#", 6: "F#", 10: "Bb", 3: "Eb"}),
+        (4, False, {1: "C#", 3: "D#", 2: "D", 5: "E#", 7: "G"}),
+        (3, False, {10: "Bb", 1: "Db", 6: "Gb", 4: "E", 11: "Cb"}),
+        (6, False, {5: "E#", 0: "B#", 4: "E"}),
+    ],
+)
+def test_notes_are_spelled_by_the_key(tonic: int, minor: bool, spelled: dict[int, str]) -> None:
+    spelling = Spelling(replace(facts_of(), key=Key(tonic, minor, 1.0)))
+    for pitch, name in spelled.items():
+        letter, raised = spelling.name(60 + pitch)
+        assert letter + {-1: "b", 0: "", 1: "#"}[raised] == name
+
+
+def test_a_syllable_that_is_held_has_a_line() -> None:
+    notes = (Note(0.7, 1.2, 60, 1.0, "oh"), Note(1.2, 1.7, 62, 1.0), Note(3.2, 3.7, 64, 1.0, "so"))
+    music = read_music(WRITERS["lead-sheet"].write(replace(facts_of(), notes=notes)))
+    lyrics = list(music.root.iter("lyric"))
+    assert [lyric.findtext("text") for lyric in lyrics] == ["oh", "so"]
+    assert [lyric.find("extend") is not None for lyric in lyrics] == [True, False]
+
+
+def test_notes_that_fall_together_keep_their_words() -> None:
+    notes = (Note(0.7, 0.75, 60, 1.0, "a", True), Note(0.755, 0.8, 62, 1.0, "way"),
+             Note(0.805, 1.2, 64, 1.0, "we"))  # fmt: skip
+    music = read_music(WRITERS["lead-sheet"].write(replace(facts_of(), notes=notes)))
+    assert " ".join(note.text for note in music.notes).replace("a way", "away") == "away we"
+    assert sum(note.length for note in music.notes) == pytest.approx(1.0)
 
 
 def test_chords_and_words_are_where_they_belong(rng: np.random.Generator) -> None:

@@ -27,8 +27,8 @@ HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
 #: Letters of notes, by fifths from F on.
 FIFTHS = "FCGDAEB"
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-#: A key reaches from so many fifths below its tonic; the twelfth is the tonic's leading tone.
-BELOW_MAJOR, BELOW_MINOR = 5, 6
+#: Notes are spelled as one of twelve fifths, of which the first is so far below the tonic.
+BELOW_MAJOR, BELOW_MINOR = 4, 6
 ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 KINDS = {"maj": "major", "min": "minor", "7": "dominant", "maj7": "major-seventh",
          "min7": "minor-seventh", "": "none"}  # fmt: skip
@@ -41,7 +41,7 @@ COMPOUND = {2: ("16th", 0), 4: ("eighth", 0), 6: ("eighth", 1), 8: ("quarter", 0
 #: Divisions of a quarter, by whether a beat is three eighths.
 DIVISIONS = {False: BEAT, True: BEAT * 2 // 3}
 #: Voices whose middle is below this are written an octave higher.
-LOW = 57
+LOW = 60
 
 
 class Spelling:

@@ -94,6 +94,19 @@ def test_words_without_times_are_aligned(run_karaoke: Run, tmp_path: Path, score
     assert {note["text"] for note in report["analysis"]["notes"]} == {None}
 
 
+def test_odd_lyrics_are_told_of(run_karaoke: Run, tmp_path: Path, score: Score) -> None:
+    """Of another song, or unreadable beside the song."""
+    command = ["analyse", tmp_path / "song.wav", "--from", tmp_path / "stems"]
+    (tmp_path / "other.lrc").write_text("[00:30.00]<00:30.00>one <00:40.00>two <00:50.00>three\n")
+    done = run_karaoke(*command, "--lyrics", tmp_path / "other.lrc")
+    assert done.returncode == 0 and "0 of 3 syllables" in done.stderr
+    (tmp_path / "song.lrc").write_text("\n")
+    done = run_karaoke(*command)
+    assert done.returncode == 0 and "no words are put on the notes" in done.stderr, done.stderr
+    done = run_karaoke(*command, "--write", "kar", "-o", tmp_path / "out")
+    assert done.returncode == 65 and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

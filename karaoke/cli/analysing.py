@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from karaoke.cli.aligning import check_language, choose_listening
-from karaoke.cli.output import visible, write_out
+from karaoke.cli.output import say, visible, write_out
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
 from karaoke.cli.split import (
@@ -24,9 +24,11 @@ from karaoke.cli.split import (
     settings_for,
     song_from_standard_input,
 )
-from karaoke.errors import KaraokeError, UsageError
+from karaoke.errors import KaraokeError, LyricsError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from karaoke.jobs.batch import Outcome
     from karaoke.jobs.naming import Song
     from karaoke.jobs.planning import Job
@@ -72,7 +74,7 @@ def analyse_all(context: typer.Context) -> None:
     options = batch_options(wanted)
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
-        words, failures = words_of(songs, wanted, kinds)
+        words, failures = words_of(songs, wanted, kinds, console)
         tasks = []
         for job in planned(songs, wanted, kinds, words):
             job = replace(job, error=job.error or failures.get(job.source))
@@ -114,26 +116,36 @@ def takes_all(wanted: dict[str, Any]) -> bool:
 
 
 def words_of(
-    songs: list[Song], wanted: dict[str, Any], kinds: list[str]
+    songs: list[Song], wanted: dict[str, Any], kinds: list[str], console: Console
 ) -> tuple[dict[Path, Lyrics], dict[Path, KaraokeError]]:
-    """Find what is known of the words of all songs, and what is wrong with them."""
+    """Find what is known of the words of all songs, and what is wrong with them.
+
+    Lyrics that nobody named and nothing takes are left out where they cannot be read.
+    """
     from karaoke.analysis.writing import WRITERS
     from karaoke.jobs.words import find_words, without_words
 
     words: dict[Path, Lyrics] = {}
     failures: dict[Path, KaraokeError] = {}
     unsung = wanted["no_lyrics"] or wanted["no_split"]
+    worded = [] if takes_all(wanted) else [kind for kind in kinds if WRITERS[kind].needs_words]
     for song in songs:
+        found = None
         try:
             found = None if unsung else find_words(song.path, wanted["lyrics"])
             words[song.path] = found or without_words(song.path)
+        except LyricsError as error:
+            if worded or wanted["lyrics"] is not None:
+                failures[song.path] = error
+                continue
+            words[song.path] = without_words(song.path)
+            say(console, "warning: ", "yellow", f"{error.message}; no words are put on the notes")
         except KaraokeError as error:
             failures[song.path] = error
             continue
-        wordless = [kind for kind in kinds if WRITERS[kind].needs_words and found is None]
-        if wordless and not takes_all(wanted):
+        if worded and found is None:
             failures[song.path] = UsageError(
-                f'"{song.path}": no words to write ({wordless[0]})',
+                f'"{song.path}": no words to write ({worded[0]})',
                 hint="Name lyrics by --lyrics FILE.",
             )
     return words, failures

@@ -132,6 +132,10 @@ class AnalyseTask(SplitTask):
         worded = put_words(words.lyrics, self.found.notes, language=language)
         for warning in words.lyrics.warnings:
             warn(warning)
+        count = sum(bool(syllable.text) for syllable in worded.lyrics.syllables())
+        if settings.align == "none" and worded.on_notes < count / 2:
+            where = f"{worded.on_notes} of {count} syllables"
+            warn(f"only {where} begin when a note does; are its lyrics those of this song?")
         self.found = replace(self.found, notes=worded.notes, lyrics=worded.lyrics)
         self._told = {"lyrics": {**words.as_object(), "syllables_on_notes": worded.on_notes}}
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from karaoke.lyrics import Timeline, write_enhanced_lrc
-from tests.singing import RATE, Score, draw_score, play, sing
+from tests.singing import RATE, Score, draw_long_score, play, sing
 from tests.test_lead_sheet import read_music
 from tests.test_lyrics_writing import parse_by_the_specification
 from tests.test_wording import lyrics_of
@@ -25,7 +25,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def score(tmp_path: Path, rng: np.random.Generator) -> Score:
     """Write a song, its stems and its words."""
-    score = draw_score(rng, seconds=20.0)
+    score = draw_long_score(rng, seconds=20.0, fewest=15)
     voice, band = sing(rng, score), play(rng, score)
     (tmp_path / "stems").mkdir()
     sounds = {"song": voice + band, "stems/vocals": voice, "stems/instrumental": band}
@@ -54,7 +54,7 @@ def test_words_are_in_all_files(run_karaoke: Run, tmp_path: Path, score: Score) 
     notes = report["analysis"]["notes"]
     said = sum(note["text"] is not None for note in notes)
     assert said == report["lyrics"]["syllables_on_notes"] > 0.8 * count
-    assert report["lyrics"]["timing"] == "syllables" and report["lyrics"]["aligned"] is None
+    assert report["lyrics"]["format"] == "elrc" and report["lyrics"]["aligned"] is None
     by_text = {round(s.start, 3): s.text for s in score.notes}
     right = [note for note in notes for start, text in by_text.items()
              if text and note["text"] == text and abs(note["start"] - start) < 0.12]  # fmt: skip

@@ -253,6 +253,8 @@ def test_titles_and_signs(rng: np.random.Generator) -> None:
     assert music.root.findtext("work/work-title") == "A & B"
     makers = {e.get("type"): e.text for e in music.root.findall("identification/creator")}
     assert makers == {"composer": "Some One", "artist": "<Artist>"}
+    odd = replace(facts, lyrics=Lyrics(()), name="a\udcff\x01b.mp3")
+    assert read_music(WRITERS["lead-sheet"].write(odd)).root.findtext("work/work-title") == "ab"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.lyrics import Lyrics, Timeline, write_enhanced_lrc
 from karaoke.making.game import label_of
 from tests.singing import RATE as SUNG_RATE
-from tests.singing import draw_score, play, sing
+from tests.singing import draw_long_score, play, sing
 from tests.test_lyrics_writing import Note, parse_by_the_specification
 from tests.test_wording import lyrics_of
 
@@ -158,7 +158,7 @@ def test_pitches_are_heard(
     run_karaoke: Run, tmp_path: Path, seed: int, semitones: int, tempo: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    score = draw_score(rng, seconds=16.0)
+    score = draw_long_score(rng, seconds=16.0, fewest=12)
     sounds = {"vocals": sing(rng, score), "instrumental": play(rng, score)}
     (tmp_path / "stems").mkdir()
     for name, sound in {**sounds, "../song": sum(sounds.values())}.items():

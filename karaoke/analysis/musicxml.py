@@ -19,6 +19,7 @@ from karaoke.analysis.midi import SHARPS_OF
 from karaoke.analysis.sheet import BEAT, Measure, Piece, Sheet, lay_out
 from karaoke.analysis.song import SongFacts
 from karaoke.analysis.wording import PAUSE_SECONDS
+from karaoke.lyrics.reading import one_line
 
 HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN"
@@ -102,8 +103,9 @@ def write_lead_sheet(facts: SongFacts) -> bytes:
 
 def add_titles(score: Element, facts: SongFacts) -> None:
     """Write whose song it is."""
-    title = facts.lyrics.title or PurePath(facts.name).stem
-    artist, composer = facts.lyrics.artist, facts.lyrics.metadata.get("composer", "")
+    lyrics = facts.lyrics
+    named = (lyrics.title or PurePath(facts.name).stem, lyrics.artist)
+    title, artist, composer = map(one_line, (*named, lyrics.metadata.get("composer", "")))
     if title:
         SubElement(SubElement(score, "work"), "work-title").text = title
     known = SubElement(score, "identification")

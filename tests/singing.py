@@ -142,6 +142,13 @@ def draw_score(rng: Rng, *, seconds: float = 40.0, words: tuple[str, ...] = WORD
     return Score(tuple(notes), seconds, beat, tuple(stanzas))
 
 
+def draw_long_score(rng: Rng, *, seconds: float, fewest: int) -> Score:
+    """Draw scores until one has enough notes to count on."""
+    while len((score := draw_score(rng, seconds=seconds)).notes) < fewest:
+        pass
+    return score
+
+
 def hertz(note: float | Audio) -> Audio:
     """Give the frequency of a MIDI note."""
     return np.asarray(440 * 2 ** ((np.asarray(note) - 69) / 12))

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -17,9 +18,14 @@ import soundfile
 from karaoke.analysis.decoding import decode
 from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
 from karaoke.analysis.melody import find_dips
+from karaoke.analysis.metre import METRES, Bars
+from karaoke.analysis.pulse import Pulse
 from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.wording import put_words
 from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
+from tests.singing import draw_score
 from tests.songs import RATE, a_song, facts_of, sound_of, tone
+from tests.test_wording import lyrics_of, notes_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -143,14 +149,70 @@ def test_midi_holds_the_same_notes_at_the_same_times(first: int) -> None:
     np.testing.assert_allclose(heard[0], wanted, atol=0.003)
     roots = {note % 12 for _, _, note in heard[1]}
     assert roots == {(9 + t) % 12 for t in TONES["min"]} | {(10 + t) % 12 for t in TONES["7"]}
-    # Bars begin on multiples of four beats.
-    ticks, at = [], 0
-    for message in midi.tracks[1]:
-        at += message.time
-        if message.type == "note_on":
-            ticks.append(at)
-    beat_of_first_note = ticks[0] / midi.ticks_per_beat
-    assert (beat_of_first_note + first) % 4 == pytest.approx(0, abs=0.01) or first == 0
+
+
+def bar_lines(midi: mido.MidiFile) -> list[float]:
+    """Give the seconds at which the bars of a MIDI file begin, by its signatures and tempi."""
+    tempi, signatures, tick = [], [], 0
+    for message in midi.tracks[0]:
+        tick += message.time
+        if message.type == "set_tempo":
+            tempi.append((tick, message.tempo))
+        elif message.type == "time_signature":
+            length = 4 * midi.ticks_per_beat * message.numerator // message.denominator
+            signatures.append((tick, length))
+    bars, last = [], tempi[-1][0]
+    for (tick, length), (end, _) in zip(signatures, [*signatures[1:], (last, 0)], strict=True):
+        assert tick == end or (end - tick) % length == 0 or end == last
+        bars += range(tick, end, length)
+    seconds, found, (before, tempo) = 0.0, {}, tempi[0]
+    for tick, following in [*tempi[1:], (tempi[-1][0] + 1, 0)]:
+        for bar in bars:
+            if before <= bar < tick:
+                found[bar] = seconds + (bar - before) * tempo / midi.ticks_per_beat / 1e6
+        seconds += (tick - before) * tempo / midi.ticks_per_beat / 1e6
+        before, tempo = tick, following
+    return [found[bar] for bar in bars]
+
+
+def test_bars_of_midi_are_those_of_the_song(rng: np.random.Generator) -> None:
+    metre = str(rng.choice(list(METRES)))
+    beat, begins = rng.uniform(0.35, 0.9), rng.uniform(0, 4)
+    first = int(rng.integers(METRES[metre]))
+    beats = begins + np.cumsum(beat * rng.uniform(0.97, 1.03, 40))
+    pulse = Pulse(beats, 60 / beat, 0.9)
+    facts = replace(facts_of(), pulse=pulse, bars=Bars(metre, first, 0.8))
+    midi = mido.MidiFile(file=io.BytesIO(WRITERS["midi"].write(facts)))
+    found = bar_lines(midi)
+    for second in facts.downbeats[:-1]:
+        if second < beat / 8:
+            continue  # it is moved to the song's first moment
+        assert min(abs(bar - second) for bar in found) < 0.002
+    tempi = [60e6 / m.tempo for m in midi.tracks[0] if m.type == "set_tempo"]
+    assert min(tempi) > 0.5 * 60 / beat and max(tempi) < 2.2 * 60 / beat
+
+
+def test_midi_holds_the_words(rng: np.random.Generator) -> None:
+    score = draw_score(rng)
+    lyrics = lyrics_of(score, parted=True)
+    stanzas = tuple(
+        replace(line, starts_stanza=number in score.stanzas)
+        for number, line in enumerate(lyrics.lines)
+    )
+    worded = put_words(replace(lyrics, lines=stanzas), notes_of(score.notes))
+    facts = replace(facts_of(), notes=worded.notes, lyrics=worded.lyrics)
+    midi = mido.MidiFile(file=io.BytesIO(WRITERS["midi"].write(facts)))
+    text = "".join(m.text for m in midi.tracks[1] if m.type == "lyrics")
+    rows = text.replace(" \n", "\n\n").replace(" \r", "\n")
+    assert rows == score.text.rstrip() + " "
+    sung, now = [], 0.0
+    for message in midi:
+        now += message.time
+        if message.type == "lyrics" and message.text not in ("\n", "\r"):
+            sung.append((message.text.rstrip(), now))
+    wanted = [(note.text, note.start) for note in score.notes if note.text]
+    assert [text for text, _ in sung] == [text for text, _ in wanted]
+    np.testing.assert_allclose([t for _, t in sung], [t for _, t in wanted], atol=0.003)
 
 
 def test_formats_are_what_other_programs_read() -> None:

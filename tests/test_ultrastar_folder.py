@@ -13,9 +13,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from karaoke.audio.ffmpeg import find_ffmpeg
-from karaoke.lyrics import Lyrics
+from karaoke.lyrics import Lyrics, Timeline, write_enhanced_lrc
 from karaoke.making.game import label_of
+from tests.singing import RATE as SUNG_RATE
+from tests.singing import draw_long_score, play, sing
 from tests.test_lyrics_writing import Note, parse_by_the_specification
+from tests.test_wording import lyrics_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 #: That Opus has, so that nothing is resampled between truth and measurement.
@@ -148,6 +151,42 @@ def test_pitches_that_are_known_are_notes(run_karaoke: Run, tmp_path: Path, seed
     assert [(note.kind, note.pitch) for note in phrase] == [(":", pitch) for pitch in pitches], seed
     assert headers["TITLE"] == "A/B: C?" and headers["MP3"] == "Some One - A_B_ C_.opus"
     assert "VIDEO" not in headers and headers["VERSION"] == "1.1.0"
+
+
+@pytest.mark.parametrize(("semitones", "tempo"), [(0, 1.0), (3, 0.9)])
+def test_pitches_are_heard(
+    run_karaoke: Run, tmp_path: Path, seed: int, semitones: int, tempo: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    score = draw_long_score(rng, seconds=16.0, fewest=12)
+    sounds = {"vocals": sing(rng, score), "instrumental": play(rng, score)}
+    (tmp_path / "stems").mkdir()
+    for name, sound in {**sounds, "../song": sum(sounds.values())}.items():
+        stereo = np.repeat(np.asarray(sound)[:, None], 2, axis=1)
+        soundfile.write(tmp_path / "stems" / f"{name}.wav", stereo, SUNG_RATE, subtype="FLOAT")
+    offset = float(rng.uniform(-1, 1))
+    lyrics = lyrics_of(score, parted=True, late=[-offset] * len(score.notes))
+    (tmp_path / "song.lrc").write_bytes(write_enhanced_lrc(lyrics, Timeline()))
+    _, phrases = make_folder(run_karaoke, tmp_path, "-k", semitones, "--offset", offset,
+                                   "-t", tempo)  # fmt: skip
+    assert len(phrases) == score.line_count
+    notes = [note for phrase in phrases for note in phrase]
+    text = "".join(note.text for note in notes if note.text.strip() != "~")
+    assert text.replace(" ", "") == score.text.replace(" ", "").replace("\n", "")
+    right = 0
+    for sung in score.notes:
+        middle = (sung.start + sung.seconds / 2) / tempo
+        at = [note for note in notes if note.start <= middle < note.end and note.kind == ":"]
+        right += any(note.pitch == sung.note + semitones - 60 for note in at)
+    assert right > 0.8 * len(score.notes), (seed, right, len(score.notes))
+
+
+def test_known_pitches_move_with_the_key(run_karaoke: Run, tmp_path: Path, seed: int) -> None:
+    a_song(tmp_path, seed, 3)
+    (tmp_path / "song.txt").write_text("#TITLE:A\n#ARTIST:B\n#BPM:300\n#GAP:500\n: 0 9 4 la\nE\n")
+    for key, pitch in (("-2", 2), ("0.4", 4)):
+        _, ((note,),) = make_folder(run_karaoke, tmp_path, "-k", key, "--overwrite")
+        assert note.pitch == pitch
 
 
 def test_the_cover_lies_beside_the_sound(run_karaoke: Run, tmp_path: Path, seed: int) -> None:

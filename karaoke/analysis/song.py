@@ -17,6 +17,7 @@ from karaoke.analysis.metre import Bars, find_bars
 from karaoke.analysis.pitch import find_pitch
 from karaoke.analysis.pulse import Accents, Pulse, find_pulse
 from karaoke.analysis.sounds import Sound
+from karaoke.lyrics.model import NO_LYRICS, Lyrics
 
 #: A phrase ends where nobody sings for so long.
 PHRASE_SECONDS = 1.0
@@ -36,6 +37,10 @@ class SongFacts:
         See their classes.
     chords, notes
         In order.
+    lyrics
+        What is known of its words, with title and artist: those on the notes, or no lines.
+    name
+        Of its file.
     """
 
     seconds: float
@@ -45,6 +50,8 @@ class SongFacts:
     bars: Bars | None
     chords: tuple[Chord, ...]
     notes: tuple[Note, ...]
+    lyrics: Lyrics = NO_LYRICS
+    name: str = ""
 
     def moved_to(self, zero_seconds: float) -> SongFacts:
         """Give the same of a stretch that begins at a second of the song."""

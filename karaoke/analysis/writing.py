@@ -6,14 +6,17 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from karaoke.analysis.harmony import FLATS, SHARPS, Chord
 from karaoke.analysis.midi import write_midi
+from karaoke.analysis.musicxml import write_lead_sheet
 from karaoke.analysis.song import SongFacts
+from karaoke.lyrics import Timeline, write_kar, write_ultrastar
 
 
 def note_name(pitch: int, flats: bool = False) -> str:
@@ -30,7 +33,8 @@ def as_object(facts: SongFacts) -> dict[str, Any]:
     flats = key is not None and key.flats
     melody = [
         {"start": round(note.start_seconds, 3), "end": round(note.end_seconds, 3),
-         "pitch": note.pitch, "confidence": round(note.confidence, 2)}
+         "pitch": note.pitch, "confidence": round(note.confidence, 2),
+         "text": note.text or None, "goes_on": note.goes_on}
         for note in facts.notes
     ]  # fmt: skip
     span = facts.range
@@ -109,7 +113,9 @@ def melody_row(found: dict[str, Any]) -> str:
     if not notes:
         return "none"
     first = f"the first at {notes[0]['start']:.2f} s"
-    return f"{len(notes)} notes in {found['phrases']} phrases, {first}"
+    worded = sum(note["text"] is not None for note in notes)
+    words = f", {worded} with words" if worded else ""
+    return f"{len(notes)} notes in {found['phrases']} phrases, {first}{words}"
 
 
 def write_json(facts: SongFacts) -> bytes:
@@ -138,23 +144,39 @@ def write_chords(facts: SongFacts) -> bytes:
 
 
 def write_notes(facts: SongFacts) -> bytes:
-    """Write a note a line as CSV: start, end, MIDI number, name, confidence."""
+    """Write a note a line as CSV: start, end, MIDI number, name, confidence, syllable."""
     flats = facts.key is not None and facts.key.flats
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["start_seconds", "end_seconds", "pitch", "name", "confidence"])
+    table.writerow(["start_seconds", "end_seconds", "pitch", "name", "confidence", "text"])
     for note in facts.notes:
-        table.writerow([f"{note.start_seconds:.3f}", f"{note.end_seconds:.3f}", note.pitch,
-                        note_name(note.pitch, flats), f"{note.confidence:.2f}"])  # fmt: skip
+        times = [f"{seconds:.3f}" for seconds in (note.start_seconds, note.end_seconds)]
+        heard = [note.pitch, note_name(note.pitch, flats), f"{note.confidence:.2f}", note.text]
+        table.writerow([*times, *heard])
     return text.getvalue().encode()
+
+
+def write_karaoke(facts: SongFacts) -> bytes:
+    """Write words and melody as ``.kar``."""
+    return write_kar(facts.lyrics, Timeline())
+
+
+def write_game(facts: SongFacts) -> bytes:
+    """Write words and melody for singing games, to the sound of the song's own file."""
+    lyrics = replace(facts.lyrics, title=facts.lyrics.title or PurePath(facts.name).stem)
+    if facts.pulse is None:
+        return write_ultrastar(lyrics, Timeline(), audio=facts.name)
+    bpm = facts.pulse.tempo_bpm
+    return write_ultrastar(lyrics, Timeline(), audio=facts.name, beats_per_minute=bpm)
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A format: the extension of its files, and what makes one of facts."""
+    """A format: the extension of its files, what makes one of facts, and whether it takes words."""
 
     extension: str
     write: Callable[[SongFacts], bytes]
+    needs_words: bool = False
 
 
 WRITERS = {
@@ -163,4 +185,7 @@ WRITERS = {
     "beats": Writer("beats.txt", write_beats),
     "chords": Writer("lab", write_chords),
     "notes": Writer("csv", write_notes),
+    "kar": Writer("kar", write_karaoke, needs_words=True),
+    "lead-sheet": Writer("musicxml", write_lead_sheet),
+    "ultrastar": Writer("txt", write_game, needs_words=True),
 }

@@ -64,18 +64,6 @@ def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Ite
         yield stream.resample_chunk(np.zeros((0, len(block)), np.float32), last=True).T
 
 
-def between(blocks: Iterator[Block], first: int, last: int) -> Iterator[Block]:
-    """Cut samples ``first`` to ``last`` out of a stream, and do not read on behind them."""
-    at = 0
-    for block in blocks:
-        part = block[:, max(first - at, 0) : max(last - at, 0)]
-        at += block.shape[1]
-        if part.shape[1]:
-            yield part
-        if at >= last:
-            return
-
-
 def sound_only(blocks: Iterable[Block], warn: Warn) -> Iterator[Block]:
     """Silence damage in blocks, and warn of it at the end."""
     damaged = 0

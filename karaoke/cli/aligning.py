@@ -1,4 +1,4 @@
-"""Options of ``karaoke make`` that say which times are found by listening."""
+"""Options that say which times of words are found by listening."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from karaoke.errors import UsageError
 
 if TYPE_CHECKING:
+    from karaoke.jobs.aligning import Listening
     from karaoke.lyrics.model import Lyrics
-    from karaoke.making.aligning import Listening
 
 #: Kinds of what is made that a draft can be written as.
 TEXTS = {"lrc", "elrc", "srt", "ass", "kar"}
@@ -23,13 +23,23 @@ def check_align(wanted: dict[str, Any]) -> None:
     UsageError
         They are unknown.
     """
-    from karaoke.lyrics.languages import LANGUAGES, language_code
-
     if wanted["align"] not in WAYS:
         raise UsageError(
             f"--align {wanted['align']}: unknown", hint=f"Choose of {', '.join(WAYS)}."
         )
-    language = wanted["language"]
+    check_language(wanted["language"])
+
+
+def check_language(language: str | None) -> None:
+    """Check what ``--language`` says.
+
+    Raises
+    ------
+    UsageError
+        It is unknown.
+    """
+    from karaoke.lyrics.languages import LANGUAGES, language_code
+
     if language is not None and language_code(language) not in LANGUAGES:
         raise UsageError(
             f"--language {language}: unknown", hint="Name it in English, or by its two letters."

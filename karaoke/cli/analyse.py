@@ -18,9 +18,33 @@ Write = Annotated[
     typer.Option(
         "--write",
         metavar="A,B",
-        help="Files to write: json, midi, beats, chords, notes, picture, tutorial, or all.",
+        help="Files to write: json, midi, beats, chords, notes, kar, ultrastar, lead-sheet,"
+        " picture, tutorial, or all.",
         show_default="none",
         rich_help_panel=parameters.OUTPUT,
+    ),
+]
+LyricsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--lyrics",
+        metavar="FILE",
+        help="Words to put on the notes: LRC, UltraStar, SRT, WebVTT, ASS or plain text.",
+        show_default="what lies beside the song, or in its tags",
+        rich_help_panel=parameters.INPUT,
+    ),
+]
+NoLyrics = Annotated[
+    bool,
+    typer.Option("--no-lyrics", help="Look for no lyrics.", rich_help_panel=parameters.INPUT),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANGUAGE",
+        help="Of the lyrics, as en or German.",
+        show_default="what lyrics or tags say, else English",
+        rich_help_panel=parameters.INPUT,
     ),
 ]
 NoSplit = Annotated[
@@ -50,6 +74,9 @@ def analyse(
     stems_from: StemsFrom = None,
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,
+    lyrics: LyricsFile = None,
+    no_lyrics: NoLyrics = False,
+    language: Language = None,
     write: Write = None,
     out: parameters.Out = Path("analysed"),
     name: parameters.Name = TEMPLATE,
@@ -70,6 +97,9 @@ def analyse(
     debug: parameters.Debug = False,
 ) -> None:
     """Find the key, tempo, beats, chords and melody of songs.
+
+    Words from --lyrics, from a file beside the song with its name, or from its tags are put on the
+    notes; those without times are aligned to the voice.
 
     Without --write nothing is written: a table per song, or with --json an object per song on one
     line, goes to standard output. With it, the paths of the files go there instead of the table.

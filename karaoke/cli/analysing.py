@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from karaoke.cli.output import visible, write_out
+from karaoke.cli.aligning import check_language, choose_listening
+from karaoke.cli.output import say, visible, write_out
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
 from karaoke.cli.split import (
@@ -21,10 +24,15 @@ from karaoke.cli.split import (
     settings_for,
     song_from_standard_input,
 )
-from karaoke.errors import UsageError
+from karaoke.errors import KaraokeError, LyricsError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from karaoke.jobs.batch import Outcome
+    from karaoke.jobs.naming import Song
+    from karaoke.jobs.planning import Job
+    from karaoke.lyrics.model import Lyrics
 
 
 def analyse_all(context: typer.Context) -> None:
@@ -40,8 +48,8 @@ def analyse_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.analysing import AnalyseSettings
-    from karaoke.jobs.planning import Job, plan
-    from karaoke.making.drawing import DRAWERS, KINDS, DrawTask
+    from karaoke.lyrics.model import NO_LYRICS
+    from karaoke.making.drawing import DRAWERS, DrawTask
 
     wanted = context.params
     if wanted["out"] == STANDARD:
@@ -52,9 +60,8 @@ def analyse_all(context: typer.Context) -> None:
         require_filter("ass")
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     stems_from, model = wanted["stems_from"], wanted["model"]
-    check_for_one_song(songs, wanted, ("stems_from",))
-    if stems_from is not None and wanted["no_split"]:
-        raise UsageError("--from and --no-split: choose one of them")
+    check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
+    check_voice(wanted, kinds)
     if not wanted["no_split"] and stems_from is None:
         offer_to_pull(model)
     overlap, quality = wanted["overlap"], wanted["quality"]
@@ -71,24 +78,120 @@ def analyse_all(context: typer.Context) -> None:
     options = batch_options(wanted)
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
-        if kinds:
-            first, *others = kinds
-            planned = plan(
-                songs,
-                wanted["out"],
-                [first],
-                KINDS[first].extension,
-                template=wanted["name"],
-                model=model,
-                more=lambda song: {kind: KINDS[kind].extension for kind in others},
-            )
-        else:
-            nowhere = Path(tempfile.gettempdir(), "unwritten.json")
-            planned = [Job(song.path, {}, nowhere, song.named) for song in songs]
-        overwrite, strict = wanted["overwrite"], wanted["strict"]
-        settings = AnalyseSettings(**common)
-        tasks = [DrawTask(job, settings, chosen, overwrite, strict) for job in planned]
+        words, failures = words_of(songs, wanted, kinds, console)
+        tasks = []
+        for job in planned(songs, wanted, kinds, words):
+            job = replace(job, error=job.error or failures.get(job.source))
+            lyrics = words.get(job.source, NO_LYRICS)
+            settings = AnalyseSettings(**common, **settings_of(lyrics, wanted["language"]))
+            overwrite, strict = wanted["overwrite"], wanted["strict"]
+            tasks.append(DrawTask(job, settings, chosen, overwrite, strict, lyrics))
         run(tasks, load, options, reporter)
+
+
+def check_voice(wanted: dict[str, Any], kinds: list[str]) -> None:
+    """Refuse what takes the voice where it is not separated, and unknown languages.
+
+    Raises
+    ------
+    UsageError
+        These options cannot be together.
+    """
+    from karaoke.making.drawing import KINDS
+
+    check_language(wanted["language"])
+    if wanted["lyrics"] is not None and wanted["no_lyrics"]:
+        raise UsageError("--lyrics and --no-lyrics: choose one of them")
+    worded = [kind for kind in kinds if KINDS[kind].needs_words and not takes_all(wanted)]
+    if worded and wanted["no_lyrics"]:
+        raise UsageError(f"--write {worded[0]}: needs words", hint="Leave out --no-lyrics.")
+    if not wanted["no_split"]:
+        return
+    if wanted["stems_from"] is not None:
+        raise UsageError("--from and --no-split: choose one of them")
+    if wanted["lyrics"] is not None or worded:
+        option = f"--write {worded[0]}" if worded else "--lyrics"
+        raise UsageError(f"{option}: takes the voice", hint="Leave out --no-split.")
+
+
+def takes_all(wanted: dict[str, Any]) -> bool:
+    """Tell whether all is written that can be."""
+    return (wanted["write"] or "").strip().lower() == "all"
+
+
+def words_of(
+    songs: list[Song], wanted: dict[str, Any], kinds: list[str], console: Console
+) -> tuple[dict[Path, Lyrics], dict[Path, KaraokeError]]:
+    """Find what is known of the words of all songs, and what is wrong with them.
+
+    Lyrics that nobody named and nothing takes are left out where they cannot be read.
+    """
+    from karaoke.jobs.words import find_words, without_words
+    from karaoke.making.drawing import KINDS
+
+    words: dict[Path, Lyrics] = {}
+    failures: dict[Path, KaraokeError] = {}
+    unsung = wanted["no_lyrics"] or wanted["no_split"]
+    worded = [] if takes_all(wanted) else [kind for kind in kinds if KINDS[kind].needs_words]
+    for song in songs:
+        found = None
+        try:
+            found = None if unsung else find_words(song.path, wanted["lyrics"])
+            words[song.path] = found or without_words(song.path)
+        except LyricsError as error:
+            if worded or wanted["lyrics"] is not None:
+                failures[song.path] = error
+                continue
+            words[song.path] = without_words(song.path)
+            say(console, "warning: ", "yellow", f"{error.message}; no words are put on the notes")
+        except KaraokeError as error:
+            failures[song.path] = error
+            continue
+        if worded and found is None:
+            failures[song.path] = UsageError(
+                f'"{song.path}": no words to write ({worded[0]})',
+                hint="Name lyrics by --lyrics FILE.",
+            )
+    return words, failures
+
+
+def planned(
+    songs: list[Song], wanted: dict[str, Any], kinds: list[str], words: dict[Path, Lyrics]
+) -> list[Job]:
+    """Plan the files of all songs; of those without words, what takes none."""
+    from karaoke.jobs.planning import Job, plan
+    from karaoke.making.drawing import KINDS
+
+    if not kinds:
+        nowhere = Path(tempfile.gettempdir(), "unwritten.json")
+        return [Job(song.path, {}, nowhere, song.named) for song in songs]
+    first, *others = kinds
+
+    def more(song: Song) -> dict[str, str | PurePath]:
+        sung = song.path in words and words[song.path].lines
+        written = {kind: KINDS[kind] for kind in others}
+        return {k: w.extension for k, w in written.items() if sung or not w.needs_words}
+
+    return plan(
+        songs,
+        wanted["out"],
+        [first],
+        KINDS[first].extension,
+        template=wanted["name"],
+        model=wanted["model"],
+        more=more,
+    )
+
+
+def settings_of(lyrics: Lyrics, language: str | None) -> dict[str, Any]:
+    """Write down what the words depend on, for a manifest; title and artist are written, too."""
+    from karaoke.jobs.aligning import depends_on
+
+    told = repr((lyrics.lines, lyrics.title, lyrics.artist))
+    digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    align = choose_listening(lyrics if lyrics.lines else None, "auto", set())
+    stated = language or lyrics.language
+    return {"words_sha256": digest, "language": stated, **depends_on(align, stated)}
 
 
 class AnalysisReporter(Reporter):

@@ -102,7 +102,7 @@ def film_of(
         What was asked for cannot be made of this song.
     """
     from karaoke.cli.output import say, visible
-    from karaoke.making.words import find_words, without_words
+    from karaoke.jobs.words import find_words, without_words
 
     words = None if wanted["no_lyrics"] else find_words(song.path, wanted["lyrics"])
     align = choose_listening(words, wanted["align"], kinds)
@@ -257,7 +257,7 @@ def read_tracks(text: str | None) -> dict[str, tuple[str, ...]]:
 
 def settings_of(film: Film | None, language: str | None) -> dict[str, Any]:
     """Write down what a film depends on, for its manifest; the language as far as it is stated."""
-    from karaoke.making.aligning import depends_on
+    from karaoke.jobs.aligning import depends_on
 
     if film is None:
         return {}

@@ -6,20 +6,24 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.sounds import Sound
+from karaoke.analysis.wording import put_words
 from karaoke.analysis.writing import WRITERS, as_object
 from karaoke.audio import AudioReader, Samples, Spool
 from karaoke.audio.blocks import Warn
 from karaoke.files import PartFile, writing_to
+from karaoke.jobs.aligning import Listening, Words, listen
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
 from karaoke.jobs.stems import STEMS, read_stems
 from karaoke.jobs.task import Result, Tools
+from karaoke.lyrics.languages import language_code
+from karaoke.lyrics.model import NO_LYRICS, Lyrics
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,34 @@ class AnalyseSettings(SplitSettings):
         Folder of stems that exist; empty to separate the song.
     separated
         Whether voice and band are told apart; without, there is no melody.
+    words_sha256
+        Of title, artist and the words that are put on the notes.
+    align, language, recogniser
+        What is found by listening to the voice, the language of the words, and the version of the
+        recogniser.
     """
 
     command: str = "analyse"
     stems_from: str = ""
     separated: bool = True
+    words_sha256: str = ""
+    align: Listening = "none"
+    language: str = ""
+    recogniser: str = ""
 
 
 @dataclass
 class AnalyseTask(SplitTask):
-    """Find out what is in a song, and write it in the formats of the job's outputs, if any."""
+    """Find out what is in a song, and write it in the formats of the job's outputs, if any.
+
+    ``lyrics`` are what is known of its words: at least title and artist, perhaps lines.
+    """
 
     settings: AnalyseSettings
+    lyrics: Lyrics = NO_LYRICS
     found: SongFacts | None = None
     stems: dict[str, Spool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _told: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def needs_model(self) -> bool:
@@ -97,8 +115,36 @@ class AnalyseTask(SplitTask):
             stem: Sound(spool.read, spool.frames, reader.sample_rate, check=tools.check)
             for stem, spool in spools.items()
         }
-        self.found = analyse(sounds.get("vocals"), sounds["instrumental"])
+        heard = analyse(sounds.get("vocals"), sounds["instrumental"])
+        self.found = replace(heard, lyrics=self.lyrics, name=self.job.source.name)
+        if self.lyrics.lines and "vocals" in sounds:
+            self.put_words(sounds, warn)
         return {}
+
+    def put_words(self, sounds: Mapping[str, Sound], warn: Warn) -> None:
+        """Put the words on the notes that were found."""
+        assert self.found is not None
+        settings, words = self.settings, Words(self.lyrics)
+        if settings.align != "none":
+            words = listen(
+                self.lyrics,
+                settings.align,
+                sounds["vocals"],
+                sounds["instrumental"],
+                warn,
+                language=settings.language,
+                song=self.job.source,
+            )
+        language = language_code(settings.language)
+        worded = put_words(words.lyrics, self.found.notes, language=language)
+        for warning in words.lyrics.warnings:
+            warn(warning)
+        count = sum(bool(syllable.text) for syllable in worded.lyrics.syllables())
+        if settings.align == "none" and worded.on_notes < count / 2:
+            where = f"{worded.on_notes} of {count} syllables"
+            warn(f"only {where} begin when a note does; are its lyrics those of this song?")
+        self.found = replace(self.found, notes=worded.notes, lyrics=worded.lyrics)
+        self._told = {"lyrics": {**words.as_object(), "syllables_on_notes": worded.on_notes}}
 
     def gain(self, spools: Mapping[str, Samples], sample_rate: int, warn: Warn) -> float:
         """Change no level: no sound is written."""
@@ -129,4 +175,4 @@ class AnalyseTask(SplitTask):
     ) -> dict[str, Any]:
         """Give what was found."""
         assert self.found is not None
-        return {"analysis": as_object(self.found)}
+        return {"analysis": as_object(self.found), **self._told}

@@ -7,7 +7,17 @@ a line; others expect lyric events along with the notes. A tick is a millisecond
 from __future__ import annotations
 
 from karaoke.lyrics.languages import language_name
-from karaoke.lyrics.midi import LYRIC, NAME, TEXT, Event, meta_event, midi_file, tempo_event, track
+from karaoke.lyrics.midi import (
+    LYRIC,
+    NAME,
+    TEXT,
+    Event,
+    encoding_for,
+    meta_event,
+    midi_file,
+    tempo_event,
+    track,
+)
 from karaoke.lyrics.model import Lyrics
 from karaoke.lyrics.placing import place, without_holds
 from karaoke.lyrics.reading import one_line
@@ -57,7 +67,7 @@ def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
                 notes.append((begin, LAST, bytes((0x90, syllable.pitch, VELOCITY))))
                 notes.append((max(end, begin + 1), FIRST, bytes((0x80, syllable.pitch, 0))))
     every = "".join(text for _, text in words) + "".join(about)
-    encoding = "latin-1" if every.isascii() or _fits(every) else "utf-8"
+    encoding = encoding_for(every)
 
     def meta(kind: int, events: list[tuple[int, str]]) -> list[Event]:
         return [(time, MIDDLE, meta_event(kind, text.encode(encoding))) for time, text in events]
@@ -69,11 +79,6 @@ def write_kar(lyrics: Lyrics, timeline: Timeline) -> bytes:
         track(meta(NAME, [(0, "Melody")]) + meta(LYRIC, sung) + notes),
     ]
     return midi_file(tracks, TICKS_PER_BEAT)
-
-
-def _fits(text: str) -> bool:
-    """Return whether text can be written as Latin-1."""
-    return all(ord(character) < 0x100 for character in text)
 
 
 def ticks(seconds: float | None) -> int:

@@ -22,6 +22,11 @@ def tempo_event(microseconds: int) -> bytes:
     return meta_event(TEMPO, microseconds.to_bytes(3, "big"))
 
 
+def encoding_for(text: str) -> str:
+    """Choose how text is written: in Latin-1, as programs expect, where that has its characters."""
+    return "latin-1" if all(ord(character) < 0x100 for character in text) else "utf-8"
+
+
 def variable(number: int) -> bytes:
     """Write a number with seven bits per byte; the eighth bit is set in all but the last."""
     written = [number & 0x7F]

@@ -174,3 +174,7 @@ class Lyrics:
         """Iterate over the syllables of all lines."""
         for line in self.lines:
             yield from line.syllables
+
+
+#: Of a song of whose words nothing is known.
+NO_LYRICS = Lyrics(())

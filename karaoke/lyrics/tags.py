@@ -60,9 +60,11 @@ def lyrics_from_tags(fields: Mapping[str, Sequence[str]], language: str = "") ->
 
 
 def with_facts(lyrics: Lyrics, fields: Mapping[str, Sequence[str]], language: str = "") -> Lyrics:
-    """Add title, artist, album and language from a song's tags, unless the lyrics have them."""
+    """Add what a song's tags say of it, its composer included, unless the lyrics say it."""
+    composer = first_of(fields, "composer")
     return replace(
         lyrics,
+        metadata={**({"composer": composer} if composer else {}), **lyrics.metadata},
         title=lyrics.title or first_of(fields, "title"),
         artist=lyrics.artist or first_of(fields, "artist"),
         album=lyrics.album or first_of(fields, "album"),

@@ -18,8 +18,7 @@ from karaoke.files import PartFile
 from karaoke.jobs.analysing import AnalyseTask
 from karaoke.jobs.splitting import OpenSong
 from karaoke.jobs.task import Tools
-from karaoke.lyrics import Lyrics, Timeline
-from karaoke.lyrics.tags import with_facts
+from karaoke.lyrics import Timeline
 from karaoke.making.films import Studio
 from karaoke.making.font import Font
 from karaoke.making.mixes import Mix, Part
@@ -86,10 +85,11 @@ def draw_tutorial(subject: Subject, part: PartFile) -> None:
 
 @dataclass(frozen=True)
 class Drawer:
-    """A kind of drawing: the extension of its files, and what makes one."""
+    """A kind of drawing: the extension of its files, what makes one, and whether it needs words."""
 
     extension: str
     draw: Callable[[Subject, PartFile], None]
+    needs_words: bool = False
 
 
 DRAWERS = {
@@ -147,9 +147,8 @@ class DrawTask(AnalyseTask):
             stem: Sound(spool.read, frames, reader.sample_rate, check=tools.check)
             for stem, spool in self.stems.items()
         }
-        called = with_facts(Lyrics((), format="draft"), reader.tags.fields)
-        title = called.title or Path(self.job.label).stem
-        return Subject(self.found, sounds, studio, title[:LONGEST], called.artist[:LONGEST])
+        title = self.lyrics.title or Path(self.job.label).stem
+        return Subject(self.found, sounds, studio, title[:LONGEST], self.lyrics.artist[:LONGEST])
 
     def look_over(self, subject: Subject, warn: Warn) -> None:
         """Warn of what cannot be written, and of what there is nothing to draw of."""

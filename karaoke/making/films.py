@@ -11,10 +11,10 @@ from pathlib import Path
 from karaoke.audio import AudioReader, OutputFormat, Samples, Tags, output_format
 from karaoke.audio.writing import NO_TAGS
 from karaoke.files import PartFile
+from karaoke.jobs.aligning import Listening
 from karaoke.jobs.splitting import encode_spool
 from karaoke.lyrics import Lyrics, Timeline
 from karaoke.lyrics.languages import LANGUAGES
-from karaoke.making.aligning import Listening
 from karaoke.making.font import Font
 from karaoke.making.screens import draw
 from karaoke.making.styles import Style
@@ -52,6 +52,9 @@ class Film:
         What of the lyrics is found by listening.
     chords
         When each begins in the song, and its name in the singer's key.
+    sung
+        The lyrics on the notes of the voice, in the singer's key and without the offset, which
+        their times have already; None where nobody listened.
     """
 
     lyrics: Lyrics | None
@@ -63,6 +66,7 @@ class Film:
     tracks: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: DEFAULT_TRACKS)
     align: Listening = "none"
     chords: tuple[tuple[float, str], ...] = ()
+    sung: Lyrics | None = None
 
     def can_be(self, kind: str) -> bool:
         """Tell whether it can be written so: what is text needs words."""

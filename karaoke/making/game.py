@@ -98,7 +98,10 @@ def write_game(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> Non
         for name, part in parts.items()
         if name.startswith(PREFIX)
     }
-    named = replace(film.lyrics, title=film.lyrics.title or song.stem)
-    text = write_ultrastar(named, studio.timeline, audio=names["song"], files=names)
+    lyrics, timeline = film.lyrics, studio.timeline
+    if film.sung is not None:
+        lyrics, timeline = film.sung, timeline.of_sound
+    named = replace(lyrics, title=lyrics.title or song.stem)
+    text = write_ultrastar(named, timeline, audio=names["song"], files=names)
     with writing_to(parts["ultrastar"].target):
         parts["ultrastar"].path.write_bytes(text)

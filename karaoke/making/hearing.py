@@ -15,7 +15,8 @@ from karaoke.audio import Block, Tags
 from karaoke.audio.blocks import Warn
 from karaoke.audio.tagging.model import ALIASES
 from karaoke.errors import UsageError
-from karaoke.lyrics import Timeline
+from karaoke.lyrics import Lyrics, Syllable, Timeline
+from karaoke.lyrics.placing import regrouped
 from karaoke.making.settings import FASTEST, MOST_SEMITONES, SLOWEST
 
 #: A click: tones in Hz, of the first of a bar's length and of the others, and its fall in seconds.
@@ -133,6 +134,23 @@ def chord_names(facts: SongFacts, semitones: float) -> tuple[tuple[float, str], 
         return "" if chord.root is None else chord.moved(shift).name(flats)
 
     return tuple((chord.start_seconds, name(chord)) for chord in facts.chords)
+
+
+def in_key(lyrics: Lyrics, semitones: float) -> Lyrics:
+    """Move the pitches of words by whole semitones."""
+    shift = round(semitones)
+
+    def moved(syllable: Syllable) -> Syllable:
+        pitch = syllable.pitch
+        return (
+            syllable if pitch is None else replace(syllable, pitch=min(max(0, pitch + shift), 127))
+        )
+
+    lines = [
+        replace(line, words=regrouped(line.words, list(map(moved, line.syllables))))
+        for line in lyrics.lines
+    ]
+    return replace(lyrics, lines=tuple(lines)) if shift else lyrics
 
 
 def summary(facts: SongFacts) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class Kind:
         That it needs besides the singer's.
     parts
         Of ffmpeg that it takes where there are words, with their kind.
+    is_sung
+        Whether it takes the pitches at which the words are sung.
     """
 
     files: Files
@@ -50,6 +52,7 @@ class Kind:
     sound: Callable[[str], str] | None = None
     mixes: tuple[str, ...] = ()
     parts: tuple[tuple[str, str], ...] = ()
+    is_sung: bool = False
 
 
 def text(extension: str, write: Callable[[Lyrics, Timeline], bytes]) -> Kind:
@@ -68,7 +71,7 @@ KINDS = {
     "mp4": Kind(lambda *_: {"mp4": "mp4"}, write_films, lambda _: SOUNDS["mp4"], parts=(DRAWN,)),
     "mkv": Kind(lambda *_: {"mkv": "mkv"}, write_films, lambda _: SOUNDS["mkv"], parts=(DRAWN,)),
     "cdg": Kind(lambda *_: {"cdg": "zip"}, write_disc, lambda _: "mp3", parts=(DRAWN, DECODED)),
-    "ultrastar": Kind(game_files, write_game, sound_format, GAME_MIXES),
+    "ultrastar": Kind(game_files, write_game, sound_format, GAME_MIXES, is_sung=True),
     "lrc": text("lrc", write_lrc),
     "elrc": text("elrc", write_enhanced_lrc),
     "srt": text("srt", write_srt),

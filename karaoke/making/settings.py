@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from karaoke.jobs.aligning import Listening
 from karaoke.jobs.manifest import SplitSettings
-from karaoke.making.aligning import Listening
 
 #: As far as the key moves, up or down.
 MOST_SEMITONES = 12

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,27 +14,30 @@ import numpy as np
 
 from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.sounds import Sound
-from karaoke.audio import AudioReader, Block, Samples, Spool, Tags, in_blocks, output_format
-from karaoke.audio.blocks import Warn, between
-from karaoke.audio.filtering import measure_loudness, shifted
+from karaoke.analysis.wording import put_words
+from karaoke.audio import AudioReader, Block, Samples, Spool, Tags, output_format
+from karaoke.audio.blocks import Warn
+from karaoke.audio.filtering import shifted
 from karaoke.errors import UsageError
 from karaoke.files import PartFile
+from karaoke.jobs.aligning import Words, listen
 from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
 from karaoke.jobs.stems import STEMS, read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
-from karaoke.making.aligning import listen
+from karaoke.lyrics.languages import language_code
 from karaoke.making.films import Film, Studio
 from karaoke.making.hearing import (
     chord_names,
     clicks,
     count_in,
+    in_key,
     key_for,
     retagged,
     speed_for,
     summary,
 )
-from karaoke.making.mixes import Mix, Part
+from karaoke.making.mixes import Mix, Part, between, gain_to, part_of
 from karaoke.making.outputs import kinds_among, write_all
 from karaoke.making.settings import MakeSettings
 from karaoke.making.verifying import Wanted, verify
@@ -43,8 +45,6 @@ from karaoke.making.verifying import Wanted, verify
 #: What the model hears of the song before and after an excerpt, so that its ends sound as they do
 #: in the whole song.
 CONTEXT_SECONDS = 5.0
-#: True peaks above it clip in players and lossy formats.
-HIGHEST_PEAK_DB = -1.0
 #: More samples than any song has.
 ENDLESS = 1 << 62
 
@@ -119,7 +119,15 @@ class MakeTask(SplitTask):
     def is_analysed(self) -> bool:
         """Whether any wish takes knowing the song's beats, chords or melody."""
         wishes = self.settings
-        return wishes.is_open or wishes.count_in > 0 or wishes.chords
+        return wishes.is_open or wishes.count_in > 0 or wishes.chords or self.lacks_pitches
+
+    @property
+    def lacks_pitches(self) -> bool:
+        """Whether an output takes the pitches of the words, and none of them has one."""
+        lyrics = None if self.film is None else self.film.lyrics
+        if lyrics is None or not any(kind.is_sung for kind in kinds_among(self.job.outputs)):
+            return False
+        return all(syllable.pitch is None for syllable in lyrics.syllables())
 
     @property
     def gains(self) -> dict[str, dict[str, float]]:
@@ -190,13 +198,14 @@ class MakeTask(SplitTask):
         self.listen(sounds, warn)
         if self.is_analysed:
             self.hear(sounds, warn)
+        self.tune()
         stems = {stem: stems[stem] for stem in self.heard}
         karaoke = self.gains["karaoke"]
         self._source = Mix([Part(stems[s], gain, context) for s, gain in karaoke.items()], frames)
         if self.is_moved:
             stems = {
                 stem: self.moved(
-                    stem, part_of(spool, context, frames, tools), frames, reader, files
+                    stem, part_of(spool, context, frames, tools.check), frames, reader, files
                 )
                 for stem, spool in stems.items()
             }
@@ -215,8 +224,9 @@ class MakeTask(SplitTask):
     def hear(self, stems: Mapping[str, Sound], warn: Warn) -> None:
         """Find the key and the tempo that are wanted."""
         wishes, called = self.settings, str(self.job.source)
-        # The voice tells the range, and takes as long as all the rest.
-        voice = stems["vocals"] if wishes.singer_range is not None else None
+        # The voice tells range and pitches, and takes as long as all the rest.
+        is_sung = wishes.singer_range is not None or self.lacks_pitches
+        voice = stems["vocals"] if is_sung else None
         facts = analyse(voice, stems["instrumental"])
         if wishes.bpm is not None:
             self._tempo = speed_for(wishes.bpm, facts, called)
@@ -225,6 +235,20 @@ class MakeTask(SplitTask):
         self._heard = facts
         if self.film is not None and wishes.chords:
             self.film = replace(self.film, chords=chord_names(facts, self.semitones))
+
+    def tune(self) -> None:
+        """Give the words pitches in the singer's key: those that they have, or that were heard."""
+        film = self.film
+        if film is None or film.lyrics is None:
+            return
+        if self.lacks_pitches and self._heard is not None:
+            language = language_code(self.settings.language)
+            worded = put_words(film.lyrics, self._heard.notes, language=language,
+                               offset_seconds=film.offset_seconds)  # fmt: skip
+            self.film = replace(film, sung=in_key(worded.lyrics, self.semitones))
+            self._found = {**self._found, "syllables_on_notes": worded.on_notes}
+        else:
+            self.film = replace(film, lyrics=in_key(film.lyrics, self.semitones))
 
     def counted_in(self, reader: AudioReader, warn: Warn) -> Block:
         """Sound the clicks before the song, if there are any ``(channels, samples)``."""
@@ -303,23 +327,10 @@ class MakeTask(SplitTask):
     def gain(self, spools: Mapping[str, Samples], sample_rate: int, warn: Warn) -> float:
         """Find the gain that gives the loudness that is wanted, and with which nothing clips."""
         wanted = self.settings.loudness_lufs
-        if wanted is None:
-            return super().gain(spools, sample_rate, warn)
-        mix, *others = spools.values()
-        found = measure_loudness(
-            in_blocks(mix.read, mix.frames), sample_rate=sample_rate, channels=mix.channels
+        found = (
+            None if wanted is None else gain_to(wanted, list(spools.values()), sample_rate, warn)
         )
-        if math.isinf(found.integrated_lufs):
-            warn("it is too soft or too short to be brought to a loudness")
-            return super().gain(spools, sample_rate, warn)
-        gain_db = wanted - found.integrated_lufs
-        peaks_db = [20 * math.log10(max(other.peak, 1e-10)) for other in others]
-        peak_db = max([found.true_peak_db, *peaks_db])
-        if gain_db + peak_db > HIGHEST_PEAK_DB:
-            gain_db = HIGHEST_PEAK_DB - peak_db
-            reached = found.integrated_lufs + gain_db
-            warn(f"its peaks allow {reached:.1f} LUFS, not {wanted:g}; nothing was compressed")
-        return float(10 ** (gain_db / 20))
+        return super().gain(spools, sample_rate, warn) if found is None else found
 
     def add(
         self,
@@ -379,19 +390,5 @@ class MakeTask(SplitTask):
         if self._heard is not None:
             facts["analysis"] = summary(self._heard)
         if self.film is not None and self.film.lyrics is not None:
-            lyrics = self.film.lyrics
-            facts["lyrics"] = {
-                "format": lyrics.format,
-                "lines": len(lyrics.lines),
-                "syllables": sum(1 for _ in lyrics.syllables()),
-                "timing": lyrics.timing,
-                **{"aligned": None, "doubtful_lines": [], **self._found},
-            }
+            facts["lyrics"] = Words(self.film.lyrics, self._found).as_object()
         return facts
-
-
-def part_of(spool: Spool, first: int, frames: int, tools: Tools) -> Iterator[Block]:
-    """Read a part of a spool in blocks, as long as they are wanted."""
-    for block in in_blocks(lambda start, length: spool.read(first + start, length), frames):
-        tools.check()
-        yield block

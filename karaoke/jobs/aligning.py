@@ -27,6 +27,16 @@ class Words:
     lyrics: Lyrics
     facts: dict[str, Any] = field(default_factory=dict)
 
+    def as_object(self) -> dict[str, Any]:
+        """Describe them, as JSON holds it."""
+        return {
+            "format": self.lyrics.format,
+            "lines": len(self.lyrics.lines),
+            "syllables": sum(1 for _ in self.lyrics.syllables()),
+            "timing": self.lyrics.timing,
+            **{"aligned": None, "doubtful_lines": [], **self.facts},
+        }
+
 
 def listen(
     lyrics: Lyrics,

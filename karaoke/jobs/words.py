@@ -1,4 +1,4 @@
-"""The words of a song: where they are found, and what is drawn of them."""
+"""The words of a song, and where they are found."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ def beside(song: Path) -> Path | None:
 def find_words(song: Path, named: Path | None) -> Lyrics | None:
     """Find the words of a song: in a file that was named, in one beside it, or in its tags.
 
-    What of them has no times is of no use for a film, and words in tags that cannot be read are
-    none.
+    Words in tags that cannot be read are none.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from karaoke.analysis.learned import learned, softmax
 
 Curve = NDArray[np.float64]
 
-SLOWEST_BPM, FASTEST_BPM = 38.0, 220.0
+SLOWEST_BPM, FASTEST_BPM = 38.0, 190.0
 #: A first path is looked for near this tempo; others are multiples of it.
 LIKELY_BPM, LIKELY_OCTAVES = 110.0, 0.5
 RATIOS = (1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0, 3.0)

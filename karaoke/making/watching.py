@@ -95,7 +95,7 @@ class Watched:
             return
         lit = np.stack([unpacked(bits, wide)[letters] for _, _, bits in self.seen])
         times = np.array([at for at, _, _ in self.seen])
-        if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in row.text):
+        if runs_leftwards(row.text):
             # Its syllables stand elsewhere than their order says: only its beginning is known.
             yield from begun(times, lit, FIRST_LIGHT, row.start)
             return
@@ -109,6 +109,11 @@ class Watched:
             # Half of these letters are lit when the colour has come as far as their middle.
             run = 0.0 if sweep == "word" else (np.median(columns[mine]) + 0.5 - first) / width
             yield from begun(times, lit[:, mine], 0.5, start + (end - start) * float(run))
+
+
+def runs_leftwards(text: str) -> bool:
+    """Tell whether letters of a text run from right to left."""
+    return any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
 
 
 def begun(times: Any, lit: Mask, share: float, due: float) -> Iterator[tuple[float, float]]:
@@ -184,7 +189,8 @@ def watch(
     Returns
     -------
     dict
-        How many syllables there are and were measured, and how late they are, in seconds.
+        How many syllables there are and were measured, and how late they are, in seconds. Of rows
+        that run from right to left, the first alone counts.
     """
     scale = min(1.0, WIDEST / size[0])
     wide, high = (round(scale * side / 2) * 2 for side in size)
@@ -216,7 +222,9 @@ def watch(
     for row in watched:
         late += [was - due for due, was in row.starts(fps, wide, font, style.sweep)]
     facts: dict[str, Any] = {
-        "syllables": sum(len(one.row.pieces) for one in layout.shown),
+        "syllables": sum(
+            1 if runs_leftwards(one.row.text) else len(one.row.pieces) for one in layout.shown
+        ),
         "measured": len(late),
     }
     if late:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+
+# One thread per process, in the commands that tests start, too: they run beside each other. It
+# counts only where it is set before numpy and torch are loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# isort: split
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +25,8 @@ from karaoke.separation.headers import Header
 from karaoke.training.corpus import Recording, load_corpus
 from tests import launching
 
-# Tiny networks gain nothing from threads, and lose much while other programs are busy.
+# Tiny networks gain nothing from threads, and lose much while other programs are busy; the
+# variable says nothing to a torch that was loaded before.
 torch.set_num_threads(1)
 
 DATA = Path(__file__).parent / "data"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from karaoke.errors import LyricsError, NoInputError, PermissionDeniedError
@@ -380,6 +380,7 @@ FRAGMENTS = [
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join), st.sampled_from(
     ["utf-8", "utf-16", "utf-16-le", "cp932"]))  # fmt: skip
+@example("#BPM:300\n\ufeff", "utf-8")
 @settings(max_examples=300, deadline=None)
 def test_nothing_but_lyrics_errors(text: str, encoding: str) -> None:
     try:

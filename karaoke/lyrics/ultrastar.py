@@ -104,6 +104,8 @@ class _Body:
     def read(self, number: int, row: str) -> None:
         """Read one row that is not a header."""
         row = row.lstrip(" \t\ufeff")
+        if not row:
+            return
         if voice := VOICE.fullmatch(row):
             self.end()
             self.voice = voice[1]

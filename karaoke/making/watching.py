@@ -86,15 +86,16 @@ class Watched:
         """
         row = self.shown.row
         early = [unsung for at, unsung, _ in self.seen if at < row.start - 0.5 / fps]
-        over = [lit for at, _, lit in self.seen if at > row.end + 1.5 / fps]
+        over = [at for at, _, _ in self.seen if at > row.end + 1.5 / fps]
         if not early or not over:
             return
-        letters = unpacked(early[-1], wide) & unpacked(over[0], wide)
+        seen = [(at, unpacked(lit, wide)) for at, _, lit in self.seen if at <= over[0]]
+        letters = unpacked(early[-1], wide) & seen[-1][1]
         columns = np.nonzero(letters)[1]
         if not len(columns):
             return
-        lit = np.stack([unpacked(bits, wide)[letters] for _, _, bits in self.seen])
-        times = np.array([at for at, _, _ in self.seen])
+        lit = np.stack([picture[letters] for _, picture in seen])
+        times = np.array([at for at, _ in seen])
         if runs_leftwards(row.text):
             # Its syllables stand elsewhere than their order says: only its beginning is known.
             yield from begun(times, lit, FIRST_LIGHT, row.start)
@@ -117,11 +118,12 @@ def runs_leftwards(text: str) -> bool:
 
 
 def begun(times: Any, lit: Mask, share: float, due: float) -> Iterator[tuple[float, float]]:
-    """Yield when a share of pixels ``(T, pixels)`` should be lit and first is, if it ever is."""
+    """Yield when a share of pixels ``(T, pixels)`` should be lit and is from then on, if ever."""
     if lit.shape[1] >= FEWEST_PIXELS:
-        shining = lit.mean(axis=1) >= share
-        if shining.any():
-            yield due, float(times[int(np.argmax(shining))])
+        # The row that stood there before may still be seen in the first picture.
+        dark = np.flatnonzero(lit.mean(axis=1) < share)
+        if len(dark) and dark[-1] + 1 < len(times):
+            yield due, float(times[dark[-1] + 1])
 
 
 def unpacked(bits: Pixels, wide: int) -> Mask:

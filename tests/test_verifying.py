@@ -102,8 +102,8 @@ def test_levels_and_places_that_are_off_are_found(
     path = tmp_path / "made.wav"
     save_audio(path, sound, RATE)
     assert measuring.lateness(measuring.decoded(path, RATE), mix) == late
-    levels = measuring.measure_levels(measuring.decoded(path, RATE), mix, late)
-    assert levels.gains_db[0] - levels.gains_db[1] == pytest.approx(level, abs=0.05)
+    levels = measuring.measure_gains(measuring.decoded(path, RATE), mix, late)
+    assert levels.parts_db[0] - levels.parts_db[1] == pytest.approx(level, abs=0.05)
     assert levels.residual_db < -60
 
 

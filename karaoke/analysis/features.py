@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from karaoke.analysis.peaks import peak_offset
 from karaoke.analysis.windows import Windows, mono
 from karaoke.audio import Block
 from karaoke.audio.blocks import resample
@@ -90,8 +91,8 @@ def note_strengths(windows: Array) -> Array:
     peak = (inner > before) & (inner >= after) & (magnitude[:, 1:-1] > 1e-5)
     frames, bins = np.nonzero(peak)
     low, mid, high = before[frames, bins], inner[frames, bins], after[frames, bins]
-    shift = 0.5 * (low - high) / np.minimum(low - 2 * mid + high, -1e-9)
-    hz = (bins + 1 + np.clip(shift, -0.5, 0.5)) * RATE / CHORD_WINDOW
+    shift = np.clip(peak_offset(low, mid, high), -0.5, 0.5)
+    hz = (bins + 1 + shift) * RATE / CHORD_WINDOW
     place = np.round(THIRDS * (69 + 12 * np.log2(hz / 440) - LOWEST_NOTE)).astype(int)
     count = THIRDS * (HIGHEST_NOTE - LOWEST_NOTE + 1)
     inside = (place >= 0) & (place < count)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from karaoke.analysis.peaks import peak_offset
 from karaoke.analysis.windows import mono, windowed
 from karaoke.audio import Block
 from karaoke.audio.blocks import resample
@@ -88,7 +89,7 @@ def candidates(windows: NDArray[np.float32]) -> tuple[Curve, Curve, Curve]:
     chosen = np.argsort(depths + OCTAVE_PRICE * octaves, axis=1)[:, :CHOICES]
     depth = np.take_along_axis(depths, chosen, axis=1)
     low, mid, high = (np.take_along_axis(d, chosen, axis=1) for d in (before, inner, after))
-    shift = np.clip(0.5 * (low - high) / np.maximum(low - 2 * mid + high, 1e-9), -0.5, 0.5)
+    shift = np.clip(peak_offset(-low, -mid, -high), -0.5, 0.5)
     depth = np.where(np.isfinite(depth), np.maximum(mid - 0.25 * (low - high) * shift, 0), np.inf)
     return RATE / (chosen + SHORTEST + shift), depth, level
 

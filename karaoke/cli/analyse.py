@@ -55,15 +55,6 @@ NoSplit = Annotated[
         rich_help_panel=parameters.MODEL,
     ),
 ]
-StemsFrom = Annotated[
-    Path | None,
-    typer.Option(
-        "--from",
-        metavar="DIR",
-        help="Take the song's stems from a folder, vocals.* and instrumental.*.",
-        rich_help_panel=parameters.INPUT,
-    ),
-]
 
 
 def analyse(
@@ -71,7 +62,7 @@ def analyse(
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
-    stems_from: StemsFrom = None,
+    stems_from: parameters.StemsFrom = None,
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,
     lyrics: LyricsFile = None,

@@ -81,15 +81,6 @@ Excerpt = Annotated[
     str | None,
     typer.Option(metavar="A-B", help="Only this part, as 0:40-1:10.", rich_help_panel=SINGER),
 ]
-StemsFrom = Annotated[
-    Path | None,
-    typer.Option(
-        "--from",
-        metavar="DIR",
-        help="Take the song's stems from a folder, vocals.* and instrumental.*.",
-        rich_help_panel=parameters.INPUT,
-    ),
-]
 
 
 FILM = "Film"
@@ -207,7 +198,7 @@ def make(
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
-    stems_from: StemsFrom = None,
+    stems_from: parameters.StemsFrom = None,
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,
     guide: Guide = "off",

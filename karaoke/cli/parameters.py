@@ -51,6 +51,15 @@ Stream = Annotated[
 Strict = Annotated[
     bool, option(INPUT, "--strict", help="Treat damaged or truncated songs as failures.")
 ]
+StemsFrom = Annotated[
+    Path | None,
+    option(
+        INPUT,
+        "--from",
+        metavar="DIR",
+        help="Take the song's stems from a folder, vocals.* and instrumental.*.",
+    ),
+]
 Out = Annotated[
     Path,
     option(

@@ -81,11 +81,21 @@ class SplitTask:
         identity = identify(path) if os.path.exists(path) else {}
         reader = AudioReader(path, stream=self.settings.stream, cancelled=stopped)
         try:
-            self.chosen.check_channels(reader.channels)
+            self.check_channels(reader.channels)
         except BaseException:
             reader.close()
             raise
         return OpenSong(reader, identity)
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse more channels than what is to be written can hold.
+
+        Raises
+        ------
+        UsageError
+            There are too many.
+        """
+        self.chosen.check_channels(channels)
 
     def estimate(self, stopped: Event, *, keep_open: bool) -> Space:
         """Open the song and estimate its stems' size; see :class:`karaoke.jobs.task.Task`."""

@@ -38,8 +38,8 @@ from karaoke.making.cdg import (
 from karaoke.making.films import Film, Studio
 from karaoke.making.font import Font
 from karaoke.making.screens import draw
-from karaoke.making.styles import Style
-from karaoke.making.video import with_words
+from karaoke.making.styles import Style, rgb
+from karaoke.making.video import pictures_of, with_words
 
 #: Height of the letters, from line to line, and where their middle is, in pixels: so all of a line
 #: stands in two rows of tiles, and there is a third between lines.
@@ -82,12 +82,7 @@ def table(style: Style, background: str) -> list[tuple[int, int, int]]:
     """Mix the colour table of a style on a background."""
     singers = [style.sung, *style.singers[1:]]
     singers = (singers * KINDS)[: KINDS - 1]
-    return shades_of(parts(background), [parts(colour) for colour in (style.unsung, *singers)])
-
-
-def parts(colour: str) -> tuple[int, int, int]:
-    """Read ``#rrggbb``."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    return shades_of(rgb(background), [rgb(colour) for colour in (style.unsung, *singers)])
 
 
 def in_colours(picture: Pixels) -> Pixels:
@@ -129,23 +124,16 @@ def pictures(words: str, font: Font, seconds: float) -> Iterator[Pixels]:
     with tempfile.TemporaryDirectory(prefix="karaoke-") as folder:
         shown = ffmpeg.input(spec, f="lavfi").filter("format", "rgb24")
         shown = with_words(shown, words, font, Path(folder))
-        out = ffmpeg.output(
-            shown, "pipe:1", f="rawvideo", pix_fmt="rgb24", vframes=count, v="level+info"
-        )
-        process = FfmpegProcess(["-nostdin", *map(str, ffmpeg.get_args(out))], stdout=True)
-        try:
-            before, made = b"", np.zeros((HIGH, WIDE), np.uint8)
-            for _ in range(count):
-                raw = process.stdout.read(HIGH * WIDE * 3)
-                if len(raw) != HIGH * WIDE * 3:
-                    problem = [*process.problems, "ffmpeg stopped"][-1]
-                    raise WriteError(f"the words could not be drawn: {problem}", hint=SPACE)
-                if raw != before:
-                    before = raw
-                    made = in_colours(np.frombuffer(raw, np.uint8).reshape(HIGH, WIDE, 3))
-                yield made
-        finally:
-            process.kill()
+        before, made = np.zeros((HIGH, WIDE, 3), np.uint8), np.zeros((HIGH, WIDE), np.uint8)
+        for picture in pictures_of(shown, (WIDE, HIGH), failure, count):
+            if not np.array_equal(picture, before):
+                before, made = picture, in_colours(picture)
+            yield made
+
+
+def failure(problem: str) -> WriteError:
+    """Make an error of what ffmpeg says."""
+    return WriteError(f"the words could not be drawn: {problem}", hint=SPACE)
 
 
 def write_disc(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 from karaoke.analysis.song import SongFacts
 from karaoke.analysis.sounds import Sound
@@ -16,7 +15,6 @@ from karaoke.audio.blocks import Warn
 from karaoke.errors import UsageError
 from karaoke.files import PartFile
 from karaoke.jobs.analysing import AnalyseTask
-from karaoke.jobs.splitting import OpenSong
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Timeline
 from karaoke.making.films import Studio
@@ -104,17 +102,15 @@ KINDS: dict[str, Writer | Drawer] = {**WRITERS, **DRAWERS}
 class DrawTask(AnalyseTask):
     """Find out what is in a song, and write and draw it."""
 
-    def open(self, stopped: Event | None) -> OpenSong:
-        """Open the song, if a film can hold its channels."""
-        song = super().open(stopped)
+    def check_channels(self, channels: int) -> None:
+        """Refuse more channels than a film can hold."""
+        super().check_channels(channels)
         try:
             if "tutorial" in self.job.outputs:
-                output_format(SOUND).check_channels(song.reader.channels)
+                output_format(SOUND).check_channels(channels)
         except UsageError as error:
-            song.reader.close()
             hint = "Leave tutorial out of --write."
             raise UsageError(f'"{self.job.source}": {error.message}', hint=hint) from error
-        return song
 
     def add(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import correlate
 
+from karaoke.analysis.peaks import peak_offset
 from karaoke.analysis.windows import mono, windowed
 from karaoke.audio import AudioReader, Block, Samples
 from karaoke.audio.blocks import resample
@@ -39,22 +40,22 @@ def decoded(path: Path, sample_rate: int, stream: int = 1) -> Iterator[Block]:
 
 
 @dataclass(frozen=True)
-class Levels:
+class Gains:
     """Of what a sound is made.
 
     Parameters
     ----------
-    gains_db
+    parts_db
         Of each part of the mix, whose own gains are left out, as it was found.
     residual_db
         What is no part of the mix, less the level of all.
     """
 
-    gains_db: tuple[float, ...]
+    parts_db: tuple[float, ...]
     residual_db: float
 
 
-def measure_levels(sound: Iterable[Block], mix: Mix, late: int = 0) -> Levels:
+def measure_gains(sound: Iterable[Block], mix: Mix, late: int = 0) -> Gains:
     """Find with which gains the parts of a mix give a sound that is so late, by least squares."""
     count, lead = len(mix.parts), mix.before.shape[1] + late
     products, with_sound, power = np.zeros((count, count)), np.zeros(count), 0.0
@@ -75,7 +76,7 @@ def measure_levels(sound: Iterable[Block], mix: Mix, late: int = 0) -> Levels:
     gains = np.linalg.lstsq(products, with_sound, rcond=1e-12)[0]
     left = power - 2 * gains @ with_sound + gains @ products @ gains
     share = float(left) / power if power else 0.0
-    return Levels(
+    return Gains(
         tuple(float(20 * np.log10(max(abs(gain), 1e-6))) for gain in gains),
         10 * float(np.log10(max(share, LEAST_SHARE))),
     )
@@ -137,7 +138,9 @@ def measure_key(sound: Iterable[Block], source: Iterable[Block], sample_rate: in
     best = int(np.argmax(likeness))
     if likeness[best] < ALIKE or not 0 < best < len(likeness) - 1:
         return None
-    return (expected - SEARCH_CENTS + best + peak_of(*likeness[best - 1 : best + 2])) / 100
+    return (
+        expected - SEARCH_CENTS + best + float(peak_offset(*likeness[best - 1 : best + 2]))
+    ) / 100
 
 
 def lines(blocks: Iterable[Block], sample_rate: int) -> Curve:
@@ -191,7 +194,7 @@ def measure_tempo(sound: Iterable[Block], source: Iterable[Block], sample_rate: 
         near = likeness[max(middle - reach, 0) : middle + reach + 1]
         best = int(np.argmax(near))
         if power > 0 and near[best] > ALIKE * power and 0 < best < len(near) - 1:
-            offset = best + peak_of(*near[best - 1 : best + 2]) - min(middle, reach)
+            offset = best + float(peak_offset(*near[best - 1 : best + 2])) - min(middle, reach)
             places.append((first + length / 2) / ATTACK_FPS)
             late.append(offset / ATTACK_FPS)
     if not places:
@@ -214,9 +217,3 @@ def attacks(blocks: Iterable[Block], sample_rate: int) -> Curve:
     level = 10 * np.log10(power + 1e-5 * power.max() + 1e-12)
     rising: Curve = np.maximum(np.diff(level, prepend=level[0]), 0.0)
     return rising
-
-
-def peak_of(before: float, here: float, after: float) -> float:
-    """Give where a parabola through three points is highest, from the middle one."""
-    bend = before - 2 * here + after
-    return 0.0 if bend == 0 else float(0.5 * (before - after) / bend)

@@ -107,9 +107,14 @@ STYLES = {
 }
 
 
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Read ``#rrggbb``."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
 def mixed(colour: str, other: str, share: float) -> str:
     """Mix two colours, ``#rrggbb``, with a share of the other."""
-    pairs = ((int(colour[n : n + 2], 16), int(other[n : n + 2], 16)) for n in (1, 3, 5))
+    pairs = zip(rgb(colour), rgb(other), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from karaoke.audio.filtering import shifted
 from karaoke.errors import UsageError
 from karaoke.files import PartFile
 from karaoke.jobs.aligning import Words, listen
-from karaoke.jobs.splitting import OpenSong, SplitTask, fill_spools
+from karaoke.jobs.splitting import SplitTask, fill_spools
 from karaoke.jobs.stems import STEMS, read_stems
 from karaoke.jobs.task import Tools
 from karaoke.lyrics import Lyrics, Timeline
@@ -71,18 +70,12 @@ class MakeTask(SplitTask):
     _tempo: float | None = field(default=None, init=False, repr=False, compare=False)
     _lead_in: float = field(default=0.0, init=False, repr=False, compare=False)
 
-    def open(self, stopped: Event | None) -> OpenSong:
-        """Open the song, if all that is to be written can hold its channels."""
-        song = super().open(stopped)
-        try:
-            for kind in kinds_among(self.job.outputs):
-                if kind.sound is not None:
-                    chosen = output_format(kind.sound(self.chosen.extension))
-                    chosen.check_channels(song.reader.channels)
-        except BaseException:
-            song.reader.close()
-            raise
-        return song
+    def check_channels(self, channels: int) -> None:
+        """Refuse more channels than all that is to be written can hold."""
+        super().check_channels(channels)
+        for kind in kinds_among(self.job.outputs):
+            if kind.sound is not None:
+                output_format(kind.sound(self.chosen.extension)).check_channels(channels)
 
     @property
     def needs_model(self) -> bool:

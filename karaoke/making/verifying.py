@@ -14,7 +14,7 @@ from karaoke.making.films import SOUNDS, Film, Studio
 from karaoke.making.font import Font
 from karaoke.making.game import GAME_MIXES, MARKS, PREFIX
 from karaoke.making.layout import lay_out
-from karaoke.making.measuring import decoded, lateness, measure_key, measure_levels, measure_tempo
+from karaoke.making.measuring import decoded, lateness, measure_gains, measure_key, measure_tempo
 from karaoke.making.mixes import Mix
 from karaoke.making.watching import OFF_PICTURES, watch
 
@@ -107,11 +107,11 @@ def sound_facts(
     def sound() -> Iterator[Block]:
         return decoded(path, sample_rate, stream)
 
-    levels = measure_levels(sound(), mix, round(late_seconds * sample_rate))
+    gains = measure_gains(sound(), mix, round(late_seconds * sample_rate))
     guided = wanted.guide_db is not None
     facts: dict[str, Any] = {
-        "guide_db": round(levels.gains_db[0] - levels.gains_db[-1], 2) if guided else None,
-        "residual_db": round(levels.residual_db, 1),
+        "guide_db": round(gains.parts_db[0] - gains.parts_db[-1], 2) if guided else None,
+        "residual_db": round(gains.residual_db, 1),
     }
     if wanted.semitones or wanted.tempo != 1:
         original = in_blocks(source.read, source.frames)

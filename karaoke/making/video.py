@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
 
 from karaoke.audio.ffmpeg import DEMUXERS, FfmpegProcess
 from karaoke.audio.filtering import require_filter
-from karaoke.errors import UsageError, WriteError
+from karaoke.errors import KaraokeError, UsageError, WriteError
 from karaoke.files import SPACE
 from karaoke.lyrics import Timeline
 from karaoke.making.font import Font
@@ -278,5 +280,41 @@ def run(
         if process.wait() != 0:
             problem = [*process.problems, "ffmpeg failed"][-1]
             raise WriteError(f'"{target}": {problem}', hint=SPACE)
+    finally:
+        process.kill()
+
+
+def pictures_of(
+    shown: ffmpeg.nodes.Stream,
+    size: tuple[int, int],
+    failure: Callable[[str], KaraokeError],
+    count: int | None = None,
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield pictures ``(H, W, 3)``, red, green and blue, as ffmpeg makes them.
+
+    Parameters
+    ----------
+    shown
+        What they are made of.
+    size
+        Width and height.
+    failure
+        Makes an error of what ffmpeg says, where it fails, or makes none or fewer than ``count``.
+    count
+        How many to make; None for all that there are.
+    """
+    wide, high = size
+    length = wide * high * 3
+    limit = {} if count is None else {"vframes": count}
+    out = ffmpeg.output(shown, "pipe:1", f="rawvideo", pix_fmt="rgb24", v="level+info", **limit)
+    process = FfmpegProcess(["-nostdin", *map(str, ffmpeg.get_args(out))], stdout=True)
+    made = 0
+    try:
+        while made != count and len(raw := process.stdout.read(length)) == length:
+            yield np.frombuffer(raw, np.uint8).reshape(high, wide, 3)
+            made += 1
+        whole = made == count if count is not None else process.wait() == 0 and made > 0
+        if not whole:
+            raise failure([*process.problems, "ffmpeg stopped"][-1])
     finally:
         process.kill()

@@ -12,13 +12,13 @@ import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.audio.ffmpeg import FfmpegProcess
 from karaoke.errors import WriteError
 from karaoke.files import SPACE
 from karaoke.making.font import Font
 from karaoke.making.layout import Layout, Shown
 from karaoke.making.screens import singer_colours
-from karaoke.making.styles import Style
+from karaoke.making.styles import Style, rgb
+from karaoke.making.video import pictures_of
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -131,11 +131,6 @@ def unpacked(bits: Pixels, wide: int) -> Mask:
     return np.unpackbits(bits, axis=1, count=wide).astype(bool)
 
 
-def as_colour(text: str) -> Colour:
-    """Read ``#rrggbb``."""
-    return np.array([int(text[n : n + 2], 16) for n in (1, 3, 5)], np.float32)
-
-
 def pictures(
     path: Path, size: tuple[int, int], fps: float, check: Callable[[], None]
 ) -> Iterator[tuple[float, Pixels]]:
@@ -146,22 +141,15 @@ def pictures(
     WriteError
         They cannot be decoded.
     """
-    wide, high = size
     shown = ffmpeg.input(f"file:{path}", protocol_whitelist="file").video
-    shown = shown.filter("fps", fps=f"{fps:g}", start_time=0).filter("scale", wide, high)
-    out = ffmpeg.output(shown, "pipe:1", f="rawvideo", pix_fmt="rgb24", v="level+info")
-    process = FfmpegProcess(["-nostdin", *map(str, ffmpeg.get_args(out))], stdout=True)
-    try:
-        number = 0
-        while len(raw := process.stdout.read(wide * high * 3)) == wide * high * 3:
-            check()
-            yield number / fps, np.frombuffer(raw, np.uint8).reshape(high, wide, 3)
-            number += 1
-        if process.wait() != 0 or not number:
-            problem = [*process.problems, "no pictures came"][-1]
-            raise WriteError(f'"{path}": did not read back: {problem}', hint=SPACE)
-    finally:
-        process.kill()
+    shown = shown.filter("fps", fps=f"{fps:g}", start_time=0).filter("scale", *size)
+
+    def failure(problem: str) -> WriteError:
+        return WriteError(f'"{path}": did not read back: {problem}', hint=SPACE)
+
+    for number, picture in enumerate(pictures_of(shown, size, failure)):
+        check()
+        yield number / fps, picture
 
 
 def watch(
@@ -211,8 +199,8 @@ def watch(
                     max(round(middle - half), 0),
                     round(middle + half) + 1,
                     scale * layout.letters,
-                    as_colour(unsung),
-                    as_colour(sung),
+                    np.array(rgb(unsung), np.float32),
+                    np.array(rgb(sung), np.float32),
                 )
             )
         for row in [row for row in watched if row.shown.until <= seconds]:

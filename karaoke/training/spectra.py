@@ -77,9 +77,3 @@ def from_frames(spectra: NDArray[np.complex64], length: int) -> NDArray[np.float
 def at_frames(values: NDArray[Any], frame: int, count: int) -> NDArray[Any]:
     """Read values ``(samples,)`` at the centres of the first frames of :func:`in_frames`."""
     return np.pad(values, frame, mode="edge")[frame // 2 :: frame // 4][:count]
-
-
-def peak_offset(before: Any, here: Any, after: Any) -> NDArray[Any]:
-    """Locate the peak of the parabola through three values, relative to the middle one."""
-    offset: NDArray[Any] = 0.5 * (after - before) / np.maximum(2 * here - before - after, 1e-9)
-    return offset

@@ -18,8 +18,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from karaoke.analysis.peaks import peak_offset
 from karaoke.files import PartFile, writing_to
-from karaoke.training.spectra import irfft, peak_offset, rfft, windowed
+from karaoke.training.spectra import irfft, rfft, windowed
 
 #: Band of a recording that has everything up to half of 44.1 kHz.
 FULL_BAND_HZ = 22050.0

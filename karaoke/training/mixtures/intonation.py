@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from karaoke.analysis.peaks import peak_offset
 from karaoke.training.mixtures.augment import (
     Audio,
     Rng,
@@ -14,7 +15,7 @@ from karaoke.training.mixtures.augment import (
     read_at,
 )
 from karaoke.training.mixtures.formants import restore_formants
-from karaoke.training.spectra import fast_length, hann, irfft, peak_offset, rfft
+from karaoke.training.spectra import fast_length, hann, irfft, rfft
 
 #: Distance between frames of a pitch track.
 HOP_SECONDS = 0.01

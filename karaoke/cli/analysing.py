@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
@@ -61,7 +60,8 @@ def analyse_all(context: typer.Context) -> None:
     songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     stems_from, model = wanted["stems_from"], wanted["model"]
     check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
-    check_voice(wanted, kinds)
+    worded = worded_among(kinds, wanted)
+    check_voice(wanted, worded)
     if not wanted["no_split"] and stems_from is None:
         offer_to_pull(model)
     overlap, quality = wanted["overlap"], wanted["quality"]
@@ -78,7 +78,7 @@ def analyse_all(context: typer.Context) -> None:
     options = batch_options(wanted)
     with ExitStack() as saved:
         songs = [song_from_standard_input(song, saved) for song in songs]
-        words, failures = words_of(songs, wanted, kinds, console)
+        words, failures = words_of(songs, wanted, worded, console)
         tasks = []
         for job in planned(songs, wanted, kinds, words):
             job = replace(job, error=job.error or failures.get(job.source))
@@ -89,7 +89,16 @@ def analyse_all(context: typer.Context) -> None:
         run(tasks, load, options, reporter)
 
 
-def check_voice(wanted: dict[str, Any], kinds: list[str]) -> None:
+def worded_among(kinds: list[str], wanted: dict[str, Any]) -> list[str]:
+    """List the kinds that were asked for by name and cannot be written without words."""
+    from karaoke.making.drawing import KINDS
+
+    if wanted["write"] is not None and wanted["write"].strip().lower() == "all":
+        return []
+    return [kind for kind in kinds if KINDS[kind].needs_words]
+
+
+def check_voice(wanted: dict[str, Any], worded: list[str]) -> None:
     """Refuse what takes the voice where it is not separated, and unknown languages.
 
     Raises
@@ -97,12 +106,9 @@ def check_voice(wanted: dict[str, Any], kinds: list[str]) -> None:
     UsageError
         These options cannot be together.
     """
-    from karaoke.making.drawing import KINDS
-
     check_language(wanted["language"])
     if wanted["lyrics"] is not None and wanted["no_lyrics"]:
         raise UsageError("--lyrics and --no-lyrics: choose one of them")
-    worded = [kind for kind in kinds if KINDS[kind].needs_words and not takes_all(wanted)]
     if worded and wanted["no_lyrics"]:
         raise UsageError(f"--write {worded[0]}: needs words", hint="Leave out --no-lyrics.")
     if not wanted["no_split"]:
@@ -114,25 +120,18 @@ def check_voice(wanted: dict[str, Any], kinds: list[str]) -> None:
         raise UsageError(f"{option}: takes the voice", hint="Leave out --no-split.")
 
 
-def takes_all(wanted: dict[str, Any]) -> bool:
-    """Tell whether all is written that can be."""
-    return (wanted["write"] or "").strip().lower() == "all"
-
-
 def words_of(
-    songs: list[Song], wanted: dict[str, Any], kinds: list[str], console: Console
+    songs: list[Song], wanted: dict[str, Any], worded: list[str], console: Console
 ) -> tuple[dict[Path, Lyrics], dict[Path, KaraokeError]]:
     """Find what is known of the words of all songs, and what is wrong with them.
 
     Lyrics that nobody named and nothing takes are left out where they cannot be read.
     """
     from karaoke.jobs.words import find_words, without_words
-    from karaoke.making.drawing import KINDS
 
     words: dict[Path, Lyrics] = {}
     failures: dict[Path, KaraokeError] = {}
     unsung = wanted["no_lyrics"] or wanted["no_split"]
-    worded = [] if takes_all(wanted) else [kind for kind in kinds if KINDS[kind].needs_words]
     for song in songs:
         found = None
         try:
@@ -186,9 +185,9 @@ def planned(
 def settings_of(lyrics: Lyrics, language: str | None) -> dict[str, Any]:
     """Write down what the words depend on, for a manifest; title and artist are written, too."""
     from karaoke.jobs.aligning import depends_on
+    from karaoke.jobs.words import digest_of
 
-    told = repr((lyrics.lines, lyrics.title, lyrics.artist))
-    digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = digest_of(lyrics.lines, lyrics.title, lyrics.artist)
     align = choose_listening(lyrics if lyrics.lines else None, "auto", set())
     stated = language or lyrics.language
     return {"words_sha256": digest, "language": stated, **depends_on(align, stated)}

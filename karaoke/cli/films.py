@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Callable
@@ -258,6 +257,7 @@ def read_tracks(text: str | None) -> dict[str, tuple[str, ...]]:
 def settings_of(film: Film | None, language: str | None) -> dict[str, Any]:
     """Write down what a film depends on, for its manifest; the language as far as it is stated."""
     from karaoke.jobs.aligning import depends_on
+    from karaoke.jobs.words import digest_of
 
     if film is None:
         return {}
@@ -270,8 +270,7 @@ def settings_of(film: Film | None, language: str | None) -> dict[str, Any]:
         "tracks": {container: list(names) for container, names in film.tracks.items()},
     }
     words = None if lyrics is None else (lyrics.lines, lyrics.title, lyrics.artist)
-    drawn = repr((words, film.style, film.offset_seconds, str(film.font_path)))
-    digest = hashlib.sha256(drawn.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = digest_of(words, film.style, film.offset_seconds, str(film.font_path))
     stated = language or ("" if lyrics is None else lyrics.language)
     return {"words_sha256": digest, "picture": looks, **depends_on(film.align, stated)}
 

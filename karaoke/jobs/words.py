@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from karaoke.audio import read_tags
@@ -55,3 +56,8 @@ def without_words(song: Path) -> Lyrics:
     """Give lyrics without lines, with title and artist of the song's tags."""
     fields = read_tags(song).fields if song.is_file() else {}
     return with_facts(Lyrics((), format="draft"), fields)
+
+
+def digest_of(*parts: object) -> str:
+    """Give the SHA-256 of what words are written or drawn by, for manifests."""
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()

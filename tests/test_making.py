@@ -301,6 +301,15 @@ def test_what_was_made_is_skipped_and_what_differs_is_refused(
     assert len(planned.stdout.splitlines()) == 2, "words lie beside the song that ships"
 
 
+def test_an_excerpt_that_was_made_is_skipped(run_karaoke: Run, tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, 2, RATE)).astype(np.float32)
+    command = ["make", *with_stems(tmp_path, *noise), "-o", tmp_path / "made", "--to", "audio"]
+    excerpt = ["--excerpt", "0.2-0.8", "--skip-existing"]
+    for said in ("of music in", "is done already"):
+        done = run_karaoke(*command, *excerpt)
+        assert done.returncode == 0 and said in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -147,7 +147,8 @@ def is_complete(job: Job, settings: SplitSettings) -> bool:
 
 def made_with(entry: dict[str, Any], settings: SplitSettings) -> bool:
     """Return whether a set of stems is what these settings would make."""
-    now = settings.as_dict()
+    # As a manifest holds them, where a tuple is a list.
+    now = json.loads(json.dumps(settings.as_dict()))
     # The stream used to be called a track.
     then = {{"track": "stream"}.get(key, key): value for key, value in entry["settings"].items()}
     if entry["format"] == 1:

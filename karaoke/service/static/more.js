@@ -39,7 +39,7 @@ function loops(player) {
   const to = () => { player.loop = { start: Math.min(player.loop?.start ?? 0, Math.max(0, player.time - 1)), end: player.time }; show(); };
   show();
   const button = (label, onclick) => el("button", { type: "button", className: "plain small", onclick }, label);
-  return el("section", { className: "setting" }, el("strong", {}, "Loop"), el("small", {}, "Play on, and press where it should begin and end."), el("div", { className: "row" }, button("From here", from), button("To here", to), button("Off", () => { player.loop = null; show(); }), text));
+  return el("section", { className: "setting" }, el("strong", {}, "Loop", text), el("small", {}, "Play on, and press where it should begin and end."), el("div", { className: "row" }, button("From here", from), button("To here", to), button("Off", () => { player.loop = null; show(); })));
 }
 
 function names(view) {

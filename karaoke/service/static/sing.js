@@ -23,9 +23,9 @@ export async function singView(root, signal, id, at) {
   view.stage = new Stage((line) => say(line.text));
   view.note = el("div", { className: "note-area" });
   view.drawer = new Drawer(player, { onloop: () => loopLine(view), ondownload: () => takeAway(view), onmore: () => moreDialog(view) });
-  view.busy = el("p", { className: "busy-note", role: "status", hidden: true });
+  view.busy = el("p", { className: "busy", role: "status", hidden: true });
   view.loopLine = () => loopLine(view);
-  const page = el("div", { className: "sing" }, header(song), el("div", { className: "words-area" }, view.stage.root, view.note, view.busy), view.drawer.root);
+  const page = el("div", { className: "sing" }, header(song, view.busy), el("div", { className: "words-area" }, view.stage.root, view.note), view.drawer.root);
   setVariables(page, { hue: hueOf(song.title || song.name) });
   root.append(page);
   listen(view);
@@ -36,12 +36,12 @@ export async function singView(root, signal, id, at) {
   run(view);
 }
 
-function header(song) {
+function header(song, busy) {
   const bpm = song.bpm && `${Math.round(song.bpm)} bpm`;
   const facts = [song.key?.name, bpm].filter(Boolean);
   return el("header", { className: "sing-head" }, el("a", { className: "round", href: "#/", "aria-label": "Back to the songs", title: "Back to the songs" }, icon("back")),
     el("div", { className: "sing-title" }, el("h1", {}, song.title || song.name), el("p", {}, [song.artist, length(song.seconds)].filter(Boolean).join(" · "), bpm && el("span", { className: "on-phone" }, ` · ${bpm}`))),
-    facts.length > 0 && el("p", { className: "pill" }, el("b", {}, facts[0]), facts[1] && ` · ${facts[1]}`),
+    busy, facts.length > 0 && el("p", { className: "pill" }, el("b", {}, facts[0]), facts[1] && ` · ${facts[1]}`),
     readOnly() ? null : el("a", { className: "round", href: `#/sing/${encodeURIComponent(song.id)}/words`, "aria-label": "Words", title: "Words: paste, correct, time" }, icon("words")));
 }
 

@@ -49,7 +49,8 @@ function tools(view) {
   if (!readOnly()) get("/library").then((answer) => { library.hidden = !answer.entries.length; }).catch(() => {});
   const addresses = server.status?.addresses || [];
   const phone = el("button", { type: "button", className: "plain", hidden: !addresses.length, onclick: () => phoneDialog(addresses) }, icon("phone"), "Phones");
-  return el("div", { className: "tools" }, el("label", { className: "search" }, icon("search"), search), library, phone);
+  view.search = el("label", { className: "search" }, icon("search"), search);
+  return el("div", { className: "tools" }, view.search, library, phone);
 }
 
 async function phoneDialog(addresses) {
@@ -76,8 +77,9 @@ async function fill(view, anew) {
 
 function showEmpty(view) {
   view.empty.hidden = view.cards.size > 0 || uploads.length > 0;
+  view.search.hidden = !view.cards.size && !view.text;
   if (view.empty.hidden) return;
-  const steps = [["Choose a song", "MP3, FLAC, M4A, a film: anything you own."], ["Wait a moment", "The voice and the band are taken apart, about as fast as you make coffee."],
+  const steps = [["Choose a song", "MP3, FLAC, M4A, a film: anything you own."], ["Wait a moment", "The voice and the band are taken apart. You may leave the page meanwhile."],
     ["Sing", "Turn the singer down, paste the words, change the key, take it with you."]];
   const guide = el("ol", { className: "steps" }, steps.map(([title, text], index) => el("li", {}, el("b", {}, String(index + 1)), el("div", {}, el("strong", {}, title), el("p", {}, text)))));
   if (view.text) view.empty.replaceChildren(el("p", {}, `Nothing here has “${view.text}” in its title or artist.`));
@@ -133,7 +135,7 @@ function failed(song, ready) {
 function stage(job) {
   const left = job.left_seconds ? `, ${clock(job.left_seconds)} left` : "";
   const text = job.state === "queued" ? `Waiting, number ${job.place ?? "…"} in the queue` : `${STAGES[job.command] || job.command}${left}`;
-  return el("span", { className: "stage" }, text);
+  return el("span", { className: "doing" }, text);
 }
 
 async function again(song) {
@@ -167,12 +169,12 @@ function showSent(row, upload) {
 
 function uploadRow(upload) {
   const text = { waiting: "Waits for the others", sending: "", retrying: "No answer; trying again …", paused: "Choose the same file again to go on" }[upload.state] ?? "";
+  const button = (name, onclick) => el("button", { type: "button", className: "plain small", onclick }, name);
+  const action = upload.state === "paused" ? button("Choose the file", () => document.getElementById("choose").click()) : upload.state === "failed" && upload.error.status !== 415 && upload.size > 0 && button("Try again", () => retry(upload));
   const row = el("li", { className: `upload ${upload.state}`, "data-upload": keyOf(upload), "data-state": upload.state },
     el("div", { className: "upload-words" }, el("strong", {}, upload.name), el("progress", { max: 1, "aria-label": `Upload of ${upload.name}` }),
       el("span", {}, el("span", { className: "sent" }), text && ` · ${text}`),
-      upload.state === "failed" && el("span", { className: "problem", role: "alert" }, el("b", {}, upload.error.message), upload.error.hint && el("span", {}, upload.error.hint))),
-    upload.state === "failed" && upload.file && el("button", { type: "button", className: "plain", onclick: () => retry(upload) }, "Try again"),
-    upload.state === "paused" && el("button", { type: "button", className: "plain", onclick: () => document.getElementById("choose").click() }, "Choose file"),
+      upload.state === "failed" && el("span", { className: "problem", role: "alert" }, el("b", {}, upload.error.message), upload.error.hint && el("span", {}, upload.error.hint)), action),
     iconButton("close", `Cancel the upload of ${upload.name}`, () => cancel(upload)));
   showSent(row, upload);
   return row;

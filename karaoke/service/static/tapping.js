@@ -33,7 +33,7 @@ function build(view, root) {
   root.append(el("div", { className: "sing tapping" }, el("header", { className: "sing-head" }, el("a", { className: "round", href: `${view.link}/words`, "aria-label": "Back to the words", title: "Back to the words" }, icon("back")),
     el("div", { className: "sing-title" }, el("h1", {}, "Tap to time"), el("p", {}, view.song.title || view.song.name)), view.save),
   el("div", { className: "words-area" }, view.lines), el("section", { className: "sheet", "aria-label": "Controls" },
-    el("div", { className: "transport" }, el("div", { className: "start" }, view.play, view.time), view.units, view.slow, el("div", { className: "side" }, view.undo)), view.pad)));
+    el("div", { className: "transport" }, el("div", { className: "start" }, view.play, view.time), el("div", { className: "side" }, view.undo), el("div", { className: "ways" }, view.units, view.slow)), view.pad)));
 }
 
 function listen(view, signal) {

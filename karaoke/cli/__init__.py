@@ -19,6 +19,7 @@ from karaoke.cli.evaluate import evaluate
 from karaoke.cli.make import make
 from karaoke.cli.models import app as models
 from karaoke.cli.output import error_object, print_json, say_error
+from karaoke.cli.serve import serve
 from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "split": split,
     "make": make,
     "analyse": analyse,
+    "serve": serve,
     "train": train,
     "evaluate": evaluate,
     "doctor": doctor,

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from karaoke.errors import UsageError
 
-if TYPE_CHECKING:
-    from karaoke.jobs.aligning import Listening
-    from karaoke.lyrics.model import Lyrics
-
-#: Kinds of what is made that a draft can be written as.
-TEXTS = {"lrc", "elrc", "srt", "ass", "kar"}
 WAYS = ("auto", "none", "lines", "words")
 
 
@@ -44,16 +38,3 @@ def check_language(language: str | None) -> None:
         raise UsageError(
             f"--language {language}: unknown", hint="Name it in English, or by its two letters."
         )
-
-
-def choose_listening(words: Lyrics | None, way: str, kinds: set[str]) -> Listening:
-    """Say what is to be found by listening, for the words that a song has, or has not."""
-    if way == "none":
-        return "none"
-    if words is None:
-        return "draft" if kinds & TEXTS and kinds <= {"audio", *TEXTS} else "none"
-    if words.timing == "none":
-        return "lines" if way == "lines" else "words"
-    if way == "words" or (way == "auto" and words.timing == "lines"):
-        return "words"
-    return "none"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from karaoke.cli.aligning import check_language, choose_listening
+from karaoke.cli.aligning import check_language
 from karaoke.cli.output import say, visible, write_out
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
@@ -184,7 +184,7 @@ def planned(
 
 def settings_of(lyrics: Lyrics, language: str | None) -> dict[str, Any]:
     """Write down what the words depend on, for a manifest; title and artist are written, too."""
-    from karaoke.jobs.aligning import depends_on
+    from karaoke.jobs.aligning import choose_listening, depends_on
     from karaoke.jobs.words import digest_of
 
     digest = digest_of(lyrics.lines, lyrics.title, lyrics.artist)

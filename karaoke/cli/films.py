@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from karaoke.cli.aligning import check_align, choose_listening
+from karaoke.cli.aligning import check_align
 from karaoke.errors import KaraokeError, UsageError
 
 if TYPE_CHECKING:
@@ -46,19 +46,6 @@ def read_kinds(text: str | None) -> set[str]:
             f"--to: unknown {', '.join(sorted(unknown))}", hint=f"Choose of {', '.join(known)}."
         )
     return kinds if any(kind.sound for kind in kinds_among(kinds)) else kinds | {"audio"}
-
-
-def outputs_of(
-    kinds: set[str], song: Song, film: Film | None, sound: str
-) -> dict[str, str | PurePath]:
-    """Name what a song becomes besides sound, as kinds of outputs do; nothing without a film."""
-    from karaoke.making.outputs import KINDS
-
-    outputs: dict[str, str | PurePath] = {}
-    for name, kind in KINDS.items():
-        if name in kinds and film is not None and film.can_be(name):
-            outputs |= kind.files(film, song.path, sound)
-    return outputs
 
 
 def films_of(
@@ -101,6 +88,7 @@ def film_of(
         What was asked for cannot be made of this song.
     """
     from karaoke.cli.output import say, visible
+    from karaoke.jobs.aligning import choose_listening
     from karaoke.jobs.words import find_words, without_words
 
     words = None if wanted["no_lyrics"] else find_words(song.path, wanted["lyrics"])

@@ -24,6 +24,15 @@ Guide = Annotated[
         rich_help_panel=SINGER,
     ),
 ]
+Band = Annotated[
+    str,
+    typer.Option(
+        "--band",
+        metavar="DB",
+        help="Level of the band: 0 for that in the song, or off for the voice alone.",
+        rich_help_panel=SINGER,
+    ),
+]
 Key = Annotated[
     float,
     typer.Option(
@@ -202,6 +211,7 @@ def make(
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,
     guide: Guide = "off",
+    band: Band = "0",
     key: Key = 0.0,
     range: Range = None,
     tempo: Tempo = "1",

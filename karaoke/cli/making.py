@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from karaoke.cli.films import films_of, outputs_of, read_kinds, settings_of
+from karaoke.cli.films import films_of, read_kinds, settings_of
 from karaoke.cli.output import visible
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
@@ -45,6 +45,7 @@ def make_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.planning import plan
+    from karaoke.making.outputs import outputs_of
     from karaoke.making.settings import MakeSettings
     from karaoke.making.task import MakeTask
 
@@ -79,7 +80,7 @@ def make_all(context: typer.Context) -> None:
             chosen.extension,
             template=wanted["name"],
             model=model,
-            more=lambda song: outputs_of(kinds, song, films.get(song.path), chosen.extension),
+            more=lambda song: outputs_of(kinds, song.path, films.get(song.path), chosen.extension),
         )
         tasks = []
         for song, job in zip(songs, planned, strict=True):
@@ -140,8 +141,13 @@ def read_wishes(wanted: dict[str, Any]) -> dict[str, Any]:
         Some of it cannot be.
     """
     excerpt, stems_from = wanted["excerpt"], wanted["stems_from"]
+    guide_db = parse_level("--guide", wanted["guide"], (-60.0, 12.0))
+    band_db = parse_level("--band", wanted["band"], (-60.0, 12.0))
+    if guide_db is None and band_db is None:
+        raise UsageError("--band off: nothing is left to hear", hint="Say --guide 0, too.")
     return {
-        "guide_db": parse_level("--guide", wanted["guide"], (-60.0, 12.0)),
+        "guide_db": guide_db,
+        "band_db": band_db,
         "semitones": parse_key(wanted["key"]),
         **parse_tempo(wanted["tempo"]),
         "singer_range": parse_range(wanted["range"], wanted["key"]),

@@ -234,8 +234,7 @@ def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
         There is no such model.
     """
     from karaoke.cli.models import offer_to_pull
-    from karaoke.separation.headers import read_header
-    from karaoke.separation.separator import stem_names
+    from karaoke.separation.headers import read_header, stem_names
     from karaoke.store.catalogue import find_model
 
     offer_to_pull(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from karaoke.lyrics.reading import listed
 
 #: What is found by listening: nothing, times of lines, of words too, or lines without words.
 Listening = Literal["none", "lines", "words", "draft"]
+#: Kinds of what is made that a draft can be written as.
+TEXTS = {"lrc", "elrc", "srt", "ass", "kar"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,19 @@ def listen(
         question = "; are they those of this song?" if many else ""
         warn(f"its lyrics are in doubt in {listed(doubtful)} of {len(aligned.doubts)}{question}")
     return Words(aligned.lyrics, {"aligned": wanted, "doubtful_lines": doubtful})
+
+
+def choose_listening(words: Lyrics | None, way: str, kinds: AbstractSet[str]) -> Listening:
+    """Say what is to be found by listening, for the words that a song has, or has not."""
+    if way == "none":
+        return "none"
+    if words is None:
+        return "draft" if kinds & TEXTS and kinds <= {"audio", *TEXTS} else "none"
+    if words.timing == "none":
+        return "lines" if way == "lines" else "words"
+    if way == "words" or (way == "auto" and words.timing == "lines"):
+        return "words"
+    return "none"
 
 
 def depends_on(wanted: Listening, language: str) -> dict[str, str]:

@@ -115,11 +115,15 @@ class AnalyseTask(SplitTask):
             stem: Sound(spool.read, spool.frames, reader.sample_rate, check=tools.check)
             for stem, spool in spools.items()
         }
+        self.hear(sounds, warn)
+        return {}
+
+    def hear(self, sounds: Mapping[str, Sound], warn: Warn) -> None:
+        """Find out what is in the song."""
         heard = analyse(sounds.get("vocals"), sounds["instrumental"])
         self.found = replace(heard, lyrics=self.lyrics, name=self.job.source.name)
         if self.lyrics.lines and "vocals" in sounds:
             self.put_words(sounds, warn)
-        return {}
 
     def put_words(self, sounds: Mapping[str, Sound], warn: Warn) -> None:
         """Put the words on the notes that were found."""

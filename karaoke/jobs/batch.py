@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from karaoke.errors import DeviceMemoryError, KaraokeError, WriteError
 from karaoke.files import check_writable, writing_to
@@ -24,7 +25,9 @@ from karaoke.jobs.task import (
     check_outputs,
     unseen,
 )
-from karaoke.separation.separator import Separator
+
+if TYPE_CHECKING:
+    from karaoke.separation.separator import Separator
 
 #: Number of songs checked in parallel before the work begins.
 LOOKS = 4
@@ -90,6 +93,7 @@ def run_batch(
     options: BatchOptions,
     display: Display = no_display,
     executor: Executor | None = None,
+    stopped: Event | None = None,
 ) -> Generator[Outcome, None, None]:
     """Run tasks and yield what became of each, in order.
 
@@ -106,6 +110,9 @@ def run_batch(
     executor
         Where to work, and on how many songs at a time; by default ``options.jobs`` threads. Tasks
         and ``separator`` are pickled if it runs other processes.
+    stopped
+        Set to stop what is done in this process, which then raises
+        :class:`karaoke.jobs.task.Cancelled`.
 
     Raises
     ------
@@ -114,7 +121,7 @@ def run_batch(
     WriteError
         The disk has too little space for all songs; nothing was done.
     """
-    stopped = Event()
+    stopped = stopped or Event()
     try:
         seen = check_space(tasks, look_at(tasks, options, stopped), options.jobs)
         if options.dry_run:

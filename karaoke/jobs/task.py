@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from karaoke.errors import OutputExistsError
 from karaoke.files import writing_to
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.planning import Job
-from karaoke.separation.separator import Separator
+
+if TYPE_CHECKING:
+    from karaoke.separation.separator import Separator
 
 #: Called with the seconds of the song that are done and, if known, its duration.
 SongProgress = Callable[[float, float | None], None]

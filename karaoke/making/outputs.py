@@ -80,6 +80,17 @@ KINDS = {
 }
 
 
+def outputs_of(
+    kinds: Collection[str], song: Path, film: Film | None, sound: str
+) -> dict[str, str | PurePath]:
+    """Name what a song becomes besides sound, as kinds of outputs do; nothing without a film."""
+    outputs: dict[str, str | PurePath] = {}
+    for name, kind in KINDS.items():
+        if name in kinds and film is not None and film.can_be(name):
+            outputs |= kind.files(film, song, sound)
+    return outputs
+
+
 def kinds_among(names: Collection[str]) -> Iterator[Kind]:
     """Yield the kinds that are among names of outputs, in the order of the table."""
     return (kind for name, kind in KINDS.items() if name in names)

@@ -22,6 +22,8 @@ class MakeSettings(SplitSettings):
     ----------
     guide_db
         Level of the voice under the band, 0 for that in the song; None for no voice.
+    band_db
+        Level of the band, 0 for that in the song; None for no band.
     semitones, tempo
         By which band and voice are moved.
     loudness_lufs
@@ -49,6 +51,7 @@ class MakeSettings(SplitSettings):
 
     command: str = "make"
     guide_db: float | None = None
+    band_db: float | None = 0.0
     semitones: float = 0.0
     tempo: float = 1.0
     loudness_lufs: float | None = None
@@ -63,6 +66,13 @@ class MakeSettings(SplitSettings):
     language: str = ""
     recogniser: str = ""
     picture: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def voice_over_band_db(self) -> float | None:
+        """Level of the voice relative to the band; None where one of them is not heard."""
+        if self.guide_db is None or self.band_db is None:
+            return None
+        return self.guide_db - self.band_db
 
     @property
     def is_open(self) -> bool:

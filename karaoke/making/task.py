@@ -125,10 +125,9 @@ class MakeTask(SplitTask):
     @property
     def gains(self) -> dict[str, dict[str, float]]:
         """Factors of the stems in all mixes that are wanted; the singer's comes first."""
-        guide_db = self.settings.guide_db
-        guide = {} if guide_db is None else {"vocals": 10 ** (guide_db / 20)}
+        levels_db = {"vocals": self.settings.guide_db, "instrumental": self.settings.band_db}
         known: dict[str, dict[str, float]] = {
-            "karaoke": {**guide, "instrumental": 1.0},
+            "karaoke": {s: 10 ** (db / 20) for s, db in levels_db.items() if db is not None},
             "original": {"vocals": 1.0, "instrumental": 1.0},
             "instrumental": {"instrumental": 1.0},
             "vocals": {"vocals": 1.0},
@@ -356,7 +355,9 @@ class MakeTask(SplitTask):
         if self.verified:
             mix, source = spools["karaoke"], self._source
             assert isinstance(mix, Mix) and source is not None
-            wanted = Wanted(mix, source, self.semitones, self.tempo, self.settings.guide_db)
+            wanted = Wanted(
+                mix, source, self.semitones, self.tempo, self.settings.voice_over_band_db
+            )
             self._proof = verify(parts, wanted, film, studio, warn)
 
     def tags(self, reader: AudioReader) -> Tags:
@@ -376,7 +377,7 @@ class MakeTask(SplitTask):
         self, spools: Mapping[str, Samples], residual: float | None, tools: Tools
     ) -> dict[str, Any]:
         """Collect how it was mixed, and what its words are."""
-        names = ("guide_db", "loudness_lufs", "excerpt")
+        names = ("guide_db", "band_db", "loudness_lufs", "excerpt")
         mix = {name: getattr(self.settings, name) for name in names}
         mix |= {"semitones": self.semitones, "tempo": self.tempo, "lead_in_seconds": self._lead_in}
         facts: dict[str, Any] = {"mix": mix, "verified": self._proof or None}

@@ -130,3 +130,10 @@ def read_outline(path: Path) -> tuple[Header, dict[str, dict[str, Any]]]:
             hint="Update karaoke.",
         )
     return header, tensors
+
+
+def stem_names(network_stems: tuple[str, ...]) -> tuple[str, ...]:
+    """List a network's outputs: its stems, and ``instrumental``, everything but the vocals."""
+    if "vocals" not in network_stems:
+        return network_stems
+    return tuple(dict.fromkeys((*network_stems, "instrumental")))

@@ -14,7 +14,7 @@ from torch import nn
 from karaoke.audio.blocks import Block, Delay, Warn, resample, sound_only
 from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation.devices import single_threads, usable_cores
-from karaoke.separation.headers import Header
+from karaoke.separation.headers import Header, stem_names
 from karaoke.separation.streaming import SecondsDone, overlap_add
 
 #: Indices of channels that form a left and right pair, or stand alone.
@@ -41,13 +41,6 @@ CHANNEL_GROUPS: dict[int, Groups] = {
     7: ((0, 1), (2,), (3,), (4,), (5, 6)),
     8: ((0, 1), (2,), (3,), (4, 5), (6, 7)),
 }
-
-
-def stem_names(network_stems: tuple[str, ...]) -> tuple[str, ...]:
-    """List a network's outputs: its stems, and ``instrumental``, everything but the vocals."""
-    if "vocals" not in network_stems:
-        return network_stems
-    return tuple(dict.fromkeys((*network_stems, "instrumental")))
 
 
 def check_overlap(overlap: float | None) -> None:

@@ -107,7 +107,7 @@ export class Drawer {
     const { song, key, wantedKey } = this.player;
     const from = keyName(song.key);
     const changing = wantedKey !== key;
-    this.key.root.classList.toggle("busy", changing);
+    this.key.root.classList.toggle("changing", changing);
     this.key.value.textContent = !from ? `Key ${wantedKey ? signed(wantedKey) : "0"}` : wantedKey ? `${from} → ${keyName(song.key, wantedKey)}` : `Key ${from}`;
     this.key.value.title = wantedKey ? `${signed(wantedKey)} semitones` : "The song's own key";
   }

@@ -87,6 +87,7 @@ export class Player extends EventTarget {
 
   // What the ears get now: the sound waits in the system's buffers, and longer in a Bluetooth speaker.
   get heard() {
+    if (!this.playing) return this.time;
     const latency = this.context ? this.context.outputLatency || this.context.baseLatency || 0 : 0;
     return this.time - (latency + this.offset / 1000) * this.tempo;
   }

@@ -45,8 +45,7 @@ function tools(view) {
     clearTimeout(timer);
     timer = setTimeout(() => { view.text = search.value.trim(); fill(view, true); }, 200);
   });
-  const library = el("button", { type: "button", className: "plain", hidden: true, onclick: () => libraryDialog() }, "From the library");
-  if (!readOnly()) get("/library").then((answer) => { library.hidden = !answer.entries.length; }).catch(() => {});
+  const library = el("button", { type: "button", className: "plain", hidden: readOnly() || !server.status?.library, onclick: () => libraryDialog() }, "From the library");
   const addresses = server.status?.addresses || [];
   const phone = el("button", { type: "button", className: "plain", hidden: !addresses.length, onclick: () => phoneDialog(addresses) }, icon("phone"), "Phones");
   view.search = el("label", { className: "search" }, icon("search"), search);

@@ -54,6 +54,7 @@ function making(view) {
     const look = kind.value === "mp4" ? { style: style.value, size: size.value, background: background.value, chords: view.stage.chords } : {};
     await make(view, { to: [kind.value], ...(kind.value === "audio" ? { format: "m4a" } : {}), ...sound(view.player), ...look });
     begin.disabled = false;
+    document.querySelector("dialog .files")?.scrollIntoView({ block: "end", behavior: "smooth" });
   });
   return el("section", { className: "setting" }, el("strong", {}, "Make a file"), el("small", {}, "With the voice, key and tempo that you set. It goes on while you sing."), kindRow, film, el("div", { className: "row" }, begin));
 }
@@ -75,6 +76,6 @@ function fileRows(song) {
   const failed = making.filter((job) => job.state === "failed").slice(0, 1);
   const rows = [...active.map((job) => el("li", { className: "job" }, ring(job.state === "running" ? job.progress : null), el("span", {}, job.state === "running" ? `Making ${(job.options.to || []).join(", ")} …` : "Waiting in the queue"))),
     ...failed.map((job) => el("li", { className: "problem" }, el("b", {}, job.error?.message || "It could not be made."), el("span", {}, job.error?.hint || ""))),
-    ...song.files.map((file) => el("li", {}, el("a", { className: "file", href: `${pathOf(song)}/files/${encodeURIComponent(file.name)}`, download: file.name }, icon("down"), el("span", {}, file.name), el("small", {}, bytes(file.size)))))];
+    ...song.files.map((file) => el("li", {}, el("a", { className: "file", href: `${pathOf(song)}/files/${encodeURIComponent(file.name)}`, download: file.name.split("/").at(-1) }, icon("down"), el("span", {}, file.name.split("/").at(-1)), el("small", {}, bytes(file.size)))))];
   return rows.length ? [el("li", { className: "files-title" }, "Files"), ...rows] : [];
 }

@@ -4,6 +4,7 @@ import { ask, get, post, query, remove } from "./api.js";
 import { bytes, clock, confirmed, cover, dialog, el, icon, iconButton, length, ring, say, toast } from "./dom.js";
 import { dropSong, jobOf, putSong, readOnly, readSongs, server, songs, watch } from "./live.js";
 import { keyName } from "./music.js";
+import { qrCode } from "./qr.js";
 import { addFiles, cancel, retry, uploads, watchUploads } from "./uploads.js";
 
 const STAGES = { split: "Splitting", align: "Timing the words", analyse: "Listening", make: "Making" };
@@ -52,9 +53,9 @@ function tools(view) {
   return el("div", { className: "tools" }, view.search, library, phone);
 }
 
-async function phoneDialog(addresses) {
-  dialog("Sing on a phone", el("p", {}, "On a phone in the same network, open this address. Everyone who has it can use this page."),
-    ...addresses.map((address) => el("p", { className: "address" }, address)));
+function phoneDialog(addresses) {
+  dialog("Sing on a phone", el("p", {}, "Point the camera of a phone in the same network at this, or open the address there. Everyone who has it can use this page."),
+    qrCode(addresses[0]), ...addresses.map((address) => el("p", { className: "address" }, address)));
 }
 
 async function fill(view, anew) {

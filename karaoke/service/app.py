@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from karaoke.errors import KaraokeError
@@ -103,9 +103,8 @@ async def on_error(_request: Request, error: Exception) -> Response:
         print(f"karaoke: {text}; this is a bug", file=sys.stderr)
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
-        text = {404: "there is nothing at this address", 405: "this cannot be done here"}
-        error = Refusal(status, text.get(status, status.phrase.lower()))
-        error.headers = {}
+        known = {404: "there is nothing at this address", 405: "this cannot be done here"}
+        return refused(Refusal(status, known.get(status, status.phrase.lower())))
     return refused(as_refusal(error))
 
 
@@ -149,7 +148,7 @@ def make_app(service: Service) -> Starlette:
     answer = page(service)
     app = Starlette(
         routes=[
-            Mount("/api/v1", routes=api.routes(service)),
+            Mount("/api/v1", app=Router(api.routes(service), redirect_slashes=False)),
             Route("/{path:path}", answer, methods=["GET"]),
         ],
         exception_handlers={
@@ -160,12 +159,13 @@ def make_app(service: Service) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
     app.add_middleware(Guard, service=service)
     return app
 
 
 def addresses_of(routes: Any, prefix: str = "") -> set[tuple[str, str]]:
-    """List the methods and addresses of an application, as its description has them."""
+    """List methods and addresses, as ``openapi.json`` has them."""
     found = set()
     for route in routes:
         if isinstance(route, Mount):

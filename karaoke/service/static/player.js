@@ -11,7 +11,7 @@ const QUIET = 1e-4;
 let separate = null;
 
 // Some browsers play Opus, but mix four channels down to two while they decode.
-export function keepsChannels() {
+function keepsChannels() {
   separate ??= probe().catch(() => false);
   return separate;
 }

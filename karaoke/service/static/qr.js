@@ -64,7 +64,7 @@ function frame(size, version) {
   return cells;
 }
 
-export function qrCells(text) {
+function qrCells(text) {
   const length = new TextEncoder().encode(text).length;
   const version = DATA.findIndex((room) => length + 2 <= room);
   if (version < 0) return null;

@@ -1,4 +1,4 @@
-// Elements without innerHTML: titles come from tags of files, so that text must stay text.
+// Elements made of text alone: titles come from tags of files, so that text must stay text.
 
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
@@ -112,6 +112,22 @@ export function ring(progress) {
   text.textContent = `${Math.floor(progress * 100)}`;
   drawn.append(text);
   return drawn;
+}
+
+// Progress comes often, and a button that is replaced under a thumb loses the press. So a row whose
+// data-sign is unchanged stays, and only its live parts change.
+export function refresh(old, made) {
+  if (!old || old.dataset.sign !== made.dataset.sign) return made;
+  const fresh = made.querySelectorAll("[data-live]");
+  old.querySelectorAll("[data-live]").forEach((part, index) => part.replaceWith(fresh[index]));
+  return old;
+}
+
+export function update(list, rows) {
+  const old = new Map([...list.children].map((row) => [row.dataset.sign, row]));
+  const kept = rows.map((row) => refresh(old.get(row.dataset.sign), row));
+  for (const row of [...list.children]) if (!kept.includes(row)) row.remove();
+  kept.forEach((row, index) => { if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null); });
 }
 
 let toasts;

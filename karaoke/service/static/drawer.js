@@ -5,7 +5,7 @@ import { OFF_DB, keyName, levelText, signed } from "./music.js";
 import { STEMS } from "./player.js";
 import { Wave, unpack } from "./waves.js";
 
-export const NAMES = { vocals: "Voice", instrumental: "Band" };
+const NAMES = { vocals: "Voice", instrumental: "Band" };
 const TEMPOS = { least: 50, most: 200, step: 5 };
 
 export class Drawer {

@@ -71,7 +71,7 @@ function stateText(lyrics) {
   if (!lyrics) return "No words yet.";
   if (lyrics.state === "failed") return "The words could not be timed. Look whether they are this song's, or tap to time them.";
   const lines = `${lyrics.lines} ${lyrics.lines === 1 ? "line" : "lines"}`;
-  return { none: `${lines}, without times.`, lines: `${lines}; each line has a time.`, words: `${lines}; each word has a time.` }[lyrics.timing] || lines;
+  return { none: `${lines}, without times.`, lines: `${lines}; each line has a time.`, words: `${lines}; each word has a time.`, syllables: `${lines}; each syllable has a time.` }[lyrics.timing] || lines;
 }
 
 function showDoubts(view) {
@@ -91,17 +91,20 @@ async function save(view) {
 async function sendFile(view, file) {
   if (file.size > 2e6) return toast("A file of words is not that large. Choose an LRC, TXT, SRT, VTT or ASS file.");
   const path = `${view.path}/lyrics${query({ name: file.name, language: view.language.value })}`;
+  view.text.value = await file.text();
   await taking(view, () => ask("PUT", path, file));
 }
 
 async function taking(view, send) {
   view.save.disabled = true;
   try {
-    const { lyrics, job } = await send();
-    view.lyrics = lyrics;
-    view.text.value = lyrics.text;
+    const { job } = await send();
     if (job) putJob(job);
     await readSong(view.song.id);
+    view.text.blur();
+    // Until they are timed the server still has the words of before.
+    if (!job) await load(view);
+    show(view);
     toast(job ? "Saved. The words are being timed; you may leave this page." : "Saved.", "note");
   } catch (error) { toast(error); }
   view.save.disabled = false;

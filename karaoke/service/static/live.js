@@ -1,6 +1,6 @@
 // Songs and jobs as the server has them, kept up to date by its events.
 
-import { ROOT, get, onLocked, query } from "./api.js";
+import { ROOT, get, query } from "./api.js";
 
 export const songs = new Map();
 export const jobs = new Map();
@@ -119,4 +119,3 @@ export async function connect() {
 }
 
 export const readOnly = () => Boolean(server.status?.read_only);
-export { onLocked };

@@ -11,7 +11,7 @@ const QUIET = 1e-4;
 let separate = null;
 
 // Some browsers play Opus, but mix four channels down to two while they decode.
-export function keepsChannels() {
+function keepsChannels() {
   separate ??= probe().catch(() => false);
   return separate;
 }
@@ -236,9 +236,18 @@ export class Player extends EventTarget {
 
   async report() {
     const response = await fetch(this.address(), { headers: { Range: "bytes=0-0" } }).catch(() => null);
-    if (this.closed) return;
+    if (this.closed || !response) return; // the bar at the top says that nobody answers
     const unplayable = { message: "This browser cannot play the song.", hint: "Try another browser, or download the mix." };
-    this.tell("notice", !response ? new NetworkError() : response.ok ? new ApiError(0, unplayable) : await failure(response));
+    this.tell("notice", response.ok ? new ApiError(0, unplayable) : await failure(response));
+  }
+
+  // After the server was away: an element that failed stays so until it is loaded anew.
+  async recover() {
+    if (!this.element.error) return;
+    const time = this.element.currentTime;
+    this.element.load();
+    await once(this.element, "loadedmetadata", "error");
+    this.element.currentTime = time;
   }
 
   close() {

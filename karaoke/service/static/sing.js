@@ -93,6 +93,7 @@ function listen(view) {
     if (changed) readWords(view).catch(toast);
     view.drawer.show();
   }, signal);
+  watch(["live"], (live) => { if (live) player.recover(); }, signal);
   watch(["job", "jobs"], () => { if (!view.lines.length) noWords(view); }, signal);
   mediaKeys(player, song);
 }

@@ -1,9 +1,10 @@
 // Songs: what is there, what is on its way, and the door for more.
 
 import { ask, get, post, query, remove } from "./api.js";
-import { bytes, clock, confirmed, cover, dialog, el, icon, iconButton, length, ring, say, toast } from "./dom.js";
+import { bytes, clock, confirmed, cover, dialog, el, icon, iconButton, length, refresh, ring, say, toast } from "./dom.js";
 import { dropSong, jobOf, putSong, readOnly, readSongs, server, songs, watch } from "./live.js";
 import { keyName } from "./music.js";
+import { qrCode } from "./qr.js";
 import { addFiles, cancel, retry, uploads, watchUploads } from "./uploads.js";
 
 const STAGES = { split: "Splitting", align: "Timing the words", analyse: "Listening", make: "Making" };
@@ -52,9 +53,9 @@ function tools(view) {
   return el("div", { className: "tools" }, view.search, library, phone);
 }
 
-async function phoneDialog(addresses) {
-  dialog("Sing on a phone", el("p", {}, "On a phone in the same network, open this address. Everyone who has it can use this page."),
-    ...addresses.map((address) => el("p", { className: "address" }, address)));
+function phoneDialog(addresses) {
+  dialog("Sing on a phone", el("p", {}, "Point the camera of a phone in the same network at this, or open the address there. Everyone who has it can use this page."),
+    qrCode(addresses[0]), ...addresses.map((address) => el("p", { className: "address" }, address)));
 }
 
 async function fill(view, anew) {
@@ -89,10 +90,10 @@ function showEmpty(view) {
 function showSong(view, song) {
   const old = view.cards.get(song.id);
   if (old) {
-    const made = card(song);
-    if (old.contains(document.activeElement)) { made.querySelector(`.${document.activeElement.className.split(" ")[0]}`)?.setAttribute("data-refocus", ""); }
-    old.replaceWith(made);
-    made.querySelector("[data-refocus]")?.focus();
+    const made = refresh(old, card(song));
+    const focused = old.contains(document.activeElement) && document.activeElement.className.split(" ")[0];
+    if (made !== old) old.replaceWith(made);
+    if (made !== old && focused) made.querySelector(`.${focused}`)?.focus();
     view.cards.set(song.id, made);
   } else if (!view.text) place(view, song, true);
   showEmpty(view);
@@ -118,12 +119,12 @@ function card(song) {
   const job = jobOf(song);
   const ready = song.stems.length > 0;
   const picture = el("div", { className: "picture" }, cover(song), ready && !job && el("span", { className: "go" }, icon("play")));
-  if (job || song.state === "waiting" || song.state === "working") picture.append(el("span", { className: "working" }, ring(job?.state === "running" ? job.progress : null)));
+  if (job || song.state === "waiting" || song.state === "working") picture.append(el("span", { className: "working", "data-live": "" }, ring(job?.state === "running" ? job.progress : null)));
   const words = el("div", { className: "card-words" }, el("strong", { className: "title" }, song.title || song.name),
     el("span", { className: "artist" }, [song.artist, length(song.seconds)].filter(Boolean).join(" · ")), song.error ? failed(song, ready) : job ? stage(job) : chips(song));
   const inner = ready ? el("a", { className: "open", href: `#/sing/${encodeURIComponent(song.id)}` }, picture, words) : el("div", { className: "open" }, picture, words);
   const bin = readOnly() ? null : iconButton("bin", `Delete ${song.title || song.name}`, () => deleteSong(song), { className: "bin round" });
-  return el("li", { className: song.error ? "card failed" : "card", "data-song": song.id }, inner, bin);
+  return el("li", { className: song.error ? "card failed" : "card", "data-song": song.id, "data-sign": JSON.stringify([song, job?.state, job?.command]) }, inner, bin);
 }
 
 function failed(song, ready) {
@@ -134,7 +135,7 @@ function failed(song, ready) {
 function stage(job) {
   const left = job.left_seconds ? `, ${clock(job.left_seconds)} left` : "";
   const text = job.state === "queued" ? `Waiting, number ${job.place ?? "…"} in the queue` : `${STAGES[job.command] || job.command}${left}`;
-  return el("span", { className: "doing" }, text);
+  return el("span", { className: "doing", "data-live": "" }, text);
 }
 
 async function again(song) {

@@ -1,7 +1,7 @@
 // Keeps the page itself for when the network is away. Never songs: they would fill a phone.
 
 const CACHE = "karaoke-shell";
-const FILES = ["app", "api", "dom", "drawer", "editor", "keyboard", "lines", "live", "more", "music", "player", "queue", "sing", "songs", "stage", "takeaway", "tapping", "uploads", "waves"].map((name) => `/static/${name}.js`);
+const FILES = ["app", "api", "dom", "drawer", "editor", "keyboard", "lines", "live", "more", "music", "player", "qr", "queue", "sing", "songs", "stage", "takeaway", "tapping", "uploads", "waves"].map((name) => `/static/${name}.js`);
 const SHELL = ["/", "/manifest.webmanifest", "/static/style.css", "/static/sing.css", "/static/icon.svg", "/static/icon-192.png", "/static/probe.opus", ...FILES];
 
 self.addEventListener("install", (event) => {

@@ -1,7 +1,7 @@
 // Download: the mix as it is heard, the stems, and files that the server makes.
 
 import { ROOT, post } from "./api.js";
-import { bytes, dialog, el, icon, ring, toast } from "./dom.js";
+import { bytes, dialog, el, icon, ring, toast, update } from "./dom.js";
 import { mixText } from "./drawer.js";
 import { jobs, putJob, readOnly, watch } from "./live.js";
 import { OFF_DB } from "./music.js";
@@ -11,7 +11,7 @@ const KINDS = [["mp4", "Film", "MP4 with the words, for a television"], ["cdg", 
 export function takeAway(view) {
   const control = new AbortController();
   const files = el("ul", { className: "files", "aria-live": "polite" });
-  const show = () => files.replaceChildren(...fileRows(view.song));
+  const show = () => update(files, fileRows(view.song));
   const { closed } = dialog("Download", thisMix(view), apart(view.song), readOnly() ? null : making(view), files);
   watch(["song", "job", "jobs"], show, control.signal);
   closed.then(() => control.abort());
@@ -74,8 +74,8 @@ function fileRows(song) {
   const making = [...jobs.values()].filter((job) => job.song === song.id && job.command === "make");
   const active = making.filter((job) => ["queued", "running"].includes(job.state));
   const failed = making.filter((job) => job.state === "failed").slice(0, 1);
-  const rows = [...active.map((job) => el("li", { className: "job" }, ring(job.state === "running" ? job.progress : null), el("span", {}, job.state === "running" ? `Making ${(job.options.to || []).join(", ")} …` : "Waiting in the queue"))),
-    ...failed.map((job) => el("li", { className: "problem" }, el("b", {}, job.error?.message || "It could not be made."), el("span", {}, job.error?.hint || ""))),
-    ...song.files.map((file) => el("li", {}, el("a", { className: "file", href: `${pathOf(song)}/files/${encodeURIComponent(file.name)}`, download: file.name.split("/").at(-1) }, icon("down"), el("span", {}, file.name.split("/").at(-1)), el("small", {}, bytes(file.size)))))];
-  return rows.length ? [el("li", { className: "files-title" }, "Files"), ...rows] : [];
+  const rows = [...active.map((job) => el("li", { className: "job", "data-sign": `${job.id} ${job.state}` }, el("span", { className: "place", "data-live": "" }, ring(job.state === "running" ? job.progress : null)), el("span", {}, job.state === "running" ? `Making ${(job.options.to || []).join(", ")} …` : "Waiting in the queue"))),
+    ...failed.map((job) => el("li", { className: "problem", "data-sign": job.id }, el("b", {}, job.error?.message || "It could not be made."), el("span", {}, job.error?.hint || ""))),
+    ...song.files.map((file) => el("li", { "data-sign": `${file.name} ${file.size}` }, el("a", { className: "file", href: `${pathOf(song)}/files/${encodeURIComponent(file.name)}`, download: file.name.split("/").at(-1) }, icon("down"), el("span", {}, file.name.split("/").at(-1)), el("small", {}, bytes(file.size)))))];
+  return rows.length ? [el("li", { className: "files-title", "data-sign": "title" }, "Files"), ...rows] : [];
 }

@@ -111,7 +111,7 @@ function show(view) {
 const stamp = (seconds) => `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${(seconds % 60).toFixed(2).padStart(5, "0")}`;
 
 // Enhanced LRC. The last word of a line ends where the next line begins, or after two usual words.
-export function writeLrc({ lyrics, words, places, times, unit, song }) {
+function writeLrc({ lyrics, words, places, times, unit, song }) {
   const steps = times.slice(1).map((time, index) => time - times[index]).sort((a, b) => a - b);
   const usual = steps[Math.floor(steps.length / 2)] ?? 1;
   const rows = [];

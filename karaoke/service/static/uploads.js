@@ -5,6 +5,8 @@ import { putSong, server } from "./live.js";
 
 const STORE = "karaoke.uploads";
 const AT_ONCE = 2;
+// What a lost network costs at most; the server may take more.
+const LARGEST_CHUNK = 2 << 20;
 const RETRY_SECONDS = [1, 2, 4, 8, 15];
 
 export const uploads = [];
@@ -113,7 +115,7 @@ function passing(error) {
 }
 
 async function sendRest(upload, onsent) {
-  const chunk = upload.chunk || server.status?.limits?.chunk_bytes || 1 << 20;
+  const chunk = Math.min(LARGEST_CHUNK, upload.chunk || server.status?.limits?.chunk_bytes || LARGEST_CHUNK);
   for (;;) {
     const from = upload.sent;
     const blob = upload.file.slice(from, from + chunk);

@@ -168,7 +168,7 @@ function showSent(row, upload) {
 }
 
 function uploadRow(upload) {
-  const text = { waiting: "Waits for the others", sending: "", retrying: "No answer; trying again …", paused: "Choose the same file again to go on" }[upload.state] ?? "";
+  const text = { waiting: "Waits for the others", sending: "", retrying: `${upload.error?.message || ""} Trying again …`, paused: "Choose the same file again to go on" }[upload.state] ?? "";
   const button = (name, onclick) => el("button", { type: "button", className: "plain small", onclick }, name);
   const action = upload.state === "paused" ? button("Choose the file", () => document.getElementById("choose").click()) : upload.state === "failed" && upload.error.status !== 415 && upload.size > 0 && button("Try again", () => retry(upload));
   const row = el("li", { className: `upload ${upload.state}`, "data-upload": keyOf(upload), "data-state": upload.state },

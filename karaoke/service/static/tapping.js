@@ -26,7 +26,7 @@ function build(view, root) {
   view.play = iconButton("play", "Play", () => view.player.toggle(), { className: "round play" });
   view.time = el("span", { className: "time" });
   view.undo = iconButton("undo", "Undo the last tap", () => undo(view));
-  view.slow = el("button", { type: "button", className: "plain small", "aria-pressed": "false", onclick: () => slow(view) }, "75 %");
+  view.slow = el("button", { type: "button", className: "plain small", "aria-pressed": "false", onclick: () => slow(view) }, "Slower");
   view.save = el("button", { type: "button", className: "main", onclick: () => save(view) }, "Save");
   const units = ["lines", "words"].map((unit) => el("button", { type: "button", className: "plain small", "data-unit": unit, onclick: () => setUnit(view, unit) }, unit === "lines" ? "Lines" : "Words"));
   view.units = el("div", { className: "row", role: "group", "aria-label": "Tap for each" }, units);

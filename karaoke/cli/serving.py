@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from karaoke import __version__
 from karaoke.cli.output import make_console, write_out
 from karaoke.cli.split import model_loader, settings_for
 from karaoke.errors import NoInputError, UsageError
@@ -66,7 +67,9 @@ def serve_all(context: typer.Context) -> None:
     engine = Engine(settings, limits.length_seconds, load)
     sock = listen(wanted["host"], wanted["port"])
     with sock:
-        wishes = Wishes(data_folder(wanted["data"]), folders, limits, wanted["jobs"], model)
+        wishes = Wishes(
+            data_folder(wanted["data"]), folders, limits, wanted["jobs"], model, __version__
+        )
         service = Service(wishes, door, engine)
         port = sock.getsockname()[1]
         address, phones = addresses_of(wanted["host"], port, door.code)

@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from karaoke import __version__
 from karaoke.errors import LockedError, UsageError
 from karaoke.files import BusyError, check_writable, lock, sweep, writing_to
 from karaoke.service.catalogue import Catalogue
@@ -43,8 +42,8 @@ class Wishes:
         What is refused.
     jobs
         Songs that are worked on at a time.
-    model
-        Its name, for people.
+    model, version
+        Their names, for people.
     """
 
     data: Path
@@ -52,6 +51,7 @@ class Wishes:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 1
     model: str = ""
+    version: str = ""
 
 
 class Service:
@@ -133,7 +133,7 @@ class Service:
         """Give what there is to say of the service as a whole."""
         limits, store = self.wishes.limits, self.store
         return {
-            "version": __version__,
+            "version": self.wishes.version,
             "model": self.wishes.model,
             "read_only": self.door.read_only,
             "library": bool(self.wishes.folders),

@@ -363,8 +363,10 @@ def test_version_and_help(run_karaoke: Run) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "split", "make", "analyse", "serve", "train", "evaluate", "doctor", "models"]
-    + ["models pull", "models import"],
+    [
+        *("", "split", "make", "analyse", "serve", "train", "evaluate", "doctor", "models"),
+        *("models pull", "models import"),
+    ],
 )
 @pytest.mark.parametrize("columns", ["60", "80", "120"])
 def test_every_help_fits_its_terminal(run_karaoke: Run, command: str, columns: str) -> None:

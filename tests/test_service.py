@@ -296,6 +296,13 @@ def test_nothing_is_there_without_the_code(tmp_path: Path, tiny_model: Path) -> 
         assert codes == [401] * 10 + [429] * 2
         # Not even the right one, now.
         assert stranger.post(pair, json={"code": served.code}, timeout=30).status_code == 429
+        cookies, code = dict(served.http.cookies), served.code
+    with Served(tmp_path / "data", "-n", tiny_model, "--host", "0.0.0.0") as served:
+        # Phones that were let in stay so.
+        assert served.code == code
+        again = f"{served.page}api/v1/status"
+        assert requests.get(again, cookies=cookies, timeout=30).status_code == 200
+        assert requests.get(again, timeout=30).status_code == 401
 
 
 def test_guests_only_look(tmp_path: Path, tiny_model: Path) -> None:

@@ -50,7 +50,7 @@ Code = Annotated[
     typer.Option(
         metavar="TEXT",
         help="The code that lets phones in, or none, on this computer alone.",
-        show_default="a new one",
+        show_default="one that is made up once",
         rich_help_panel=WHERE,
     ),
 ]

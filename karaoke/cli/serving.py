@@ -50,7 +50,8 @@ def serve_all(context: typer.Context) -> None:
 
     wanted = context.params
     console = make_console(quiet=wanted["quiet"])
-    limits, door = read_limits(wanted), read_door(wanted)
+    limits, data = read_limits(wanted), data_folder(wanted["data"])
+    door = read_door(wanted, data)
     folders = [check_folder(folder) for folder in wanted["library"] or []]
     model, quality = wanted["model"], wanted["quality"]
     offer_to_pull(model)
@@ -67,9 +68,7 @@ def serve_all(context: typer.Context) -> None:
     engine = Engine(settings, limits.length_seconds, load)
     sock = listen(wanted["host"], wanted["port"])
     with sock:
-        wishes = Wishes(
-            data_folder(wanted["data"]), folders, limits, wanted["jobs"], model, __version__
-        )
+        wishes = Wishes(data, folders, limits, wanted["jobs"], model, __version__)
         service = Service(wishes, door, engine)
         port = sock.getsockname()[1]
         address, phones = addresses_of(wanted["host"], port, door.code)
@@ -185,15 +184,15 @@ def parse_size(option: str, text: str) -> int:
     return int(float(found[1]) * UNITS[found[2]])
 
 
-def read_door(wanted: dict[str, Any]) -> Door:
-    """Read who is let in.
+def read_door(wanted: dict[str, Any], data: Path) -> Door:
+    """Read who is let in; phones that were, stay so when the service starts anew.
 
     Raises
     ------
     UsageError
         Other machines would be let in without a code.
     """
-    from karaoke.service.security import Door, is_loopback, new_code, normal
+    from karaoke.service.security import Door, is_loopback, kept_secrets, normal
 
     host, code = wanted["host"], wanted["code"]
     hosts = {"localhost", host.lower(), socket.gethostname().lower()}
@@ -206,7 +205,7 @@ def read_door(wanted: dict[str, Any]) -> Door:
             )
         code = ""
     elif code is None:
-        code = "" if own else new_code()
+        code = "" if own else kept_secrets(data)[0]
     elif len(normal(code)) < 4:
         raise UsageError(f"--code {code}: too short", hint="Use 4 letters or digits at least.")
-    return Door(code, hosts, wanted["read_only"])
+    return Door(code, hosts, wanted["read_only"], kept_secrets(data)[1] if code else b"")

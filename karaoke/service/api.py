@@ -248,7 +248,7 @@ class Api:
         extension = request.path_params["extension"]
         if extension not in ("opus", "flac"):
             raise no_such("sound")
-        path = await run_in_threadpool(self.service.sounds.player, id, extension, query)
+        path = await self.service.sounds.player(id, extension, query)
         self._place(request)
         return self._file(path, "sound", KINDS[extension])
 
@@ -329,7 +329,7 @@ class Api:
         extension = request.path_params["extension"]
         if extension not in SOUNDS:
             raise no_such("format of sound")
-        path = await run_in_threadpool(self.service.sounds.mix, id, extension, query)
+        path = await self.service.sounds.mix(id, extension, query)
         return download(path, f"{label_of(self.catalogue.song(id)['title'])}.{extension}")
 
     async def made(self, request: Request) -> Response:

@@ -91,7 +91,7 @@ class Crew:
         while True:
             try:
                 return work()
-            except sqlite3.OperationalError:
+            except sqlite3.Error:
                 if self._stopping:
                     return None
                 time.sleep(1.0)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import json
 import secrets
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from typing import Any
 
+from karaoke.files import writing_to
 from karaoke.service.refusals import Refusal
 
 COOKIE = "karaoke"
@@ -41,6 +44,27 @@ def new_code() -> str:
     """Make a code that people can type."""
     letters = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
     return f"{letters[:4]}-{letters[4:]}"
+
+
+def kept_secrets(data: Path) -> tuple[str, bytes]:
+    """Return the code and the secret of a service's folder, which are made up once.
+
+    Raises
+    ------
+    WriteError, PermissionDeniedError
+        They cannot be written.
+    """
+    path = data / "code.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return str(found["code"]), bytes.fromhex(found["secret"])
+    except (OSError, ValueError, KeyError, TypeError):
+        kept = {"code": new_code(), "secret": secrets.token_hex(32)}
+    with writing_to(path):
+        data.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(kept), encoding="utf-8")
+    return kept["code"], bytes.fromhex(kept["secret"])
 
 
 def normal(code: str) -> str:

@@ -102,6 +102,7 @@ class Service:
     def stop(self) -> None:
         """Stop; what was under way goes back to the queue."""
         self._ended.set()
+        self.sounds.close()
         self.crew.stop()
         self.store.close()
         self._lock.__exit__(None, None, None)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from karaoke.audio.filtering import require_filter
 from karaoke.jobs.batch import BatchOptions, lack_of_space, run_batch
 from karaoke.jobs.stems import STEMS
-from karaoke.jobs.task import Task
 from karaoke.service.catalogue import Catalogue
 from karaoke.service.engine import Engine
 from karaoke.service.options import key, level, tempo
@@ -38,52 +37,51 @@ class Sounds:
 
     def __init__(self, catalogue: Catalogue, engine: Engine) -> None:
         self.catalogue, self.engine = catalogue, engine
-        self._places = BoundedSemaphore(AT_A_TIME)
-        self._lock = Lock()
-        self._under_way: dict[Path, Lock] = {}
+        # Of its own, so that those who wait for sounds leave the other requests their threads.
+        self._pool = ThreadPoolExecutor(AT_A_TIME)
+        self._under_way: dict[Path, asyncio.Future[None]] = {}
 
-    @contextmanager
-    def _alone(self, path: Path) -> Iterator[None]:
-        """Let others who ask for the same file wait for it."""
-        with self._lock:
-            mine = self._under_way.setdefault(path, Lock())
-        with mine:
-            yield
-        with self._lock:
-            self._under_way.pop(path, None)
+    async def _once(self, path: Path, work: Callable[[], None]) -> Path:
+        """Make a file, unless it is there, or another request is about it already."""
+        if path not in self._under_way and not path.is_file():
+            making = asyncio.get_running_loop().run_in_executor(self._pool, work)
+            self._under_way[path] = making
+            making.add_done_callback(lambda _: self._under_way.pop(path))
+        if path in self._under_way:
+            # One who goes away does not take it from the others.
+            await asyncio.shield(self._under_way[path])
+        return path
 
     def _ready(self, id: str) -> Place:
         """Return the place of a song that was split."""
         if not self.catalogue.song(id)["split"]:
             raise Refusal(
-                HTTPStatus.CONFLICT, "the song is not split yet", "Wait until it is.",
+                HTTPStatus.CONFLICT,
+                "the song is not split yet",
+                "Wait until it is.",
                 code="not-ready",
-            )  # fmt: skip
+            )
         return self.catalogue.places.song(id)
 
-    def player(self, id: str, extension: str, found: dict[str, Any]) -> Path:
+    async def player(self, id: str, extension: str, found: dict[str, Any]) -> Path:
         """Return the file that pages play, in a key and a tempo."""
-        from karaoke.service.media import move
-
-        place = self._ready(id)
-        semitones, speed = key(found), tempo(found)
+        place, semitones, speed = self._ready(id), key(found), tempo(found)
         path = place.player(extension, semitones, speed)
-        if semitones or speed != 1:
-            require_filter("rubberband")
-        with self._alone(path):
-            if not path.is_file():
-                with self._places:
-                    check_space(place)
-                    stems = {stem: place.stem(stem) for stem in STEMS}
-                    move(stems, path, semitones, speed)
-                    prune(path.parent)
-        return path
 
-    def mix(self, id: str, extension: str, found: dict[str, Any]) -> Path:
+        def make() -> None:
+            from karaoke.service.media import move
+
+            if semitones or speed != 1:
+                require_filter("rubberband")
+            check_space(place)
+            move({stem: place.stem(stem) for stem in STEMS}, path, semitones, speed)
+            prune(path.parent)
+
+        return await self._once(path, make)
+
+    async def mix(self, id: str, extension: str, found: dict[str, Any]) -> Path:
         """Return a mix as it is heard in the page."""
-        from karaoke.service.orders import make_task
-
-        place = self._ready(id)
+        place, song = self._ready(id), self.catalogue.song(id)
         options = {
             "format": extension,
             "guide_db": level(found, "vocals", 0.0),
@@ -94,20 +92,22 @@ class Sounds:
         levels = [options["guide_db"], options["band_db"], options["key"], options["tempo"]]
         name = ",".join("off" if value is None else f"{value:g}" for value in levels)
         path = place.mixes / f"{name}.{extension}"
-        song = self.catalogue.song(id)
-        with self._alone(path):
-            if not path.is_file():
-                with self._places:
-                    place.mixes.mkdir(exist_ok=True)
-                    self.run(make_task(options, song, place, self.engine, {"karaoke": path}))
-                    prune(path.parent)
-        return path
 
-    def run(self, task: Task) -> None:
-        """Do a task here and now."""
-        for outcome in run_batch([task], self.engine.separator, BatchOptions()):
-            if outcome.error is not None:
-                raise outcome.error
+        def make() -> None:
+            from karaoke.service.orders import make_task
+
+            place.mixes.mkdir(exist_ok=True)
+            task = make_task(options, song, place, self.engine, {"karaoke": path})
+            for outcome in run_batch([task], self.engine.separator, BatchOptions()):
+                if outcome.error is not None:
+                    raise outcome.error
+            prune(path.parent)
+
+        return await self._once(path, make)
+
+    def close(self) -> None:
+        """Begin no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def check_space(place: Place) -> None:

@@ -47,6 +47,10 @@ class Served:
         """Number of the process."""
         return self._running.process.pid or 0
 
+    def kill(self) -> None:
+        """Kill it, whatever it does."""
+        self._running.kill()
+
     def end(self, signal: int) -> Any:
         """Send a signal and wait for the end."""
         self._running.kill(signal)
@@ -94,12 +98,12 @@ class Served:
             time.sleep(0.1)
         return found
 
-    def idle(self) -> list[Any]:
+    def idle(self, seconds: float = 240) -> list[Any]:
         """Wait until no job is open, and return those that ended."""
 
         def ended() -> list[Any]:
             jobs: list[Any] = self.get("/jobs")["jobs"]
             return jobs if jobs and all(job["ended"] for job in jobs) else []
 
-        found: list[Any] = self.wait(ended)
+        found: list[Any] = self.wait(ended, seconds)
         return found

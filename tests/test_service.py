@@ -693,6 +693,40 @@ def test_headers_protect_the_page(served: Served) -> None:
         assert requests.get(f"{served.page}{path}", timeout=30).status_code == 404
 
 
+def test_a_full_disk_fails_one_job_and_the_queue_goes_on(
+    tmp_path: Path, tiny_model: Path, clip: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", data]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be made here")
+    try:
+        with Served(data, "-n", tiny_model) as served:
+            answer = served.ask("POST", "/uploads", json={"name": "a.mp3", "size": 100_000_000})
+            assert (answer.status_code, "disk has" in answer.text) == (507, True)
+            song = served.add(clip)["id"]
+            served.idle()
+            filler = data / "filler"
+            with contextlib.suppress(OSError), filler.open("wb") as file:
+                while file.write(bytes(1 << 16)):
+                    file.flush()
+            answer = served.ask("POST", "/uploads", json={"name": "a.mp3", "size": 1})
+            assert answer.status_code == 507
+            os.truncate(filler, filler.stat().st_size - 1_500_000)
+            job = served.post(f"/songs/{song}/jobs", command="make", options={"to": ["audio"]})
+            served.idle()
+            failed = served.get(f"/jobs/{job['id']}")
+            assert (failed["state"], failed["error"]["code"]) == ("failed", "write")
+            assert served.ask("GET", f"/songs/{song}/mix.wav?vocals=-3").status_code == 507
+            filler.unlink()
+            job = served.post(f"/songs/{song}/jobs", command="make", options={"to": ["audio"]})
+            served.idle()
+            assert served.get(f"/jobs/{job['id']}")["state"] == "done"
+    finally:
+        subprocess.run(["umount", data], capture_output=True, check=False)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes of files")
 def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path, tiny_model: Path) -> None:
     (tmp_path / "file").write_text("x")

@@ -16,7 +16,7 @@ import typer
 
 from karaoke.cli.output import make_console, write_out
 from karaoke.cli.split import model_loader, settings_for
-from karaoke.errors import NoInputError, ToolMissingError, UsageError
+from karaoke.errors import NoInputError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,13 +38,6 @@ def serve_all(context: typer.Context) -> None:
     KaraokeError
         Some of them cannot be, or the port is taken.
     """
-    try:
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise ToolMissingError(
-            f"karaoke serve takes packages that are not installed ({error.name})",
-            hint='Install them by: pip install "karaoke[serve]"',
-        ) from error
     from karaoke.audio import output_format
     from karaoke.cli.models import offer_to_pull
     from karaoke.separation.headers import read_header, stem_names

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -230,7 +232,8 @@ class Api:
     def _place(self, request: Request) -> Any:
         """Return the place of a song, and note that somebody looked at it."""
         song = self.catalogue.song(id_in(request))
-        self.store.update("songs", song["id"], seen=time.time())
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk may be looked at
+            self.store.update("songs", song["id"], seen=time.time())
         return self.places.song(song["id"])
 
     def _file(self, path: Path, what: str, kind: str) -> Response:

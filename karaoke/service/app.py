@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from karaoke.errors import KaraokeError
 from karaoke.service import api
-from karaoke.service.refusals import Refusal, as_refusal
+from karaoke.service.refusals import Refusal, as_refusal, is_full
 from karaoke.service.security import HEADERS, headers_of
 from karaoke.service.service import Service
 
@@ -97,7 +97,7 @@ def refused(refusal: Refusal) -> JSONResponse:
 
 async def on_error(_request: Request, error: Exception) -> Response:
     """Answer with what went wrong; a fault of ours is told where the service runs, too."""
-    if not isinstance(error, Refusal | KaraokeError | HTTPException):
+    if not isinstance(error, Refusal | KaraokeError | HTTPException) and not is_full(error):
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         print(f"karaoke: {text}; this is a bug", file=sys.stderr)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Condition, Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from karaoke.errors import KaraokeError
 from karaoke.jobs.batch import BatchOptions, as_karaoke_error, run_batch
@@ -21,6 +22,7 @@ from karaoke.service.engine import Engine
 from karaoke.service.refusals import error_object
 from karaoke.service.store import Row
 
+Noted = TypeVar("Noted")
 #: Between two events about the progress of a job.
 TELL_SECONDS = 0.25
 #: How often those who have nothing to do look again, in case a wake-up was lost.
@@ -75,7 +77,7 @@ class Crew:
     def _run(self) -> None:
         """Do one job after the other."""
         while not self._stopping:
-            job = self.catalogue.store.claim()
+            job = self._patiently(self.catalogue.store.claim)
             if job is None:
                 with self._work:
                     if not self._stopping:
@@ -83,6 +85,16 @@ class Crew:
                 continue
             self._do(job)
             self.wake()
+
+    def _patiently(self, work: Callable[[], Noted]) -> Noted | None:
+        """Write to the database, and where the disk is full, wait until it is not."""
+        while True:
+            try:
+                return work()
+            except sqlite3.OperationalError:
+                if self._stopping:
+                    return None
+                time.sleep(1.0)
 
     def _do(self, job: Row) -> None:
         """Do a job, and note what became of it."""
@@ -97,7 +109,7 @@ class Crew:
         finally:
             catalogue.stops.pop(job["id"], None)
             catalogue.live.pop(job["id"], None)
-        self._note(job, outcome, stopped)
+        self._patiently(lambda: self._note(job, outcome, stopped))
 
     def _attempt(self, job: Row, stopped: Event) -> Result | KaraokeError | None:
         """Do a job; None if it was stopped, or was done before the service ended."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from http import HTTPStatus
 from typing import Any
 
@@ -68,10 +70,20 @@ def no_such(what: str) -> Refusal:
     return Refusal(HTTPStatus.NOT_FOUND, f"there is no such {what}", "It may have been deleted.")
 
 
+def is_full(error: Exception) -> bool:
+    """Tell whether a database or a file could not grow."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error))
+
+
 def as_refusal(error: Exception) -> Refusal:
     """Turn an error of a song into that of a request for it."""
     if isinstance(error, Refusal):
         return error
+    if is_full(error):
+        return Refusal(
+            HTTPStatus.INSUFFICIENT_STORAGE, "the disk is full", "Free some space.", code="write"
+        )
     if not isinstance(error, KaraokeError):
         text = f"{type(error).__name__}: {error}"
         return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, text, "This is a bug.", code="internal")

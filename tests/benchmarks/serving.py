@@ -1,0 +1,182 @@
+"""``karaoke serve`` under kills and under load.
+
+``python -m tests.benchmarks.serving kills [--times 50]`` kills it at random instants with uploads
+and jobs under way, and looks at what became of them. ``load`` has phones listen and songs arrive
+while one is split, and prints how long ``/status`` took and how much memory the service held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import requests
+
+from karaoke.audio import load_audio
+from tests.serving import Served
+
+SONG = Path(__file__).parents[1] / "data" / "song.mp3"
+
+
+def kills(options: argparse.Namespace, folder: Path) -> bool:
+    """Kill it over and over; return whether all was well at the end."""
+    rng = random.Random(options.seed)
+    content, model = SONG.read_bytes(), ["-n", options.model] if options.model else []
+    uploads: dict[str, int] = {}
+    songs: list[str] = []
+    lost = 0
+    for turn in range(options.times):
+        served = Served(folder, *model)
+        try:
+            for upload, sent in list(uploads.items()):
+                head = served.ask("HEAD", f"/uploads/{upload}")
+                at = int(head.headers.get("Upload-Offset", -1))
+                if head.status_code == 404 and upload in [s["id"] for s in listed(served)]:
+                    songs.append(upload)  # its last part arrived, and the answer did not
+                    del uploads[upload]
+                    continue
+                lost += at < sent
+                uploads[upload] = at
+            while len(uploads) < 5 and len(songs) + len(uploads) < options.songs:
+                made = served.post("/uploads", name=f"{turn}.mp3", size=len(content))
+                uploads[made["id"]] = 0
+            until = time.monotonic() + rng.uniform(0, options.longest)
+            killer = threading.Timer(max(0.0, until - time.monotonic()), served.kill)
+            killer.start()
+            while uploads and time.monotonic() < until:
+                upload = rng.choice(list(uploads))
+                at = uploads[upload]
+                answer = served.send(upload, content[at : at + rng.randint(1, 200_000)], at).json()
+                uploads[upload] = answer["offset"]
+                if answer["song"]:
+                    songs.append(upload)
+                    del uploads[upload]
+                time.sleep(0.05)
+            killer.join()
+        except (requests.RequestException, ValueError):
+            pass  # it was killed in the middle of an answer
+        served.end(signal.SIGKILL)
+    with Served(folder, *model) as served:
+        for upload in list(uploads):
+            head = served.ask("HEAD", f"/uploads/{upload}")
+            if head.status_code == 200:
+                at = int(head.headers["Upload-Offset"])
+                lost += at < uploads[upload]
+                assert served.send(upload, content[at:], at).status_code == 200
+            songs.append(upload)
+        jobs = served.idle(3600)
+        states = {song["id"]: song["state"] for song in listed(served)}
+    done = [(job["song"], job["command"]) for job in jobs if job["state"] == "done"]
+    stems = [folder / "songs" / song / "stems" / "vocals.wav" for song in songs]
+    sounds = {load_audio(path)[0].tobytes() for path in stems}
+    parts = [path for path in folder.rglob(".karaoke-*") if "part" in path.name]
+    good = all(states.get(song) == "ready" for song in songs)
+    once = all(done.count((song, command)) == 1 for song in songs
+               for command in ("split", "analyse"))  # fmt: skip
+    print(f"kills {options.times}, songs {len(songs)}, all ready {good}, each job once {once},"
+          f" acknowledged bytes lost {lost}, different stems {len(sounds) - 1}, part files"
+          f" {len(parts)}, uploads left {len(list((folder / 'uploads').iterdir()))}")  # fmt: skip
+    return good and once and not lost and len(sounds) == 1 and not parts
+
+
+def listed(served: Served) -> list[dict[str, str]]:
+    """List all songs."""
+    found: list[dict[str, str]] = served.get("/songs?limit=200")["songs"]
+    return found
+
+
+def load(options: argparse.Namespace, folder: Path) -> bool:
+    """Have phones listen and songs arrive while one is split."""
+    content, model = SONG.read_bytes(), ["-n", options.model] if options.model else []
+    with Served(folder, *model) as served:
+        statm, page = Path(f"/proc/{served.pid}/statm"), resource.getpagesize()
+
+        def resident() -> int:
+            return page * int(statm.read_text().split()[1])
+
+        song = served.add(SONG)["id"]
+        served.idle()
+        size = int(served.ask("HEAD", f"/songs/{song}/player.opus").headers["Content-Length"])
+        idle_bytes, stop, times, heard = resident(), threading.Event(), [], [0]
+
+        def listen(seed: int) -> None:
+            rng, session = random.Random(seed), requests.Session()
+            while not stop.is_set():
+                first = rng.randrange(size)
+                headers = {"Range": f"bytes={first}-{first + 200_000}"}
+                url = f"{served.page}api/v1/songs/{song}/player.opus"
+                heard[0] += len(session.get(url, headers=headers, timeout=60).content)
+                stop.wait(rng.uniform(0.5, 1.5))
+
+        def follow() -> None:
+            url = f"{served.page}api/v1/events"
+            with requests.get(url, stream=True, timeout=60) as answer:
+                for _ in answer.iter_lines():
+                    if stop.is_set():
+                        return
+
+        def send() -> None:
+            while not stop.is_set():
+                made = served_post(served, len(content))
+                for at in range(0, len(content), 50_000):
+                    headers = {"X-Karaoke": "1", "Upload-Offset": str(at),
+                               "Content-Type": "application/octet-stream"}  # fmt: skip
+                    url = f"{served.page}api/v1/uploads/{made}"
+                    requests.patch(url, data=content[at : at + 50_000], headers=headers, timeout=60)
+                    time.sleep(0.05)
+
+        threads = [threading.Thread(target=listen, args=[n], daemon=True) for n in range(30)]
+        threads += [threading.Thread(target=follow, daemon=True) for _ in range(30)]
+        threads += [threading.Thread(target=send, daemon=True) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        session, most = requests.Session(), idle_bytes
+        until = time.monotonic() + options.seconds
+        while time.monotonic() < until:
+            began = time.perf_counter()
+            session.get(f"{served.page}api/v1/status", timeout=60)
+            times.append(1000 * (time.perf_counter() - began))
+            most = max(most, resident())
+            time.sleep(0.05)
+        stop.set()
+        waiting = served.get("/status")
+        middle, slow, slowest = np.percentile(times, [50, 95, 100])
+        print(f"/status: median {middle:.0f} ms, 95 % {slow:.0f} ms, slowest {slowest:.0f} ms of"
+              f" {len(times)}; memory {idle_bytes / 1e6:.0f} MB after the first song, at most"
+              f" {most / 1e6:.0f} MB; {heard[0] / 1e6:.0f} MB listened to; queued"
+              f" {waiting['queued']}, running {waiting['running']}")  # fmt: skip
+        return bool(slow < 100)
+
+
+def served_post(served: Served, size: int) -> str:
+    """Begin an upload beside other threads."""
+    answer = requests.post(f"{served.page}api/v1/uploads", json={"name": "a.mp3", "size": size},
+                           headers={"X-Karaoke": "1"}, timeout=60)  # fmt: skip
+    return str(answer.json()["id"])
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["kills", "load"])
+    parser.add_argument("--model", help="a model that is not the default")
+    parser.add_argument("--times", type=int, default=50, help="kills")
+    parser.add_argument("--songs", type=int, default=20, help="songs that arrive meanwhile")
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds between two kills")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of load")
+    parser.add_argument("--seed", type=int, default=None)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return 0 if {"kills": kills, "load": load}[options.what](options, Path(folder)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

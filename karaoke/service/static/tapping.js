@@ -36,6 +36,17 @@ function build(view, root) {
   view.play = iconButton("play", "Play", () => view.player.toggle(), { className: "round play" });
   view.time = el("span", { className: "time" });
   view.undo = iconButton("undo", "Undo the last tap", () => undo(view));
+  view.save = el(
+    "button",
+    { type: "button", className: "main", onclick: () => save(view) },
+    "Save",
+  );
+  makeWays(view);
+  root.append(frame(view));
+}
+
+// How to tap: for what, and how fast the song goes.
+function makeWays(view) {
   view.slow = el(
     "button",
     {
@@ -45,11 +56,6 @@ function build(view, root) {
       onclick: () => slow(view),
     },
     "Slower",
-  );
-  view.save = el(
-    "button",
-    { type: "button", className: "main", onclick: () => save(view) },
-    "Save",
   );
   const units = ["lines", "words"].map((unit) =>
     el(
@@ -64,44 +70,45 @@ function build(view, root) {
     ),
   );
   view.units = el("div", { className: "row", role: "group", "aria-label": "Tap for each" }, units);
-  root.append(
+}
+
+function frame(view) {
+  return el(
+    "div",
+    { className: "sing tapping" },
     el(
-      "div",
-      { className: "sing tapping" },
+      "header",
+      { className: "sing-head" },
       el(
-        "header",
-        { className: "sing-head" },
-        el(
-          "a",
-          {
-            className: "round",
-            href: `${view.link}/words`,
-            "aria-label": "Back to the words",
-            title: "Back to the words",
-          },
-          icon("back"),
-        ),
-        el(
-          "div",
-          { className: "sing-title" },
-          el("h1", {}, "Tap to time"),
-          el("p", {}, view.song.title || view.song.name),
-        ),
-        view.save,
+        "a",
+        {
+          className: "round",
+          href: `${view.link}/words`,
+          "aria-label": "Back to the words",
+          title: "Back to the words",
+        },
+        icon("back"),
       ),
-      el("div", { className: "words-area" }, view.lines),
       el(
-        "section",
-        { className: "sheet", "aria-label": "Controls" },
-        el(
-          "div",
-          { className: "transport" },
-          el("div", { className: "start" }, view.play, view.time),
-          el("div", { className: "side" }, view.undo),
-          el("div", { className: "ways" }, view.units, view.slow),
-        ),
-        view.pad,
+        "div",
+        { className: "sing-title" },
+        el("h1", {}, "Tap to time"),
+        el("p", {}, view.song.title || view.song.name),
       ),
+      view.save,
+    ),
+    el("div", { className: "words-area" }, view.lines),
+    el(
+      "section",
+      { className: "sheet", "aria-label": "Controls" },
+      el(
+        "div",
+        { className: "transport" },
+        el("div", { className: "start" }, view.play, view.time),
+        el("div", { className: "side" }, view.undo),
+        el("div", { className: "ways" }, view.units, view.slow),
+      ),
+      view.pad,
     ),
   );
 }

@@ -14,13 +14,16 @@ export class ApiError extends Error {
 export class NetworkError extends Error {
   constructor() {
     super("The computer that runs karaoke does not answer.");
-    this.hint = "See that it is on, that karaoke serve runs, and that this device is in the same network.";
+    this.hint =
+      "See that it is on, that karaoke serve runs, and that this device is in the same network.";
   }
 }
 
 // What asks for the code, set by app.js; resolves once the code was right.
 let askForCode = null;
-export function onLocked(ask) { askForCode = ask; }
+export function onLocked(ask) {
+  askForCode = ask;
+}
 
 function bodyOf(content) {
   if (content === undefined) return [undefined, {}];
@@ -57,7 +60,9 @@ export const put = (path, content) => ask("PUT", path, content);
 export const remove = (path) => ask("DELETE", path);
 
 export function query(values) {
-  const known = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const known = Object.entries(values).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   return known.length ? `?${new URLSearchParams(known)}` : "";
 }
 

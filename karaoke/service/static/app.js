@@ -27,7 +27,11 @@ async function route() {
   control = new AbortController();
   const { signal } = control;
   const main = document.querySelector("main");
-  const found = ROUTES.map(([pattern, view, title]) => [location.hash.match(pattern), view, title]).find(([match]) => match);
+  const found = ROUTES.map(([pattern, view, title]) => [
+    location.hash.match(pattern),
+    view,
+    title,
+  ]).find(([match]) => match);
   const [match, view, title] = found || [[""], songsView, "Songs"];
   const root = el("div", { className: "view" });
   main.replaceChildren(root);
@@ -47,8 +51,20 @@ async function route() {
 }
 
 function showFailure(root, error) {
-  root.replaceChildren(el("div", { className: "page narrow empty" }, el("h1", {}, error.message), error.hint && el("p", {}, error.hint),
-    el("div", { className: "actions" }, el("button", { type: "button", className: "main", onclick: () => start() }, "Try again"), el("a", { className: "plain", href: "#/" }, "To the songs"))));
+  root.replaceChildren(
+    el(
+      "div",
+      { className: "page narrow empty" },
+      el("h1", {}, error.message),
+      error.hint && el("p", {}, error.hint),
+      el(
+        "div",
+        { className: "actions" },
+        el("button", { type: "button", className: "main", onclick: () => start() }, "Try again"),
+        el("a", { className: "plain", href: "#/" }, "To the songs"),
+      ),
+    ),
+  );
   if (!(error instanceof NetworkError) && !error.status) console.error(error);
 }
 
@@ -56,14 +72,37 @@ let asked = null;
 
 // Several requests may find the door shut at once; one form serves them all.
 function askForCode() {
-  asked ??= pair().finally(() => { asked = null; });
+  asked ??= pair().finally(() => {
+    asked = null;
+  });
   return asked;
 }
 
 function pair() {
-  const input = el("input", { type: "text", id: "code", autocomplete: "one-time-code", autocapitalize: "characters", spellcheck: false, placeholder: "K7QM-X2", maxLength: 12, required: true });
+  const input = el("input", {
+    type: "text",
+    id: "code",
+    autocomplete: "one-time-code",
+    autocapitalize: "characters",
+    spellcheck: false,
+    placeholder: "K7QM-X2",
+    maxLength: 12,
+    required: true,
+  });
   const wrong = el("p", { className: "problem", role: "alert" });
-  const form = el("form", { className: "pair" }, el("p", {}, "Enter the code from the computer's screen. It is beside the address, where karaoke serve was started."), el("label", { htmlFor: "code" }, "Code"), input, wrong, el("button", { type: "submit", className: "main wide" }, "Come in"));
+  const form = el(
+    "form",
+    { className: "pair" },
+    el(
+      "p",
+      {},
+      "Enter the code from the computer's screen. It is beside the address, where karaoke serve was started.",
+    ),
+    el("label", { htmlFor: "code" }, "Code"),
+    input,
+    wrong,
+    el("button", { type: "submit", className: "main wide" }, "Come in"),
+  );
   const { box } = dialog("Almost there", form);
   box.classList.add("locked");
   box.addEventListener("cancel", (event) => event.preventDefault());
@@ -84,7 +123,9 @@ function pair() {
 }
 
 function showCount() {
-  const count = [...jobs.values()].filter((job) => ["queued", "running"].includes(job.state)).length;
+  const count = [...jobs.values()].filter((job) =>
+    ["queued", "running"].includes(job.state),
+  ).length;
   const badge = document.getElementById("count");
   badge.textContent = count || "";
   badge.hidden = !count;
@@ -94,7 +135,10 @@ function showLive() {
   clearTimeout(showLive.timer);
   const bar = document.getElementById("offline");
   if (server.live) bar.hidden = true;
-  else showLive.timer = setTimeout(() => { bar.hidden = server.live; }, 4000);
+  else
+    showLive.timer = setTimeout(() => {
+      bar.hidden = server.live;
+    }, 4000);
 }
 
 // A song dropped beside the drop area is meant for it too, and must not replace the page.
@@ -102,7 +146,12 @@ function catchDrops() {
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
-    if (event.target.closest?.(".drop") || !event.dataTransfer?.files.length || server.status?.read_only) return;
+    if (
+      event.target.closest?.(".drop") ||
+      !event.dataTransfer?.files.length ||
+      server.status?.read_only
+    )
+      return;
     addFiles([...event.dataTransfer.files]);
     location.hash = "#/";
   });
@@ -125,8 +174,11 @@ onLocked(askForCode);
 recall();
 catchDrops();
 addEventListener("hashchange", route);
-addEventListener("unhandledrejection", (event) => { if (event.reason?.message) toast(event.reason); });
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason?.message) toast(event.reason);
+});
 watch(["job", "jobs"], showCount);
 watch(["live"], showLive);
-if ("serviceWorker" in navigator && isSecureContext) navigator.serviceWorker.register("/sw.js").catch(() => {});
+if ("serviceWorker" in navigator && isSecureContext)
+  navigator.serviceWorker.register("/sw.js").catch(() => {});
 start();

@@ -9,7 +9,9 @@ export function el(name, attributes = {}, ...children) {
     else if (key in element && !key.includes("-") && key !== "list") element[key] = value;
     else element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -36,7 +38,8 @@ const PATHS = {
   first: "M12 19V6M6 11l6-6 6 6",
   undo: "M9 7L4 12l5 5M4 12h10a6 6 0 016 6v1",
   full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
-  phone: "M8 2.5h8a1.5 1.5 0 011.5 1.5v16a1.5 1.5 0 01-1.5 1.5H8A1.5 1.5 0 016.5 20V4A1.5 1.5 0 018 2.5zM11 18.5h2",
+  phone:
+    "M8 2.5h8a1.5 1.5 0 011.5 1.5v16a1.5 1.5 0 01-1.5 1.5H8A1.5 1.5 0 016.5 20V4A1.5 1.5 0 018 2.5zM11 18.5h2",
   mic: "M12 3a3.5 3.5 0 013.5 3.5v5a3.5 3.5 0 01-7 0v-5A3.5 3.5 0 0112 3zM5 11.5a7 7 0 0014 0M12 18.5V22M8.5 22h7",
   queue: "M4 6h16M4 12h16M4 18h9",
   keys: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M7 14h10",
@@ -53,7 +56,15 @@ export function svg(name, attributes = {}, ...children) {
 
 export function icon(name) {
   const shape = svg("path", { d: PATHS[name] });
-  return svg("svg", { viewBox: "0 0 24 24", class: FILLED.has(name) ? "icon filled" : `icon icon-${name}`, "aria-hidden": "true" }, shape);
+  return svg(
+    "svg",
+    {
+      viewBox: "0 0 24 24",
+      class: FILLED.has(name) ? "icon filled" : `icon icon-${name}`,
+      "aria-hidden": "true",
+    },
+    shape,
+  );
 }
 
 export function setIcon(button, name, label) {
@@ -63,7 +74,18 @@ export function setIcon(button, name, label) {
 }
 
 export function iconButton(name, label, onclick, attributes = {}) {
-  return el("button", { type: "button", className: "round", "aria-label": label, title: label, onclick, ...attributes }, icon(name));
+  return el(
+    "button",
+    {
+      type: "button",
+      className: "round",
+      "aria-label": label,
+      title: label,
+      onclick,
+      ...attributes,
+    },
+    icon(name),
+  );
 }
 
 export function clock(seconds) {
@@ -92,21 +114,43 @@ export function hueOf(text) {
 }
 
 export function cover(song) {
-  if (song.cover) return el("img", { className: "cover", src: `/api/v1/songs/${song.id}/cover`, alt: "", loading: "lazy" });
+  if (song.cover)
+    return el("img", {
+      className: "cover",
+      src: `/api/v1/songs/${song.id}/cover`,
+      alt: "",
+      loading: "lazy",
+    });
   const hue = hueOf(song.title || song.name);
   const bars = Array.from({ length: 9 }, (_, index) => {
     const height = 14 + ((hue * (index + 3) * 7) % 37) * (1 - Math.abs(index - 4) / 7);
     return svg("rect", { x: 17 + index * 7.6, y: 50 - height / 2, width: 4.4, height, rx: 2.2 });
   });
-  const drawn = svg("svg", { viewBox: "0 0 100 100", class: "cover drawn", "aria-hidden": "true" }, ...bars);
+  const drawn = svg(
+    "svg",
+    { viewBox: "0 0 100 100", class: "cover drawn", "aria-hidden": "true" },
+    ...bars,
+  );
   setVariables(drawn, { hue });
   return drawn;
 }
 
 export function ring(progress) {
   const known = progress !== null && progress !== undefined;
-  const turn = svg("circle", { cx: 22, cy: 22, r: 18, pathLength: 100, class: "ring-done", "stroke-dasharray": known ? `${progress * 100} 100` : "25 100" });
-  const drawn = svg("svg", { viewBox: "0 0 44 44", class: known ? "ring" : "ring turning", "aria-hidden": "true" }, svg("circle", { cx: 22, cy: 22, r: 18, class: "ring-all" }), turn);
+  const turn = svg("circle", {
+    cx: 22,
+    cy: 22,
+    r: 18,
+    pathLength: 100,
+    class: "ring-done",
+    "stroke-dasharray": known ? `${progress * 100} 100` : "25 100",
+  });
+  const drawn = svg(
+    "svg",
+    { viewBox: "0 0 44 44", class: known ? "ring" : "ring turning", "aria-hidden": "true" },
+    svg("circle", { cx: 22, cy: 22, r: 18, class: "ring-all" }),
+    turn,
+  );
   if (!known) return drawn;
   const text = svg("text", { x: 22, y: 26, "text-anchor": "middle" });
   text.textContent = `${Math.floor(progress * 100)}`;
@@ -127,7 +171,9 @@ export function update(list, rows) {
   const old = new Map([...list.children].map((row) => [row.dataset.sign, row]));
   const kept = rows.map((row) => refresh(old.get(row.dataset.sign), row));
   for (const row of [...list.children]) if (!kept.includes(row)) row.remove();
-  kept.forEach((row, index) => { if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null); });
+  kept.forEach((row, index) => {
+    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+  });
 }
 
 let toasts;
@@ -137,8 +183,11 @@ export function toast(error, kind = "error") {
   toasts ??= document.getElementById("toasts");
   const text = typeof error === "string" ? error : error.message;
   const hint = typeof error === "string" ? "" : error.hint;
-  const box = el("div", { className: `toast ${kind}`, role: kind === "error" ? "alert" : "status" },
-    el("div", {}, el("strong", {}, text), hint && el("p", {}, hint)));
+  const box = el(
+    "div",
+    { className: `toast ${kind}`, role: kind === "error" ? "alert" : "status" },
+    el("div", {}, el("strong", {}, text), hint && el("p", {}, hint)),
+  );
   const shut = () => box.remove();
   box.append(iconButton("close", "Dismiss", shut));
   for (const old of [...toasts.children].slice(0, -2)) old.remove();
@@ -154,17 +203,40 @@ export function say(text) {
 export function dialog(title, ...children) {
   const shut = iconButton("close", "Close", () => box.close(""));
   const heading = el("h2", { id: `title-${Math.random().toString(36).slice(2)}` }, title);
-  const box = el("dialog", { "aria-labelledby": heading.id }, el("header", {}, heading, shut), ...children);
-  box.addEventListener("click", (event) => { if (event.target === box) box.close(""); });
+  const box = el(
+    "dialog",
+    { "aria-labelledby": heading.id },
+    el("header", {}, heading, shut),
+    ...children,
+  );
+  box.addEventListener("click", (event) => {
+    if (event.target === box) box.close("");
+  });
   document.body.append(box);
   box.showModal();
-  const closed = new Promise((resolve) => box.addEventListener("close", () => { box.remove(); resolve(box.returnValue); }));
+  const closed = new Promise((resolve) =>
+    box.addEventListener("close", () => {
+      box.remove();
+      resolve(box.returnValue);
+    }),
+  );
   return { box, closed };
 }
 
 export async function confirmed(title, text, action) {
-  const { box, closed } = dialog(title, el("p", {}, text), el("div", { className: "actions" },
-    el("button", { type: "button", className: "plain", onclick: () => box.close("") }, "Keep it"),
-    el("button", { type: "button", className: "danger", onclick: () => box.close("yes") }, action)));
+  const { box, closed } = dialog(
+    title,
+    el("p", {}, text),
+    el(
+      "div",
+      { className: "actions" },
+      el("button", { type: "button", className: "plain", onclick: () => box.close("") }, "Keep it"),
+      el(
+        "button",
+        { type: "button", className: "danger", onclick: () => box.close("yes") },
+        action,
+      ),
+    ),
+  );
   return (await closed) === "yes";
 }

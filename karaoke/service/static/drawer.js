@@ -18,9 +18,29 @@ export class Drawer {
     this.loop = iconButton("loop", "Loop this line", onloop, { "aria-pressed": "false" });
     const download = iconButton("down", "Download", ondownload);
     const more = iconButton("more", "More", onmore);
-    this.handle = el("button", { type: "button", className: "handle", onclick: () => this.fold(!this.folded) });
-    const transport = el("div", { className: "transport" }, el("div", { className: "start" }, this.play, this.time), el("div", { className: "side" }, this.loop, download, more), el("div", { className: "steppers" }, this.key.root, this.tempo.root));
-    this.root = el("section", { className: "sheet", "aria-label": "Controls" }, this.handle, transport, el("div", { className: "stems" }, STEMS.map((stem, index) => this.row(stem, index))));
+    this.handle = el("button", {
+      type: "button",
+      className: "handle",
+      onclick: () => this.fold(!this.folded),
+    });
+    const transport = el(
+      "div",
+      { className: "transport" },
+      el("div", { className: "start" }, this.play, this.time),
+      el("div", { className: "side" }, this.loop, download, more),
+      el("div", { className: "steppers" }, this.key.root, this.tempo.root),
+    );
+    this.root = el(
+      "section",
+      { className: "sheet", "aria-label": "Controls" },
+      this.handle,
+      transport,
+      el(
+        "div",
+        { className: "stems" },
+        STEMS.map((stem, index) => this.row(stem, index)),
+      ),
+    );
     this.fold(startsFolded());
     player.addEventListener("change", () => this.show());
     this.show();
@@ -39,7 +59,9 @@ export class Drawer {
 
   setTempo(step) {
     const { least, most } = TEMPOS;
-    this.player.setTempo(clamp(Math.round(this.player.tempo * 100) + step * TEMPOS.step, least, most) / 100);
+    this.player.setTempo(
+      clamp(Math.round(this.player.tempo * 100) + step * TEMPOS.step, least, most) / 100,
+    );
   }
 
   row(stem, index) {
@@ -48,14 +70,53 @@ export class Drawer {
     const canvas = el("canvas", { "aria-hidden": "true" });
     const seek = el("div", { className: "wave" }, canvas);
     this.seekable(seek, index === 0);
-    const fader = el("input", { type: "range", min: OFF_DB, max: 6, step: 1, "aria-label": `${name} level` });
+    const fader = el("input", {
+      type: "range",
+      min: OFF_DB,
+      max: 6,
+      step: 1,
+      "aria-label": `${name} level`,
+    });
     fader.addEventListener("input", () => player.setLevel(stem, { db: Number(fader.value) }));
     const value = el("output", {});
-    const mute = el("button", { type: "button", className: "round letter", "aria-label": `Mute ${name.toLowerCase()}`, title: `Mute ${name.toLowerCase()}`, onclick: () => player.setLevel(stem, { muted: !player.levels[stem].muted }) }, "M");
-    const solo = el("button", { type: "button", className: "round letter", "aria-label": `${name} alone`, title: `${name} alone`, onclick: () => player.setLevel(stem, { solo: !player.levels[stem].solo }) }, "S");
+    const mute = el(
+      "button",
+      {
+        type: "button",
+        className: "round letter",
+        "aria-label": `Mute ${name.toLowerCase()}`,
+        title: `Mute ${name.toLowerCase()}`,
+        onclick: () => player.setLevel(stem, { muted: !player.levels[stem].muted }),
+      },
+      "M",
+    );
+    const solo = el(
+      "button",
+      {
+        type: "button",
+        className: "round letter",
+        "aria-label": `${name} alone`,
+        title: `${name} alone`,
+        onclick: () => player.setLevel(stem, { solo: !player.levels[stem].solo }),
+      },
+      "S",
+    );
     this.waves[stem] = new Wave(canvas);
     this.rows[stem] = { fader, value, mute, solo };
-    return el("div", { className: `stem ${stem}` }, seek, el("div", { className: "mix" }, el("span", { className: "name" }, name), fader, value, mute, solo));
+    return el(
+      "div",
+      { className: `stem ${stem}` },
+      seek,
+      el(
+        "div",
+        { className: "mix" },
+        el("span", { className: "name" }, name),
+        fader,
+        value,
+        mute,
+        solo,
+      ),
+    );
   }
 
   // Press or drag; the sound follows when let go.
@@ -64,19 +125,36 @@ export class Drawer {
       const box = wave.getBoundingClientRect();
       return clamp((event.clientX - box.left) / box.width, 0, 1) * this.player.duration;
     };
-    wave.addEventListener("pointerdown", (event) => { wave.setPointerCapture(event.pointerId); this.dragged = at(event); });
-    wave.addEventListener("pointermove", (event) => { if (this.dragged !== undefined) this.dragged = at(event); });
-    wave.addEventListener("pointerup", (event) => { this.player.seek(at(event)); this.dragged = undefined; });
-    wave.addEventListener("pointercancel", () => { this.dragged = undefined; });
+    wave.addEventListener("pointerdown", (event) => {
+      wave.setPointerCapture(event.pointerId);
+      this.dragged = at(event);
+    });
+    wave.addEventListener("pointermove", (event) => {
+      if (this.dragged !== undefined) this.dragged = at(event);
+    });
+    wave.addEventListener("pointerup", (event) => {
+      this.player.seek(at(event));
+      this.dragged = undefined;
+    });
+    wave.addEventListener("pointercancel", () => {
+      this.dragged = undefined;
+    });
     if (!first) return wave.setAttribute("aria-hidden", "true");
-    for (const [name, value] of Object.entries({ role: "slider", tabindex: "0", "aria-label": "Position", "aria-valuemin": "0" })) wave.setAttribute(name, value);
+    for (const [name, value] of Object.entries({
+      role: "slider",
+      tabindex: "0",
+      "aria-label": "Position",
+      "aria-valuemin": "0",
+    }))
+      wave.setAttribute(name, value);
     this.slider = wave;
   }
 
   setPeaks(peaks) {
     const { stems, perSecond } = unpack(peaks);
     Object.assign(this, { heights: stems, perSecond });
-    for (const [stem, wave] of Object.entries(this.waves)) if (stems[stem]) wave.setHeights(stems[stem]);
+    for (const [stem, wave] of Object.entries(this.waves))
+      if (stems[stem]) wave.setHeights(stems[stem]);
   }
 
   // How loud the band should be now, of the peaks.
@@ -108,7 +186,11 @@ export class Drawer {
     const from = keyName(song.key);
     const changing = wantedKey !== key;
     this.key.root.classList.toggle("changing", changing);
-    this.key.value.textContent = !from ? `Key ${wantedKey ? signed(wantedKey) : "0"}` : wantedKey ? `${from} → ${keyName(song.key, wantedKey)}` : `Key ${from}`;
+    this.key.value.textContent = !from
+      ? `Key ${wantedKey ? signed(wantedKey) : "0"}`
+      : wantedKey
+        ? `${from} → ${keyName(song.key, wantedKey)}`
+        : `Key ${from}`;
     this.key.value.title = wantedKey ? `${signed(wantedKey)} semitones` : "The song's own key";
   }
 
@@ -123,16 +205,23 @@ export class Drawer {
       this.slider.setAttribute("aria-valuenow", String(Math.floor(time)));
       this.slider.setAttribute("aria-valuetext", `${clock(time)} of ${clock(duration)}`);
     }
-    const loop = player.loop && { start: player.loop.start / duration, end: Math.min(1, player.loop.end / duration) };
+    const loop = player.loop && {
+      start: player.loop.start / duration,
+      end: Math.min(1, player.loop.end / duration),
+    };
     for (const wave of Object.values(this.waves)) wave.setPlayed(time / duration, loop);
   }
 
-  close() { for (const wave of Object.values(this.waves)) wave.close(); }
+  close() {
+    for (const wave of Object.values(this.waves)) wave.close();
+  }
 }
 
 // What is heard, in words.
 export function mixText(player) {
-  const levels = Object.keys(NAMES).map((stem) => `${NAMES[stem]} ${levelText(player.heardDb(stem))}`);
+  const levels = Object.keys(NAMES).map(
+    (stem) => `${NAMES[stem]} ${levelText(player.heardDb(stem))}`,
+  );
   if (player.key) levels.push(`key ${signed(player.key)}`);
   if (player.tempo !== 1) levels.push(`${Math.round(player.tempo * 100)} % tempo`);
   return levels.join(", ");
@@ -148,6 +237,12 @@ function startsFolded() {
 
 function stepper(name, onstep) {
   const value = el("output", { className: "value" });
-  const root = el("div", { className: "stepper", role: "group", "aria-label": name }, iconButton("minus", `${name} down`, () => onstep(-1)), value, iconButton("plus", `${name} up`, () => onstep(1)));
+  const root = el(
+    "div",
+    { className: "stepper", role: "group", "aria-label": name },
+    iconButton("minus", `${name} down`, () => onstep(-1)),
+    value,
+    iconButton("plus", `${name} up`, () => onstep(1)),
+  );
   return { root, value };
 }

@@ -31,9 +31,22 @@ function plan(line, following) {
   const next = following ? startOf(following) : Infinity;
   const last = syllables.at(-1);
   const end = line.end ?? last?.end ?? Math.min(next, (last?.start ?? start) + (wordTimes ? 2 : 6));
-  const text = line.words.map((word) => word.syllables.map((syllable) => syllable.text).join("")).join(" ");
-  const planned = { start, end, text, singer: line.singer || "", wordTimes, rtl: RIGHT_TO_LEFT.test(text) };
-  planned.words = wordTimes ? timeWords(line.words, start, end) : line.words.map((word) => word.syllables.map(({ text: part }) => ({ text: part, start, end })));
+  const text = line.words
+    .map((word) => word.syllables.map((syllable) => syllable.text).join(""))
+    .join(" ");
+  const planned = {
+    start,
+    end,
+    text,
+    singer: line.singer || "",
+    wordTimes,
+    rtl: RIGHT_TO_LEFT.test(text),
+  };
+  planned.words = wordTimes
+    ? timeWords(line.words, start, end)
+    : line.words.map((word) =>
+        word.syllables.map(({ text: part }) => ({ text: part, start, end })),
+      );
   return planned;
 }
 
@@ -64,7 +77,10 @@ function chordsOf(line, chords) {
     if (chord.end <= line.start || chord.start >= line.end || chord.name === "N") continue;
     if (chord.start <= line.start) found.set(0, [chord.name]);
     else if (line.wordTimes) {
-      const word = Math.max(0, flat.findLastIndex((start) => start <= chord.start + 0.15));
+      const word = Math.max(
+        0,
+        flat.findLastIndex((start) => start <= chord.start + 0.15),
+      );
       found.set(word, [...(found.get(word) || []), chord.name]);
     } else found.set(0, [...(found.get(0) || []), chord.name]);
   }

@@ -8,7 +8,8 @@ export const server = { status: null, live: false };
 const changes = new EventTarget();
 
 export function watch(kinds, listener, signal) {
-  for (const kind of kinds) changes.addEventListener(kind, (event) => listener(event.detail, kind), { signal });
+  for (const kind of kinds)
+    changes.addEventListener(kind, (event) => listener(event.detail, kind), { signal });
 }
 
 function tell(kind, detail) {
@@ -32,7 +33,9 @@ export function dropSong(id) {
 
 // The job that a song is worked on with now, else the next one.
 export function jobOf(song) {
-  const known = song.jobs.map((id) => jobs.get(id)).filter((job) => job && ["running", "queued"].includes(job.state));
+  const known = song.jobs
+    .map((id) => jobs.get(id))
+    .filter((job) => job && ["running", "queued"].includes(job.state));
   return known.find((job) => job.state === "running") || known[0] || null;
 }
 
@@ -78,7 +81,10 @@ let lastEvent = 0;
 function listen() {
   source?.close();
   source = new EventSource(`${ROOT}/events?after=${lastEvent}`);
-  source.onopen = () => { stopPolling(); setLive(true); };
+  source.onopen = () => {
+    stopPolling();
+    setLive(true);
+  };
   source.onerror = () => {
     setLive(false);
     startPolling();
@@ -102,8 +108,14 @@ function startPolling() {
   poller ??= setInterval(async () => {
     try {
       await readJobs();
-      await Promise.all([...songs.values()].filter((song) => song.jobs.length || song.state === "waiting").map((song) => readSong(song.id)));
-    } catch { /* the bar at the top says that nobody answers */ }
+      await Promise.all(
+        [...songs.values()]
+          .filter((song) => song.jobs.length || song.state === "waiting")
+          .map((song) => readSong(song.id)),
+      );
+    } catch {
+      /* the bar at the top says that nobody answers */
+    }
   }, 2000);
 }
 

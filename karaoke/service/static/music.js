@@ -9,7 +9,10 @@ function pitchOf(name) {
   const match = /^([A-G])([#♯b♭]*)/.exec(name || "");
   if (!match) return null;
   const signs = [...match[2]].reduce((sum, sign) => sum + ("#♯".includes(sign) ? 1 : -1), 0);
-  return { pitch: { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 }[match[1]] + signs, length: match[0].length };
+  return {
+    pitch: { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 }[match[1]] + signs,
+    length: match[0].length,
+  };
 }
 
 const around = (pitch) => ((pitch % 12) + 12) % 12;
@@ -29,11 +32,14 @@ export function flatsIn(key, semitones) {
 
 // "Am7" two down is "Gm7"; "C/E" moves both.
 export function moved(chord, semitones, flats) {
-  return chord.split("/").map((part) => {
-    const found = pitchOf(part);
-    if (!found) return part;
-    return (flats ? FLAT : SHARP)[around(found.pitch + semitones)] + part.slice(found.length);
-  }).join("/");
+  return chord
+    .split("/")
+    .map((part) => {
+      const found = pitchOf(part);
+      if (!found) return part;
+      return (flats ? FLAT : SHARP)[around(found.pitch + semitones)] + part.slice(found.length);
+    })
+    .join("/");
 }
 
 export function signed(number) {

@@ -17,12 +17,14 @@ function keepsChannels() {
 }
 
 async function probe() {
-  if ((sessionStorage.getItem("karaoke.mixed") || localStorage.getItem("karaoke.mixed")) === "yes") return false;
+  if ((sessionStorage.getItem("karaoke.mixed") || localStorage.getItem("karaoke.mixed")) === "yes")
+    return false;
   if (!new Audio().canPlayType('audio/ogg; codecs="opus"')) return false;
   const sound = await (await fetch("/static/probe.opus")).arrayBuffer();
   const decoded = await new OfflineAudioContext(4, 4800, 48000).decodeAudioData(sound);
   if (decoded.numberOfChannels !== 4) return false;
-  const loudest = (channel) => decoded.getChannelData(channel).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const loudest = (channel) =>
+    decoded.getChannelData(channel).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   return loudest(0) > 0.01 && loudest(2) < 0.01 * loudest(0);
 }
 
@@ -39,15 +41,21 @@ export class Player extends EventTarget {
     this.tempo = 1;
     this.wantedKey = 0;
     this.loop = null;
-    this.levels = Object.fromEntries(STEMS.map((stem) => [stem, { db: 0, muted: false, solo: false }]));
+    this.levels = Object.fromEntries(
+      STEMS.map((stem) => [stem, { db: 0, muted: false, solo: false }]),
+    );
     this.offset = Number(localStorage.getItem("karaoke.offset")) || 0;
   }
 
   adopt(element) {
     this.element = element;
     element.preload = "auto";
-    for (const name of ["play", "pause", "seeked", "durationchange", "ended", "waiting", "playing"]) element.addEventListener(name, () => this.tell(name));
-    element.addEventListener("error", () => element === this.element && element.getAttribute("src") && this.report());
+    for (const name of ["play", "pause", "seeked", "durationchange", "ended", "waiting", "playing"])
+      element.addEventListener(name, () => this.tell(name));
+    element.addEventListener(
+      "error",
+      () => element === this.element && element.getAttribute("src") && this.report(),
+    );
   }
 
   tell(name = "change", detail = null) {
@@ -69,7 +77,9 @@ export class Player extends EventTarget {
 
   // What is heard, as /mix takes it.
   mixQuery({ key = this.key, tempo = this.tempo } = {}) {
-    const values = Object.fromEntries(STEMS.map((stem) => [stem, this.heardDb(stem) <= OFF_DB ? "off" : this.heardDb(stem)]));
+    const values = Object.fromEntries(
+      STEMS.map((stem) => [stem, this.heardDb(stem) <= OFF_DB ? "off" : this.heardDb(stem)]),
+    );
     return new URLSearchParams({ ...values, key, tempo });
   }
 
@@ -79,11 +89,17 @@ export class Player extends EventTarget {
     return muted || (alone && !solo) ? OFF_DB : db;
   }
 
-  get playing() { return !this.element.paused; }
+  get playing() {
+    return !this.element.paused;
+  }
 
-  get duration() { return Number.isFinite(this.element.duration) ? this.element.duration : this.song.seconds; }
+  get duration() {
+    return Number.isFinite(this.element.duration) ? this.element.duration : this.song.seconds;
+  }
 
-  get time() { return this.element.currentTime; }
+  get time() {
+    return this.element.currentTime;
+  }
 
   // What the ears get now: the sound waits in the system's buffers, and longer in a Bluetooth speaker.
   get heard() {
@@ -95,7 +111,9 @@ export class Player extends EventTarget {
   // Browsers let sound begin only in answer to a press, so the graph is made by the first one.
   wire() {
     if (this.context || this.mixed) return;
-    this.context = new (window.AudioContext || window.webkitAudioContext)({ latencyHint: "playback" });
+    this.context = new (window.AudioContext || window.webkitAudioContext)({
+      latencyHint: "playback",
+    });
     const source = this.context.createMediaElementSource(this.element);
     source.channelCount = 4;
     source.channelInterpretation = "discrete";
@@ -122,13 +140,18 @@ export class Player extends EventTarget {
     this.pace();
     if (this.element.ended) this.element.currentTime = this.loop?.start ?? 0;
     await this.element.play().catch((error) => {
-      if (error.name === "NotAllowedError") this.tell("notice", "The browser wants one more press before it plays.");
+      if (error.name === "NotAllowedError")
+        this.tell("notice", "The browser wants one more press before it plays.");
     });
   }
 
-  pause() { this.element.pause(); }
+  pause() {
+    this.element.pause();
+  }
 
-  toggle() { return this.playing ? this.pause() : this.play(); }
+  toggle() {
+    return this.playing ? this.pause() : this.play();
+  }
 
   seek(seconds) {
     this.element.currentTime = Math.min(Math.max(0, seconds), Math.max(0, this.duration - 0.05));
@@ -155,7 +178,11 @@ export class Player extends EventTarget {
   setLevel(stem, change) {
     Object.assign(this.levels[stem], change);
     for (const name of STEMS) {
-      this.gains[name]?.gain.setTargetAtTime(gainOf(this.heardDb(name)), this.context.currentTime, 0.01);
+      this.gains[name]?.gain.setTargetAtTime(
+        gainOf(this.heardDb(name)),
+        this.context.currentTime,
+        0.01,
+      );
     }
     this.tell("levels");
     if (this.mixed) this.remix();
@@ -166,11 +193,15 @@ export class Player extends EventTarget {
     this.wantedKey = semitones;
     this.tell("key");
     clearTimeout(this.keyTimer);
-    this.keyTimer = setTimeout(() => this.changeKey(semitones).catch((error) => {
-      this.wantedKey = this.key;
-      this.tell("key");
-      this.tell("notice", error);
-    }), 300);
+    this.keyTimer = setTimeout(
+      () =>
+        this.changeKey(semitones).catch((error) => {
+          this.wantedKey = this.key;
+          this.tell("key");
+          this.tell("notice", error);
+        }),
+      300,
+    );
   }
 
   async changeKey(semitones) {
@@ -202,7 +233,8 @@ export class Player extends EventTarget {
   }
 
   async fade(level) {
-    if (this.context) this.master.gain.setTargetAtTime(level, this.context.currentTime, FADE_SECONDS / 3);
+    if (this.context)
+      this.master.gain.setTargetAtTime(level, this.context.currentTime, FADE_SECONDS / 3);
     else this.element.volume = level;
     await new Promise((done) => setTimeout(done, FADE_SECONDS * 1000));
   }
@@ -213,7 +245,10 @@ export class Player extends EventTarget {
     const values = new Float32Array(this.meters.instrumental.fftSize);
     this.meters.instrumental.getFloatTimeDomainData(values);
     const loud = values.some((value) => Math.abs(value) > QUIET);
-    if (loud) { this.checked = true; return; }
+    if (loud) {
+      this.checked = true;
+      return;
+    }
     if (expectedBand < 0.1) return;
     this.silent = (this.silent || 0) + 1;
     if (this.silent > 90 && this.element.currentTime > 1) this.fallBack();
@@ -230,14 +265,22 @@ export class Player extends EventTarget {
     Object.assign(this, { context: null, gains: {} });
     this.element.src = this.address();
     this.element.currentTime = element.currentTime;
-    this.tell("notice", "This browser cannot keep voice and band apart; changes of level now take a moment.");
+    this.tell(
+      "notice",
+      "This browser cannot keep voice and band apart; changes of level now take a moment.",
+    );
     this.play();
   }
 
   async report() {
-    const response = await fetch(this.address(), { headers: { Range: "bytes=0-0" } }).catch(() => null);
+    const response = await fetch(this.address(), { headers: { Range: "bytes=0-0" } }).catch(
+      () => null,
+    );
     if (this.closed || !response) return; // the bar at the top says that nobody answers
-    const unplayable = { message: "This browser cannot play the song.", hint: "Try another browser, or download the mix." };
+    const unplayable = {
+      message: "This browser cannot play the song.",
+      hint: "Try another browser, or download the mix.",
+    };
     this.tell("notice", response.ok ? new ApiError(0, unplayable) : await failure(response));
   }
 
@@ -263,10 +306,14 @@ export class Player extends EventTarget {
 
 // Wait until the server has made it: it answers then.
 async function made(address) {
-  const response = await fetch(address, { headers: { Range: "bytes=0-0" } }).catch(() => { throw new NetworkError(); });
+  const response = await fetch(address, { headers: { Range: "bytes=0-0" } }).catch(() => {
+    throw new NetworkError();
+  });
   if (!response.ok) throw await failure(response);
 }
 
 function once(target, ...names) {
-  return new Promise((resolve) => { for (const name of names) target.addEventListener(name, resolve, { once: true }); });
+  return new Promise((resolve) => {
+    for (const name of names) target.addEventListener(name, resolve, { once: true });
+  });
 }

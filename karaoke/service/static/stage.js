@@ -12,7 +12,11 @@ export class Stage {
   constructor(online) {
     this.dots = el("div", { className: "dots", "aria-hidden": "true" });
     this.column = el("div", { className: "column" });
-    this.root = el("div", { className: "stage", lang: "" }, el("div", { className: "fit" }, this.dots, this.column));
+    this.root = el(
+      "div",
+      { className: "stage", lang: "" },
+      el("div", { className: "fit" }, this.dots, this.column),
+    );
     this.online = online;
     this.lines = [];
     this.shown = [];
@@ -55,14 +59,37 @@ export class Stage {
     const withChords = this.chords && this.lines.some((other) => other.chords.size);
     const words = line.words.map((word, index) => {
       const names = (line.chords.get(index) || []).map((name) => moved(name, this.key, flats));
-      const chord = withChords && el("span", { className: "chord", dir: "ltr", "aria-hidden": "true" }, names.join(" ") || "\u00a0");
-      return el("span", { className: "word" }, chord, word.map((syllable) => el("span", { className: "syllable", "data-start": syllable.start, "data-end": syllable.end }, syllable.text)));
+      const chord =
+        withChords &&
+        el(
+          "span",
+          { className: "chord", dir: "ltr", "aria-hidden": "true" },
+          names.join(" ") || "\u00a0",
+        );
+      return el(
+        "span",
+        { className: "word" },
+        chord,
+        word.map((syllable) =>
+          el(
+            "span",
+            { className: "syllable", "data-start": syllable.start, "data-end": syllable.end },
+            syllable.text,
+          ),
+        ),
+      );
     });
-    const classes = ["line", line.voice !== null && `voice-${line.voice}`, withChords && "chorded"].filter(Boolean).join(" ");
+    const classes = ["line", line.voice !== null && `voice-${line.voice}`, withChords && "chorded"]
+      .filter(Boolean)
+      .join(" ");
     const spaced = words.flatMap((word, index) => (index ? [" ", word] : [word]));
     const name = line.voice !== null && el("span", { className: "singer" }, line.singer);
     const element = el("p", { className: classes, dir: line.rtl ? "rtl" : "ltr" }, name, spaced);
-    return { element, syllables: [...element.querySelectorAll(".syllable")], flat: line.words.flat() };
+    return {
+      element,
+      syllables: [...element.querySelectorAll(".syllable")],
+      flat: line.words.flat(),
+    };
   }
 
   show(time) {
@@ -77,7 +104,9 @@ export class Stage {
   // As many lines as there is room for; the last one that would be cut off is left out.
   turn(top) {
     const onward = this.top >= 0 && top === this.top + 1;
-    const old = new Map(this.shown.map((index) => [index, this.element(index).element.getBoundingClientRect().top]));
+    const old = new Map(
+      this.shown.map((index) => [index, this.element(index).element.getBoundingClientRect().top]),
+    );
     this.top = top;
     this.column.replaceChildren();
     this.shown = [];
@@ -86,10 +115,18 @@ export class Stage {
     const room = this.root.clientHeight - 8;
     for (let index = top; index < Math.min(top + ROOM_LINES, this.lines.length); index += 1) {
       this.column.append(this.element(index).element);
-      if (index > top && this.column.parentElement.offsetHeight > room) { this.element(index).element.remove(); break; }
+      if (index > top && this.column.parentElement.offsetHeight > room) {
+        this.element(index).element.remove();
+        break;
+      }
       this.shown.push(index);
     }
-    for (let scale = 0.92; scale > SMALLEST && this.column.parentElement.offsetHeight > room; scale *= 0.92) setVariables(this.root, { scale });
+    for (
+      let scale = 0.92;
+      scale > SMALLEST && this.column.parentElement.offsetHeight > room;
+      scale *= 0.92
+    )
+      setVariables(this.root, { scale });
     if (onward && !calm.matches) this.glide(old);
     this.online(this.lines[top]);
   }
@@ -99,7 +136,13 @@ export class Stage {
       const { element } = this.element(index);
       const from = old.has(index) ? old.get(index) - element.getBoundingClientRect().top : 24;
       const opacity = old.has(index) ? 1 : 0;
-      element.animate([{ transform: `translateY(${from}px)`, opacity }, { transform: "none", opacity: 1 }], { duration: 320, easing: "cubic-bezier(.2,.7,.2,1)" });
+      element.animate(
+        [
+          { transform: `translateY(${from}px)`, opacity },
+          { transform: "none", opacity: 1 },
+        ],
+        { duration: 320, easing: "cubic-bezier(.2,.7,.2,1)" },
+      );
     }
   }
 
@@ -112,24 +155,41 @@ export class Stage {
     const line = this.lines[this.top];
     if (!line.rest) return;
     const left = line.start - time;
-    const state = left <= 0 ? "now" : left > 3.05 ? `rest ${Math.ceil(left)}` : `dots ${Math.ceil(left)}`;
+    const state =
+      left <= 0 ? "now" : left > 3.05 ? `rest ${Math.ceil(left)}` : `dots ${Math.ceil(left)}`;
     if (this.dots.dataset.state === state) return;
     this.dots.dataset.state = state;
     this.dots.classList.toggle("over", left <= 0);
     const lit = Math.min(3, Math.ceil(left));
-    const dots = [1, 2, 3].map((number) => el("i", { className: number <= lit ? "dot" : "dot out" }));
+    const dots = [1, 2, 3].map((number) =>
+      el("i", { className: number <= lit ? "dot" : "dot out" }),
+    );
     this.dots.replaceChildren(...dots, left > 3.05 ? el("span", {}, `${Math.ceil(left)} s`) : "");
   }
 
   fill(index, time) {
     const line = this.lines[index];
     const { element, syllables, flat } = this.element(index);
-    const state = time >= line.end ? "sung" : time >= line.start ? "singing" : index === this.top && line.start - time < 3 ? "soon" : "";
+    const state =
+      time >= line.end
+        ? "sung"
+        : time >= line.start
+          ? "singing"
+          : index === this.top && line.start - time < 3
+            ? "soon"
+            : "";
     if (element.dataset.state !== state) element.dataset.state = state;
     flat.forEach((syllable, number) => {
       const span = syllables[number];
       const now = time >= syllable.start && time < syllable.end;
-      const done = time >= syllable.end ? 1 : !now ? 0 : line.wordTimes ? (time - syllable.start) / (syllable.end - syllable.start) : 1;
+      const done =
+        time >= syllable.end
+          ? 1
+          : !now
+            ? 0
+            : line.wordTimes
+              ? (time - syllable.start) / (syllable.end - syllable.start)
+              : 1;
       span.classList.toggle("now", now);
       if (span.done === done) return;
       span.done = done;
@@ -137,5 +197,7 @@ export class Stage {
     });
   }
 
-  close() { this.watcher.disconnect(); }
+  close() {
+    this.watcher.disconnect();
+  }
 }

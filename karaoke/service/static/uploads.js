@@ -21,39 +21,69 @@ const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds *
 
 function remember() {
   const begun = uploads.filter((upload) => upload.id && !["done", "failed"].includes(upload.state));
-  const kept = begun.map(({ id, name, size, lastModified, sent }) => ({ id, name, size, lastModified, sent }));
+  const kept = begun.map(({ id, name, size, lastModified, sent }) => ({
+    id,
+    name,
+    size,
+    lastModified,
+    sent,
+  }));
   localStorage.setItem(STORE, JSON.stringify(kept));
 }
 
 // Those of an earlier visit wait until their file is chosen again: a page may not keep it.
 export function recall() {
   let kept = [];
-  try { kept = JSON.parse(localStorage.getItem(STORE)) || []; } catch { /* not ours */ }
+  try {
+    kept = JSON.parse(localStorage.getItem(STORE)) || [];
+  } catch {
+    /* not ours */
+  }
   for (const upload of kept) uploads.push({ ...upload, file: null, state: "paused", error: null });
 }
 
-const same = (upload, file) => upload.name === file.name && upload.size === file.size && upload.lastModified === file.lastModified;
+const same = (upload, file) =>
+  upload.name === file.name &&
+  upload.size === file.size &&
+  upload.lastModified === file.lastModified;
 
 export function addFiles(files) {
   for (const file of files) {
     const begun = uploads.find((upload) => upload.state === "paused" && same(upload, file));
     if (begun) Object.assign(begun, { file, state: "waiting" });
-    else uploads.unshift({ id: null, name: file.name, size: file.size, lastModified: file.lastModified, file, sent: 0, state: "waiting", error: tooLarge(file) });
+    else
+      uploads.unshift({
+        id: null,
+        name: file.name,
+        size: file.size,
+        lastModified: file.lastModified,
+        file,
+        sent: 0,
+        state: "waiting",
+        error: tooLarge(file),
+      });
   }
-  for (const upload of uploads) if (upload.error && upload.state === "waiting") upload.state = "failed";
+  for (const upload of uploads)
+    if (upload.error && upload.state === "waiting") upload.state = "failed";
   tell(null);
   pump();
 }
 
 function tooLarge(file) {
   const limit = server.status?.limits?.upload_bytes;
-  if (!file.size) return { message: "The file is empty.", hint: "Choose another copy of the song." };
+  if (!file.size)
+    return { message: "The file is empty.", hint: "Choose another copy of the song." };
   if (!limit || file.size <= limit) return null;
-  return { message: `The file is larger than the server takes (${Math.round(limit / 1e6)} MB).`, hint: "Choose a smaller file, or start karaoke serve with a larger --max-upload." };
+  return {
+    message: `The file is larger than the server takes (${Math.round(limit / 1e6)} MB).`,
+    hint: "Choose a smaller file, or start karaoke serve with a larger --max-upload.",
+  };
 }
 
 function pump() {
-  const busy = uploads.filter((upload) => upload.state === "sending" || upload.state === "retrying").length;
+  const busy = uploads.filter(
+    (upload) => upload.state === "sending" || upload.state === "retrying",
+  ).length;
   const next = uploads.filter((upload) => upload.state === "waiting" && upload.file).reverse();
   for (const upload of next.slice(0, Math.max(0, AT_ONCE - busy))) run(upload);
 }
@@ -96,14 +126,19 @@ async function send(upload) {
   for (let tries = 0; ;) {
     try {
       await begin(upload);
-      await sendRest(upload, () => { tries = 0; });
+      await sendRest(upload, () => {
+        tries = 0;
+      });
       return;
     } catch (error) {
       if (upload.control.signal.aborted) throw new DOMException("cancelled", "AbortError");
       if (!passing(error) || tries > 30) throw error;
       Object.assign(upload, { state: "retrying", error });
       tell(upload);
-      await Promise.race([wait(RETRY_SECONDS[Math.min(tries++, 4)]), new Promise((back) => addEventListener("online", back, { once: true }))]);
+      await Promise.race([
+        wait(RETRY_SECONDS[Math.min(tries++, 4)]),
+        new Promise((back) => addEventListener("online", back, { once: true })),
+      ]);
       if (upload.control.signal.aborted) throw error;
     }
   }
@@ -115,14 +150,23 @@ function passing(error) {
 }
 
 async function sendRest(upload, onsent) {
-  const chunk = Math.min(LARGEST_CHUNK, upload.chunk || server.status?.limits?.chunk_bytes || LARGEST_CHUNK);
+  const chunk = Math.min(
+    LARGEST_CHUNK,
+    upload.chunk || server.status?.limits?.chunk_bytes || LARGEST_CHUNK,
+  );
   for (;;) {
     const from = upload.sent;
     const blob = upload.file.slice(from, from + chunk);
-    const onprogress = (loaded) => { upload.sent = from + Math.min(loaded, blob.size); tell(upload); };
+    const onprogress = (loaded) => {
+      upload.sent = from + Math.min(loaded, blob.size);
+      tell(upload);
+    };
     let answer;
     try {
-      answer = await sendChunk(upload.id, from, blob, { onprogress, signal: upload.control.signal });
+      answer = await sendChunk(upload.id, from, blob, {
+        onprogress,
+        signal: upload.control.signal,
+      });
     } catch (error) {
       upload.sent = from;
       throw error;

@@ -56,7 +56,10 @@ export class Wave {
 
   // `played`, `loop.start` and `loop.end` are shares of the song.
   setPlayed(played, loop) {
-    const changed = Math.floor(played * this.bars.length) !== Math.floor(this.played * this.bars.length) || loop?.start !== this.loop?.start || loop?.end !== this.loop?.end;
+    const changed =
+      Math.floor(played * this.bars.length) !== Math.floor(this.played * this.bars.length) ||
+      loop?.start !== this.loop?.start ||
+      loop?.end !== this.loop?.end;
     Object.assign(this, { played, loop });
     if (changed) this.draw();
   }
@@ -78,7 +81,12 @@ export class Wave {
       pen.fillRect(bar * step, (height - tall) / 2, step * 0.6, tall);
     });
     pen.fillStyle = style.getPropertyValue("--text");
-    pen.fillRect(Math.min(width - 2 * this.ratio, this.played * width), height * 0.08, 1.5 * this.ratio, height * 0.84);
+    pen.fillRect(
+      Math.min(width - 2 * this.ratio, this.played * width),
+      height * 0.08,
+      1.5 * this.ratio,
+      height * 0.84,
+    );
   }
 
   close() {

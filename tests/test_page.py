@@ -159,7 +159,7 @@ def test_the_whole_way(browser: Any, served: Served, tmp_path: Path) -> None:
                     "-c", "copy", "-map_metadata", "-1", long], check=True)  # fmt: skip
     with Watched(browser, served, PHONE) as watched:
         page = watched.open()
-        assert page.get_by_text("Choose songs").is_visible()
+        page.get_by_text("Choose songs").wait_for()
         page.set_input_files("#choose", long)
         card = page.locator("li.card", has_text="Söhne")
         card.wait_for()
@@ -177,7 +177,7 @@ def test_the_whole_way(browser: Any, served: Served, tmp_path: Path) -> None:
         card.locator("a.open").click()
         page.get_by_role("button", name="Play").click()
         until(page, "karaoke.player.time > 0.3")
-        assert page.get_by_text("No words yet").is_visible()
+        page.get_by_text("No words yet").wait_for()
         page.get_by_role("button", name="Pause").click()
         song = page.evaluate("karaoke.player.song.id")
         assert served.ask("DELETE", f"/songs/{song}").status_code == 204
@@ -474,7 +474,9 @@ def test_a_phone_keeps_little_in_memory(browser: Any, served: Served, tmp_path: 
     subprocess.run([find_ffmpeg(), "-v", "error", "-stream_loop", "21", "-i", DATA / "song.mp3",
                     "-c", "copy", long], check=True)  # fmt: skip
     song = served.add(long)["id"]
-    served.idle()
+    served.wait(lambda: served.get(f"/songs/{song}")["state"] == "ready", 300)
+    for job in served.get(f"/songs/{song}")["jobs"]:
+        served.ask("DELETE", f"/jobs/{job}")
     with Watched(browser, served, PHONE) as watched:
         page = watched.open(f"#/sing/{song}")
         until(page, "window.karaoke?.player?.element.readyState >= 3")

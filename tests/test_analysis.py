@@ -86,6 +86,21 @@ def test_a_song_in_another_key_is_the_same_song(rng: np.random.Generator) -> Non
     assert same > 0.85
 
 
+def test_beats_end_with_the_last_bar(rng: np.random.Generator) -> None:
+    _, band, truth = a_song(rng)
+    beats = np.asarray(truth["beats"])
+    # The last bar is one stroke that is held, and then it dies away in a hall.
+    stroke = round(beats[-3] * RATE) - RATE // 20
+    band[:, stroke:] = 0
+    hall = rng.standard_normal((2, 5 * RATE)).astype(np.float32)
+    hall *= 0.02 * np.exp(-np.arange(5 * RATE) / RATE)
+    band = np.concatenate([band[:, :stroke], hall], axis=1)
+    found = analyse(None, sound_of(band))
+    assert found.pulse is not None and found.bars is not None
+    after = found.pulse.beats[-1] - beats[-1]
+    assert abs(after) < 0.5 * (beats[1] - beats[0]), after
+
+
 @pytest.mark.parametrize("kind", ["silence", "noise", "nothing"])
 def test_where_there_is_no_music_nothing_is_said(rng: np.random.Generator, kind: str) -> None:
     length = 0 if kind == "nothing" else 12 * RATE

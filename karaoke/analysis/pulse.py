@@ -39,6 +39,9 @@ BEAT_GAIN = 1.8
 WINDOW_SECONDS, STEPS_PER_SECOND = 8.0, 2
 #: Bands below, between and above these are about kicks, snares and hats.
 KICKS, SNARES = 7, 16
+#: The last note begins with a rise that is at least so strong, compared with strong ones: what
+#: rises later is an echo.
+LAST_RISE = 0.3
 #: How strong beats are, compared with all else, times how much onsets repeat: noise has at most
 #: 0.4, music at least 1.2.
 FAINTEST = 0.7
@@ -163,6 +166,25 @@ def extended(path: Curve, bands: NDArray[np.float32]) -> Curve:
     before = path[0] - begin * np.arange(int((path[0] - first) / begin), 0, -1)
     after = path[-1] + end * np.arange(1, int((last - path[-1]) / end) + 1)
     return np.concatenate([before[before >= 0], path, after])
+
+
+def counted_out(beats: Curve, first: int, per_bar: int, bands: NDArray[np.float32]) -> Curve:
+    """Leave out the beats after the bar in which something begins for the last time.
+
+    Parameters
+    ----------
+    beats
+        Seconds.
+    first, per_bar
+        Number of a beat that begins a bar, and of beats a bar.
+    bands
+        Of :class:`~karaoke.analysis.features.Features`.
+    """
+    rise = rises(bands).sum(axis=1)
+    strong = np.flatnonzero(rise > LAST_RISE * np.percentile(rise[rise > 0], 98))
+    # A beat is found to a frame or two.
+    last = int(np.searchsorted(beats, (strong[-1] + 2) / BEAT_FPS, side="right")) - 1
+    return beats[: last + per_bar - (last - first) % per_bar]
 
 
 def smoothed(path: Curve) -> Curve:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,10 +18,12 @@ import soundfile
 
 from karaoke.analysis.decoding import decode
 from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
-from karaoke.analysis.melody import find_dips
+from karaoke.analysis.melody import find_dips, steadiness
 from karaoke.analysis.metre import METRES, Bars
+from karaoke.analysis.pitch import PITCH_FPS
 from karaoke.analysis.pulse import Pulse
 from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.sounds import Sound
 from karaoke.analysis.wording import put_words
 from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
 from tests.singing import draw_score
@@ -113,6 +116,50 @@ def test_where_there_is_no_music_nothing_is_said(rng: np.random.Generator, kind:
     assert found["notes"] == [] and found["range"] is None
     assert found["tempo"] is None, found["tempo"]
     assert "not known" in as_table(found)
+
+
+def test_drums_alone_have_a_tempo_but_no_key(rng: np.random.Generator) -> None:
+    beat, length = float(rng.uniform(0.4, 0.6)), 16 * RATE
+    band = 1e-4 * rng.standard_normal((2, length)).astype(np.float32)
+    t = np.arange(RATE // 4) / RATE
+    kick = 0.5 * np.sin(2 * np.pi * 55 * t + 8 * np.exp(-t / 0.02)) * np.exp(-t / 0.06)
+    hit = 0.3 * np.exp(-t / 0.04)
+    for n in range(int(14 / beat)):
+        at = round((0.3 + n * beat) * RATE)
+        sound = kick if n % 2 == 0 else hit * rng.standard_normal(len(t))
+        band[:, at : at + len(t)] += sound.astype(np.float32)
+    found = as_object(analyse(sound_of(0.01 * band), sound_of(band)))
+    assert found["key"] is None and found["tuning_hz"] is None
+    assert found["notes"] == [] and found["range"] is None
+    sounding = sum(c["end"] - c["start"] for c in found["chords"] if c["name"] is not None)
+    assert sounding < 0.3 * 16
+    tempi = [found["tempo"]["bpm"], *(other["bpm"] for other in found["tempo"]["others"])]
+    assert min(abs(tempo * beat / 60 - 1) for tempo in tempi) < 0.04
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_what_is_spoken_is_no_song(tmp_path: Path, rng: np.random.Generator) -> None:
+    words = "weather north rain morning trains time mind gap thank listening night seven city"
+    text = ". ".join(" ".join(rng.choice(words.split(), 7)) for _ in range(8))
+    voice = str(rng.choice(["en-us", "en-gb", "de", "es"]))
+    subprocess.run(["espeak-ng", "-v", voice, "-w", str(tmp_path / "speech.wav"), text], check=True)
+    samples, rate = soundfile.read(tmp_path / "speech.wav", dtype="float32")
+    sound = np.stack([samples, samples])
+    speech = Sound(lambda at, count: sound[:, at : at + count], len(samples), rate)
+    band = Sound(lambda at, count: 0.1 * sound[:, at : at + count], len(samples), rate)
+    found = as_object(analyse(speech, band))
+    assert found["tempo"] is None and found["metre"] is None and found["beats"] == []
+    assert found["key"] is None or found["key"]["confidence"] < 0.5
+    lasts = [note["end"] - note["start"] for note in found["notes"]]
+    sure = [note["confidence"] for note in found["notes"]]
+    assert not sure or np.average(sure, weights=lasts) < 0.5
+
+
+def test_a_note_that_glides_is_less_sure() -> None:
+    still, gliding = np.full(40, 60.0), np.linspace(59, 61, 40)
+    vibrato = 60 + 0.4 * np.sin(2 * np.pi * 5.5 * np.arange(60) / PITCH_FPS)
+    assert steadiness(still) == pytest.approx(1) and steadiness(vibrato) > 0.8
+    assert steadiness(gliding) < 0.2 and steadiness(np.full(40, np.nan)) == 0
 
 
 def test_what_the_band_left_in_the_vocals_is_not_sung(rng: np.random.Generator) -> None:

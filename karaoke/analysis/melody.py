@@ -20,6 +20,10 @@ GAP_PRICE, SILENCE_PRICE = 1.5, 1.2
 SHORTEST_SECONDS = 0.13
 #: A dip of the level so deep within so long, on both sides, parts two notes of one pitch.
 DIP_DB, DIP_SECONDS = 5.0, 0.15
+#: A note that glides so far in all, in semitones, is half as sure as one that stays.
+GLIDE = 0.4
+#: Of a note, this share at each end is on the way to or from another.
+ENDS_SHARE = 0.15
 #: Not more often than this.
 APART_SECONDS = 0.08
 
@@ -35,7 +39,8 @@ class Note:
     pitch
         MIDI number, 60 is middle C.
     confidence
-        0 to 1: the share of its frames that have this pitch.
+        0 to 1: the share of its frames that have this pitch, and less where it glides, as speech
+        does.
     text
         The syllable that begins with it, if words are known; empty where one is held.
     goes_on
@@ -78,9 +83,21 @@ def find_notes(pitch: Pitch, tuning: float = 0.0) -> list[Note]:
         inner = [dip for dip in dips if first + 6 <= dip <= after - 6]
         for begin, end in zip([first, *inner], [*inner, after], strict=True):
             if end - begin >= SHORTEST_SECONDS * PITCH_FPS:
-                near = known[begin:end] & (np.abs(sung[begin:end] - number) < 0.5)
-                notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, float(near.mean())))
+                heard = np.where(known[begin:end], sung[begin:end], np.nan)
+                sure = steadiness(heard) * float((np.abs(heard - number) < 0.5).mean())
+                notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, sure))
     return notes
+
+
+def steadiness(heard: Curve) -> float:
+    """Tell from 1 to 0 how little a note glides, by its frames' pitch, NaN where it has none."""
+    ends = round(ENDS_SHARE * len(heard))
+    times = np.flatnonzero(np.isfinite(heard[ends : len(heard) - ends]))
+    if len(times) < 5:
+        return 0.0
+    inner = heard[ends + times]
+    slope = np.polyfit(times, inner, 1)[0]
+    return float(1 / (1 + (slope * len(heard) * (1 - 2 * ENDS_SHARE) / GLIDE) ** 2))
 
 
 def find_dips(level: Curve) -> list[int]:

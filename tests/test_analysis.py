@@ -26,6 +26,7 @@ from karaoke.analysis.song import SongFacts, analyse
 from karaoke.analysis.sounds import Sound
 from karaoke.analysis.wording import put_words
 from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
+from karaoke.audio import load_audio
 from tests.singing import draw_score
 from tests.songs import RATE, a_song, facts_of, sound_of, tone
 from tests.test_wording import lyrics_of, notes_of
@@ -77,16 +78,59 @@ def test_a_song_in_another_key_is_the_same_song(rng: np.random.Generator) -> Non
     assert there.key.is_minor == here.key.is_minor
     times = np.arange(0.5, here.seconds - 1, 0.1)
 
-    def sounding(song: SongFacts, moved: int) -> list[tuple[int | None, bool]]:
-        found = []
-        for time in times:
-            chord = next(c for c in song.chords if c.start_seconds <= time < c.end_seconds)
-            chord = chord.moved(moved)
-            found.append((chord.root, chord.quality.startswith("min")))
-        return found
+    same = [
+        a == b for a, b in zip(roots_at(here, times, shift), roots_at(there, times), strict=True)
+    ]
+    assert np.mean(same) > 0.85
 
-    same = np.mean([a == b for a, b in zip(sounding(here, shift), sounding(there, 0), strict=True)])
-    assert same > 0.85
+
+@pytest.mark.parametrize("up", [False, True])
+def test_what_is_made_in_another_key_is_the_same_song(
+    run_karaoke: Run, tmp_path: Path, rng: np.random.Generator, up: bool
+) -> None:
+    voice, band, _ = a_song(rng)
+    shift = int(rng.integers(1, 6)) * (1 if up else -1)
+    made = []
+    for name, stem in (("voice", voice), ("band", band)):
+        # Each stem in turn is the band of a song that nobody sings.
+        folder = tmp_path / name
+        folder.mkdir()
+        soundfile.write(tmp_path / f"{name}.wav", stem.T, RATE, subtype="FLOAT")
+        soundfile.write(folder / "instrumental.wav", stem.T, RATE, subtype="FLOAT")
+        soundfile.write(folder / "vocals.wav", 0 * stem.T, RATE, subtype="FLOAT")
+        done = run_karaoke("make", tmp_path / f"{name}.wav", "--from", folder, "--key", shift,
+                           "--to", "audio", "--format", "wav", "--no-lyrics",
+                           "-o", tmp_path / "made")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        made.append(load_audio(Path(done.stdout.splitlines()[0]))[0])
+    here = analyse(sound_of(voice), sound_of(band))
+    there = analyse(sound_of(made[0]), sound_of(made[1]))
+    assert here.key is not None and there.key is not None
+    assert (there.key.tonic - here.key.tonic) % 12 == shift % 12
+    assert there.key.is_minor == here.key.is_minor
+    times = np.arange(0.5, here.seconds - 1, 0.1)
+    same = [
+        a == b for a, b in zip(roots_at(here, times, shift), roots_at(there, times), strict=True)
+    ]
+    assert np.mean(same) > 0.85
+    moved = [(other.start_seconds, other.pitch - shift) for other in there.notes]
+    hits = sum(
+        any(
+            abs(note.start_seconds - start) < 0.05 and note.pitch == pitch for start, pitch in moved
+        )
+        for note in here.notes
+    )
+    assert hits > 0.9 * len(here.notes) and len(there.notes) < 1.1 * len(here.notes) + 1
+
+
+def roots_at(song: SongFacts, times: np.ndarray, moved: int = 0) -> list[tuple[int | None, bool]]:
+    """Give root and mode of the chords that sound at some times, moved by semitones."""
+    found = []
+    for time in times:
+        chord = next(c for c in song.chords if c.start_seconds <= time < c.end_seconds)
+        chord = chord.moved(moved)
+        found.append((chord.root, chord.quality.startswith("min")))
+    return found
 
 
 def test_beats_end_with_the_last_bar(rng: np.random.Generator) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ CHANGE_COST, OFF_PRICE, HIGHEST_PRICE = 6.0, 1.6, 3.0
 #: The price of a note in a frame without a pitch, and of silence in one with.
 GAP_PRICE, SILENCE_PRICE = 1.5, 1.2
 SHORTEST_SECONDS = 0.13
+#: A note that goes on without a pitch for so long would cost more than silence, by far.
+PAUSE_SECONDS = 0.5
 #: A dip of the level so deep within so long, on both sides, parts two notes of one pitch.
 DIP_DB, DIP_SECONDS = 5.0, 0.15
 #: A note that glides so far in all, in semitones, is half as sure as one that stays.
@@ -67,26 +71,40 @@ def find_notes(pitch: Pitch, tuning: float = 0.0) -> list[Note]:
     """
     if not len(pitch.midi):
         return []
+    sung = pitch.midi - tuning
+    dips = np.array(find_dips(pitch.level), dtype=np.intp)
+    notes = []
+    for start, stop in stretches(np.isfinite(sung)):
+        for first, after, number in cut(sung[start:stop]):
+            first, after = first + start, after + start
+            inner = dips[np.searchsorted(dips, first + 6) : np.searchsorted(dips, after - 5)]
+            for begin, end in pairwise([first, *map(int, inner), after]):
+                if end - begin >= SHORTEST_SECONDS * PITCH_FPS:
+                    heard = sung[begin:end]
+                    sure = steadiness(heard) * float((np.abs(heard - number) < 0.5).mean())
+                    notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, sure))
+    return notes
+
+
+def stretches(known: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Part a song in the middle of pauses, across which no note is held, to save memory."""
+    frames = np.flatnonzero(known)
+    pauses = np.flatnonzero(np.diff(frames) > PAUSE_SECONDS * PITCH_FPS)
+    middles = (frames[pauses] + frames[pauses + 1]) // 2
+    yield from pairwise([0, *map(int, middles), len(known)])
+
+
+def cut(sung: Curve) -> Iterator[tuple[int, int, int]]:
+    """Find where the notes of a stretch begin and end, and their numbers."""
     numbers = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
-    known = np.isfinite(pitch.midi)
-    sung = np.where(known, pitch.midi - tuning, 0.0)
-    off = np.abs(sung[:, None] - numbers[None, :])
+    known = np.isfinite(sung)
+    off = np.abs(np.where(known, sung, 0.0)[:, None] - numbers[None, :])
     prices = np.where(known[:, None], np.minimum(OFF_PRICE * off**1.5, HIGHEST_PRICE), GAP_PRICE)
     silence = np.where(known, SILENCE_PRICE, 0.0)
     path = decode(-np.concatenate([prices, silence[:, None]], axis=1), CHANGE_COST)
-    dips = find_dips(pitch.level)
-    notes = []
     for first, after in runs(path):
-        if path[first] == len(numbers):
-            continue
-        number = int(numbers[path[first]])
-        inner = [dip for dip in dips if first + 6 <= dip <= after - 6]
-        for begin, end in zip([first, *inner], [*inner, after], strict=True):
-            if end - begin >= SHORTEST_SECONDS * PITCH_FPS:
-                heard = np.where(known[begin:end], sung[begin:end], np.nan)
-                sure = steadiness(heard) * float((np.abs(heard - number) < 0.5).mean())
-                notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, sure))
-    return notes
+        if path[first] < len(numbers):
+            yield first, after, int(numbers[path[first]])
 
 
 def steadiness(heard: Curve) -> float:

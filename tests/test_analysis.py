@@ -27,6 +27,7 @@ from karaoke.analysis.sounds import Sound
 from karaoke.analysis.wording import put_words
 from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
 from karaoke.audio import load_audio
+from tests.conftest import DATA
 from tests.singing import draw_score
 from tests.songs import RATE, a_song, facts_of, sound_of, tone
 from tests.test_wording import lyrics_of, notes_of
@@ -82,6 +83,13 @@ def test_a_song_in_another_key_is_the_same_song(rng: np.random.Generator) -> Non
         a == b for a, b in zip(roots_at(here, times, shift), roots_at(there, times), strict=True)
     ]
     assert np.mean(same) > 0.85
+
+
+def test_three_eighths_are_no_beat() -> None:
+    band, _ = load_audio(DATA / "instrumental.flac")
+    found = analyse(None, sound_of(band))
+    assert found.pulse is not None and found.pulse.tempo_bpm == pytest.approx(108, rel=0.01)
+    assert found.bars is not None and found.bars.metre == "4/4"
 
 
 @pytest.mark.parametrize("up", [False, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,12 +18,16 @@ import soundfile
 
 from karaoke.analysis.decoding import decode
 from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
-from karaoke.analysis.melody import find_dips
+from karaoke.analysis.melody import find_dips, steadiness
 from karaoke.analysis.metre import METRES, Bars
+from karaoke.analysis.pitch import PITCH_FPS
 from karaoke.analysis.pulse import Pulse
 from karaoke.analysis.song import SongFacts, analyse
+from karaoke.analysis.sounds import Sound
 from karaoke.analysis.wording import put_words
 from karaoke.analysis.writing import WRITERS, as_object, as_table, note_name
+from karaoke.audio import load_audio
+from tests.conftest import DATA
 from tests.singing import draw_score
 from tests.songs import RATE, a_song, facts_of, sound_of, tone
 from tests.test_wording import lyrics_of, notes_of
@@ -74,16 +79,81 @@ def test_a_song_in_another_key_is_the_same_song(rng: np.random.Generator) -> Non
     assert there.key.is_minor == here.key.is_minor
     times = np.arange(0.5, here.seconds - 1, 0.1)
 
-    def sounding(song: SongFacts, moved: int) -> list[tuple[int | None, bool]]:
-        found = []
-        for time in times:
-            chord = next(c for c in song.chords if c.start_seconds <= time < c.end_seconds)
-            chord = chord.moved(moved)
-            found.append((chord.root, chord.quality.startswith("min")))
-        return found
+    same = [
+        a == b for a, b in zip(roots_at(here, times, shift), roots_at(there, times), strict=True)
+    ]
+    assert np.mean(same) > 0.85
 
-    same = np.mean([a == b for a, b in zip(sounding(here, shift), sounding(there, 0), strict=True)])
-    assert same > 0.85
+
+def test_three_eighths_are_no_beat() -> None:
+    band, _ = load_audio(DATA / "instrumental.flac")
+    found = analyse(None, sound_of(band))
+    assert found.pulse is not None and found.pulse.tempo_bpm == pytest.approx(108, rel=0.01)
+    assert found.bars is not None and found.bars.metre == "4/4"
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_what_is_made_in_another_key_is_the_same_song(
+    run_karaoke: Run, tmp_path: Path, rng: np.random.Generator, up: bool
+) -> None:
+    voice, band, _ = a_song(rng)
+    shift = int(rng.integers(1, 6)) * (1 if up else -1)
+    made = []
+    for name, stem in (("voice", voice), ("band", band)):
+        # Each stem in turn is the band of a song that nobody sings.
+        folder = tmp_path / name
+        folder.mkdir()
+        soundfile.write(tmp_path / f"{name}.wav", stem.T, RATE, subtype="FLOAT")
+        soundfile.write(folder / "instrumental.wav", stem.T, RATE, subtype="FLOAT")
+        soundfile.write(folder / "vocals.wav", 0 * stem.T, RATE, subtype="FLOAT")
+        done = run_karaoke("make", tmp_path / f"{name}.wav", "--from", folder, "--key", shift,
+                           "--to", "audio", "--format", "wav", "--no-lyrics",
+                           "-o", tmp_path / "made")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        made.append(load_audio(Path(done.stdout.splitlines()[0]))[0])
+    here = analyse(sound_of(voice), sound_of(band))
+    there = analyse(sound_of(made[0]), sound_of(made[1]))
+    assert here.key is not None and there.key is not None
+    assert (there.key.tonic - here.key.tonic) % 12 == shift % 12
+    assert there.key.is_minor == here.key.is_minor
+    times = np.arange(0.5, here.seconds - 1, 0.1)
+    same = [
+        a == b for a, b in zip(roots_at(here, times, shift), roots_at(there, times), strict=True)
+    ]
+    assert np.mean(same) > 0.85
+    moved = [(other.start_seconds, other.pitch - shift) for other in there.notes]
+    hits = sum(
+        any(
+            abs(note.start_seconds - start) < 0.05 and note.pitch == pitch for start, pitch in moved
+        )
+        for note in here.notes
+    )
+    assert hits > 0.9 * len(here.notes) and len(there.notes) < 1.1 * len(here.notes) + 1
+
+
+def roots_at(song: SongFacts, times: np.ndarray, moved: int = 0) -> list[tuple[int | None, bool]]:
+    """Give root and mode of the chords that sound at some times, moved by semitones."""
+    found = []
+    for time in times:
+        chord = next(c for c in song.chords if c.start_seconds <= time < c.end_seconds)
+        chord = chord.moved(moved)
+        found.append((chord.root, chord.quality.startswith("min")))
+    return found
+
+
+def test_beats_end_with_the_last_bar(rng: np.random.Generator) -> None:
+    _, band, truth = a_song(rng)
+    beats = np.asarray(truth["beats"])
+    # The last bar is one stroke that is held, and then it dies away in a hall.
+    stroke = round(beats[-3] * RATE) - RATE // 20
+    band[:, stroke:] = 0
+    hall = rng.standard_normal((2, 5 * RATE)).astype(np.float32)
+    hall *= 0.02 * np.exp(-np.arange(5 * RATE) / RATE)
+    band = np.concatenate([band[:, :stroke], hall], axis=1)
+    found = analyse(None, sound_of(band))
+    assert found.pulse is not None and found.bars is not None
+    after = found.pulse.beats[-1] - beats[-1]
+    assert abs(after) < 0.5 * (beats[1] - beats[0]), after
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise", "nothing"])
@@ -98,6 +168,50 @@ def test_where_there_is_no_music_nothing_is_said(rng: np.random.Generator, kind:
     assert found["notes"] == [] and found["range"] is None
     assert found["tempo"] is None, found["tempo"]
     assert "not known" in as_table(found)
+
+
+def test_drums_alone_have_a_tempo_but_no_key(rng: np.random.Generator) -> None:
+    beat, length = float(rng.uniform(0.4, 0.6)), 16 * RATE
+    band = 1e-4 * rng.standard_normal((2, length)).astype(np.float32)
+    t = np.arange(RATE // 4) / RATE
+    kick = 0.5 * np.sin(2 * np.pi * 55 * t + 8 * np.exp(-t / 0.02)) * np.exp(-t / 0.06)
+    hit = 0.3 * np.exp(-t / 0.04)
+    for n in range(int(14 / beat)):
+        at = round((0.3 + n * beat) * RATE)
+        sound = kick if n % 2 == 0 else hit * rng.standard_normal(len(t))
+        band[:, at : at + len(t)] += sound.astype(np.float32)
+    found = as_object(analyse(sound_of(0.01 * band), sound_of(band)))
+    assert found["key"] is None and found["tuning_hz"] is None
+    assert found["notes"] == [] and found["range"] is None
+    sounding = sum(c["end"] - c["start"] for c in found["chords"] if c["name"] is not None)
+    assert sounding < 0.3 * 16
+    tempi = [found["tempo"]["bpm"], *(other["bpm"] for other in found["tempo"]["others"])]
+    assert min(abs(tempo * beat / 60 - 1) for tempo in tempi) < 0.04
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_what_is_spoken_is_no_song(tmp_path: Path, rng: np.random.Generator) -> None:
+    words = "weather north rain morning trains time mind gap thank listening night seven city"
+    text = ". ".join(" ".join(rng.choice(words.split(), 7)) for _ in range(8))
+    voice = str(rng.choice(["en-us", "en-gb", "de", "es"]))
+    subprocess.run(["espeak-ng", "-v", voice, "-w", str(tmp_path / "speech.wav"), text], check=True)
+    samples, rate = soundfile.read(tmp_path / "speech.wav", dtype="float32")
+    sound = np.stack([samples, samples])
+    speech = Sound(lambda at, count: sound[:, at : at + count], len(samples), rate)
+    band = Sound(lambda at, count: 0.1 * sound[:, at : at + count], len(samples), rate)
+    found = as_object(analyse(speech, band))
+    assert found["tempo"] is None and found["metre"] is None and found["beats"] == []
+    assert found["key"] is None or found["key"]["confidence"] < 0.5
+    lasts = [note["end"] - note["start"] for note in found["notes"]]
+    sure = [note["confidence"] for note in found["notes"]]
+    assert not sure or np.average(sure, weights=lasts) < 0.5
+
+
+def test_a_note_that_glides_is_less_sure() -> None:
+    still, gliding = np.full(40, 60.0), np.linspace(59, 61, 40)
+    vibrato = 60 + 0.4 * np.sin(2 * np.pi * 5.5 * np.arange(60) / PITCH_FPS)
+    assert steadiness(still) == pytest.approx(1) and steadiness(vibrato) > 0.8
+    assert steadiness(gliding) < 0.2 and steadiness(np.full(40, np.nan)) == 0
 
 
 def test_what_the_band_left_in_the_vocals_is_not_sung(rng: np.random.Generator) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,14 @@ CHANGE_COST, OFF_PRICE, HIGHEST_PRICE = 6.0, 1.6, 3.0
 #: The price of a note in a frame without a pitch, and of silence in one with.
 GAP_PRICE, SILENCE_PRICE = 1.5, 1.2
 SHORTEST_SECONDS = 0.13
+#: A note that goes on without a pitch for so long would cost more than silence, by far.
+PAUSE_SECONDS = 0.5
 #: A dip of the level so deep within so long, on both sides, parts two notes of one pitch.
 DIP_DB, DIP_SECONDS = 5.0, 0.15
+#: A note that glides so far in all, in semitones, is half as sure as one that stays.
+GLIDE = 0.4
+#: Of a note, this share at each end is on the way to or from another.
+ENDS_SHARE = 0.15
 #: Not more often than this.
 APART_SECONDS = 0.08
 
@@ -35,7 +43,8 @@ class Note:
     pitch
         MIDI number, 60 is middle C.
     confidence
-        0 to 1: the share of its frames that have this pitch.
+        0 to 1: the share of its frames that have this pitch, and less where it glides, as speech
+        does.
     text
         The syllable that begins with it, if words are known; empty where one is held.
     goes_on
@@ -62,25 +71,51 @@ def find_notes(pitch: Pitch, tuning: float = 0.0) -> list[Note]:
     """
     if not len(pitch.midi):
         return []
+    sung = pitch.midi - tuning
+    dips = np.array(find_dips(pitch.level), dtype=np.intp)
+    notes = []
+    for start, stop in stretches(np.isfinite(sung)):
+        for first, after, number in cut(sung[start:stop]):
+            first, after = first + start, after + start
+            inner = dips[np.searchsorted(dips, first + 6) : np.searchsorted(dips, after - 5)]
+            for begin, end in pairwise([first, *map(int, inner), after]):
+                if end - begin >= SHORTEST_SECONDS * PITCH_FPS:
+                    heard = sung[begin:end]
+                    sure = steadiness(heard) * float((np.abs(heard - number) < 0.5).mean())
+                    notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, sure))
+    return notes
+
+
+def stretches(known: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Part a song in the middle of pauses, across which no note is held, to save memory."""
+    frames = np.flatnonzero(known)
+    pauses = np.flatnonzero(np.diff(frames) > PAUSE_SECONDS * PITCH_FPS)
+    middles = (frames[pauses] + frames[pauses + 1]) // 2
+    yield from pairwise([0, *map(int, middles), len(known)])
+
+
+def cut(sung: Curve) -> Iterator[tuple[int, int, int]]:
+    """Find where the notes of a stretch begin and end, and their numbers."""
     numbers = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
-    known = np.isfinite(pitch.midi)
-    sung = np.where(known, pitch.midi - tuning, 0.0)
-    off = np.abs(sung[:, None] - numbers[None, :])
+    known = np.isfinite(sung)
+    off = np.abs(np.where(known, sung, 0.0)[:, None] - numbers[None, :])
     prices = np.where(known[:, None], np.minimum(OFF_PRICE * off**1.5, HIGHEST_PRICE), GAP_PRICE)
     silence = np.where(known, SILENCE_PRICE, 0.0)
     path = decode(-np.concatenate([prices, silence[:, None]], axis=1), CHANGE_COST)
-    dips = find_dips(pitch.level)
-    notes = []
     for first, after in runs(path):
-        if path[first] == len(numbers):
-            continue
-        number = int(numbers[path[first]])
-        inner = [dip for dip in dips if first + 6 <= dip <= after - 6]
-        for begin, end in zip([first, *inner], [*inner, after], strict=True):
-            if end - begin >= SHORTEST_SECONDS * PITCH_FPS:
-                near = known[begin:end] & (np.abs(sung[begin:end] - number) < 0.5)
-                notes.append(Note(begin / PITCH_FPS, end / PITCH_FPS, number, float(near.mean())))
-    return notes
+        if path[first] < len(numbers):
+            yield first, after, int(numbers[path[first]])
+
+
+def steadiness(heard: Curve) -> float:
+    """Tell from 1 to 0 how little a note glides, by its frames' pitch, NaN where it has none."""
+    ends = round(ENDS_SHARE * len(heard))
+    times = np.flatnonzero(np.isfinite(heard[ends : len(heard) - ends]))
+    if len(times) < 5:
+        return 0.0
+    inner = heard[ends + times]
+    slope = np.polyfit(times, inner, 1)[0]
+    return float(1 / (1 + (slope * len(heard) * (1 - 2 * ENDS_SHARE) / GLIDE) ** 2))
 
 
 def find_dips(level: Curve) -> list[int]:

@@ -2,7 +2,8 @@
 
 Beats are the path through the onsets that an interval leads from one to the next which changes
 little [1]_. At which level people would tap - each beat, every other, twice as often - is chosen
-among such paths by how strong onsets and changes of harmony are on and between their beats.
+among such paths by how strong onsets and changes of harmony are on and between their beats, and by
+how much onsets repeat after a bar of them.
 
 References
 ----------
@@ -39,9 +40,16 @@ BEAT_GAIN = 1.8
 WINDOW_SECONDS, STEPS_PER_SECOND = 8.0, 2
 #: Bands below, between and above these are about kicks, snares and hats.
 KICKS, SNARES = 7, 16
-#: How strong beats are, compared with all else, times how much onsets repeat: noise has at most
-#: 0.4, music at least 1.2.
-FAINTEST = 0.7
+#: The last note begins with a rise that is at least so strong, compared with strong ones: what
+#: rises later is an echo.
+LAST_RISE = 0.3
+#: How much it speaks for beats that onsets repeat after two, three or four of them, as they do
+#: after a bar; a beat and a half is not repeated.
+BAR_WEIGHT = 4.0
+#: How strong beats are, compared with all else, times how much onsets repeat: half a minute of
+#: noise has at most 0.2, of speech 0.35; of music on which a beat is heard, 0.5 or more, mostly 1
+#: to 3. In less time more repeats by chance.
+FAINTEST, FAINTEST_SECONDS = 0.4, 8.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,11 @@ class Accents:
         return onset_strength(self.features.bands)
 
     @cached_property
+    def repetition(self) -> Curve:
+        """How much onsets repeat after each lag in frames, to eight seconds."""
+        return mean_autocorrelation(self.curves["all"])
+
+    @cached_property
     def curves(self) -> dict[str, Curve]:
         """Curves ``(T,)`` of onsets and of changes of harmony, each with a mean of one."""
         flux = rises(self.features.bands)
@@ -113,15 +126,24 @@ def find_pulse(accents: Accents) -> Pulse | None:
     found = candidates(accents)
     if not found:
         return None
-    shares = softmax(learned("level").score(np.array([one.features for one in found])))
+    levels = learned("level").score(np.array([one.features for one in found]))
+    bars = [bar_strength(accents.repetition, one.tempo_bpm) for one in found]
+    shares = softmax(levels + BAR_WEIGHT * np.array(bars))
     order = np.argsort(-shares)
     best = found[int(order[0])]
-    strength = float(sample(accents.curves["all"], best.frames).mean())
-    if strength * repetition(accents.onsets) < FAINTEST:
+    if strength(accents, best) < FAINTEST * (1 + FAINTEST_SECONDS / accents.features.seconds):
         return None
     others = tuple((found[int(n)].tempo_bpm, float(shares[n])) for n in order[1:])
     beats = extended(smoothed(best.frames), accents.features.bands) / BEAT_FPS
     return Pulse(beats, best.tempo_bpm, float(shares[order[0]]), others)
+
+
+def strength(accents: Accents, candidate: Candidate) -> float:
+    """Tell how strongly something beats, on these beats or half-way between them."""
+    curve, on = accents.curves["all"], candidate.frames
+    beats = max(float(sample(curve, at).mean()) for at in (on, (on[1:] + on[:-1]) / 2))
+    lags = lags_between(SLOWEST_BPM, FASTEST_BPM)
+    return beats * float(mean_autocorrelation(accents.onsets)[lags].max())
 
 
 def candidates(accents: Accents) -> list[Candidate]:
@@ -163,6 +185,25 @@ def extended(path: Curve, bands: NDArray[np.float32]) -> Curve:
     before = path[0] - begin * np.arange(int((path[0] - first) / begin), 0, -1)
     after = path[-1] + end * np.arange(1, int((last - path[-1]) / end) + 1)
     return np.concatenate([before[before >= 0], path, after])
+
+
+def counted_out(beats: Curve, first: int, per_bar: int, bands: NDArray[np.float32]) -> Curve:
+    """Leave out the beats after the bar in which something begins for the last time.
+
+    Parameters
+    ----------
+    beats
+        Seconds.
+    first, per_bar
+        Number of a beat that begins a bar, and of beats a bar.
+    bands
+        Of :class:`~karaoke.analysis.features.Features`.
+    """
+    rise = rises(bands).sum(axis=1)
+    strong = np.flatnonzero(rise > LAST_RISE * np.percentile(rise[rise > 0], 98))
+    # A beat is found to a frame or two.
+    last = int(np.searchsorted(beats, (strong[-1] + 2) / BEAT_FPS, side="right")) - 1
+    return beats[: last + per_bar - (last - first) % per_bar]
 
 
 def smoothed(path: Curve) -> Curve:
@@ -212,11 +253,20 @@ def autocorrelations(curve: Curve) -> Iterator[Curve]:
         yield again / (again[:, :1] + 1e-9) / np.maximum(own / own[0], 0.2)
 
 
-def repetition(curve: Curve) -> float:
-    """Tell how much onsets repeat after the lag after which they do so most, 0 to 1."""
-    lags = lags_between(SLOWEST_BPM, FASTEST_BPM)
-    mean = np.concatenate(list(autocorrelations(curve))).mean(axis=0)
-    return float(mean[lags].max())
+def mean_autocorrelation(curve: Curve) -> Curve:
+    """Average :func:`autocorrelations` over a song ``(lags,)``."""
+    total, count = np.zeros(round(WINDOW_SECONDS * BEAT_FPS)), 0
+    for again in autocorrelations(curve):
+        total += again.sum(axis=0)
+        count += len(again)
+    return total / count
+
+
+def bar_strength(repetition: Curve, tempo_bpm: float) -> float:
+    """Tell how much onsets repeat after two, three or four beats, whichever is most."""
+    lags = 60 * BEAT_FPS / tempo_bpm * np.array([2, 3, 4])
+    near = [repetition[max(int(lag) - 2, 0) : int(lag) + 4] for lag in lags]
+    return max(float(part.max()) for part in near if len(part))
 
 
 def tempo_scores(curve: Curve, lags: NDArray[np.intp]) -> Curve:

@@ -15,7 +15,7 @@ from karaoke.analysis.levels import FRAMES_PER_SECOND, measure_levels
 from karaoke.analysis.melody import Note, find_notes
 from karaoke.analysis.metre import Bars, find_bars
 from karaoke.analysis.pitch import find_pitch
-from karaoke.analysis.pulse import Accents, Pulse, find_pulse
+from karaoke.analysis.pulse import Accents, Pulse, counted_out, find_pulse
 from karaoke.analysis.sounds import Sound
 from karaoke.lyrics.model import NO_LYRICS, Lyrics
 
@@ -114,20 +114,29 @@ def analyse(vocals: Sound | None, band: Sound) -> SongFacts:
     """
     features = listen(band.blocks(), band.sample_rate)
     accents = Accents(features)
-    pulse = find_pulse(accents)
-    beats = pulse.beats if pulse is not None else np.zeros(0)
-    chords = find_chords(features.notes, beats, features.seconds)
+    pulse, bars = find_pulse(accents), None
+    chords = find_chords(features.notes, beats_of(pulse), features.seconds)
+    if pulse is not None:
+        bars = find_bars(accents, pulse.beats)
+        first, per_bar = (bars.first, bars.beats) if bars is not None else (0, 1)
+        beats = counted_out(pulse.beats, first, per_bar, features.bands)
+        pulse = replace(pulse, beats=beats)
     sharp = tuning(features.notes) if has_harmony(chords) else None
     facts = SongFacts(
         seconds=features.seconds,
         tuning_hz=None if sharp is None else 440 * 2 ** (sharp / 12),
         key=find_key(chords),
         pulse=pulse,
-        bars=find_bars(accents, beats) if pulse is not None else None,
+        bars=bars,
         chords=tuple(chords),
         notes=() if vocals is None else sung_notes(vocals, band, sharp or 0.0),
     )
     return facts.moved_to(band.start_seconds)
+
+
+def beats_of(pulse: Pulse | None) -> NDArray[np.float64]:
+    """Give the beats of a pulse in seconds; none where there is no pulse."""
+    return np.zeros(0) if pulse is None else pulse.beats
 
 
 def sung_notes(vocals: Sound, band: Sound, tuning: float) -> tuple[Note, ...]:

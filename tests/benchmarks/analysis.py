@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -134,36 +135,38 @@ def render(song: Song, path: Path, shift: int = 0) -> None:
     write_song(path, mix(band, voice, song.sound.voice_db))
 
 
+def separate(song: Path) -> tuple[Path, float]:
+    """Separate a song as ``karaoke split`` does, once; give the folder, and the processor time."""
+    folder = song.with_name("stems") / song.stem
+    seconds = 0.0
+    if not all((folder / f"{stem}.wav").exists() for stem in ("vocals", "instrumental")):
+        _, seconds = run_karaoke("split", song, "-o", folder.parent, "--format", "wav")
+    return folder, seconds
+
+
 def judge(song: Song, split: bool, with_pyin: bool) -> dict[str, Any]:
     """Analyse a song by the command and plainly, and score both."""
     truth = truth_of(song.score, song.sound)
-    found, seconds = analyse(song.path, *([] if split else ["--no-split"]))
+    stems, split_seconds = separate(song.path) if split else (None, 0.0)
+    found, seconds = analyse(song.path, *(["--from", stems] if stems else ["--no-split"]))
     heard = heard_by_karaoke(found)
     ours, plain = scores_of(truth, heard), scores_of(truth, heard_plainly(song.path))
-    if split:
+    if stems:
         ours |= note_scores(truth.notes, heard.notes)
         if with_pyin:
-            ours_there, plain_there = pyin_scores(song, truth, heard)
+            ours_there, plain_there = pyin_scores(stems / "vocals.wav", truth, heard)
             ours |= {f"{name} there": score for name, score in ours_there.items()}
             plain |= {f"{name} there": score for name, score in plain_there.items()}
-    return {"number": song.number, "title": song.title, "cpu": seconds, "karaoke": ours,
-            "plain": plain, "said": [heard.key, heard.metre, heard.bpm],
+    return {"number": song.number, "title": song.title, "cpu": seconds, "split": split_seconds,
+            "karaoke": ours, "plain": plain, "said": [heard.key, heard.metre, heard.bpm],
             "seconds": float(song.score.beats[-1])}  # fmt: skip
 
 
-def pyin_scores(song: Song, truth: Heard, heard: Heard) -> tuple[dict[str, float], ...]:
+def pyin_scores(vocals: Path, truth: Heard, heard: Heard) -> tuple[dict[str, float], ...]:
     """Compare notes of the command and of pYIN in the seconds from where somebody sings."""
     first = max(0.0, float(truth.notes[0][0, 0]) - 0.5)
-    samples, rate = soundfile.read(song.path, always_2d=True)
-    excerpt = song.path.with_name("excerpt.wav")
-    begin = round(first * rate)
-    soundfile.write(excerpt, samples[begin : begin + round(PYIN_SECONDS * rate)], rate)
-    run_karaoke(
-        "split", excerpt, "-o", excerpt.parent, "--name", "{title}-{stem}.{ext}",
-        "--format", "wav", "--overwrite",
-    )  # fmt: skip
-    plain = pyin_notes(excerpt.with_name("excerpt-vocals.wav"), first)
     span = first, first + PYIN_SECONDS
+    plain = pyin_notes(vocals, *span)
     there = within(truth.notes, *span)
     return (note_scores(there, within(heard.notes, *span)),
             note_scores(there, within(plain, *span)))  # fmt: skip
@@ -195,9 +198,10 @@ def table(results: Sequence[dict[str, Any]]) -> str:
             else:
                 texts.append("-")
         rows.append(f"{measure:16}{texts[0]:>22}{texts[1]:>22}{count:7d}")
-    cpu = np.mean([result["cpu"] for result in results])
-    length = np.mean([result["seconds"] for result in results])
-    rows.append(f"{cpu:.1f} s of processor time for songs of {length:.0f} s, separation included")
+    cpu, split, length = (np.mean([result[k] for result in results])
+                          for k in ("cpu", "split", "seconds"))  # fmt: skip
+    rows.append(f"{cpu:.1f} s of processor time for songs of {length:.0f} s, and {split:.1f} s to"
+                " separate those that were not yet")  # fmt: skip
     return "\n".join(rows)
 
 
@@ -216,7 +220,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--work",
         type=Path,
-        help="keep songs and results here; songs that are there are judged again",
+        help="keep songs, stems and results here; what is there is judged again",
     )
     parser.add_argument("--no-split", action="store_true", help="analyse the songs unseparated")
     parser.add_argument("--pyin-every", type=int, default=4, metavar="K", help="0 for never")
@@ -251,6 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 check_midi(song)
             if not options.work:
                 song.path.unlink()
+                shutil.rmtree(song.path.with_name("stems"), ignore_errors=True)
         if results:
             print(table(results))
         if options.nothing:

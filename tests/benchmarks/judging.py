@@ -159,19 +159,19 @@ def krumhansl(chroma: Curve) -> str:
     return max(scores, key=lambda key: float(scores[key]))
 
 
-def pyin_notes(path: Path, first_second: float) -> tuple[Curve, Curve]:
-    """Cut pYIN's pitch of vocals where it begins, ends and goes to another semitone."""
-    sound, _ = librosa.load(path, sr=RATE, mono=True)
+def pyin_notes(path: Path, begin: float, end: float) -> tuple[Curve, Curve]:
+    """Cut pYIN's pitch of a stretch of vocals where it begins, ends or changes by a semitone."""
+    sound, _ = librosa.load(path, sr=RATE, mono=True, offset=begin, duration=end - begin)
     hz, voiced, _ = librosa.pyin(sound, fmin=65, fmax=1050, sr=RATE, hop_length=256)
     semitones = np.where(voiced, np.round(librosa.hz_to_midi(hz)), -1)
     edges = np.flatnonzero(np.diff(semitones)) + 1
     spans, pitches = [], []
-    for begin, end in zip([0, *edges], [*edges, len(semitones)], strict=True):
-        seconds = (end - begin) * 256 / RATE
-        if semitones[begin] > 0 and seconds >= SHORTEST_SECONDS:
-            start = first_second + begin * 256 / RATE
+    for first, after in zip([0, *edges], [*edges, len(semitones)], strict=True):
+        seconds = (after - first) * 256 / RATE
+        if semitones[first] > 0 and seconds >= SHORTEST_SECONDS:
+            start = begin + first * 256 / RATE
             spans.append([start, start + seconds])
-            pitches.append(float(semitones[begin]))
+            pitches.append(float(semitones[first]))
     return np.array(spans).reshape(-1, 2), librosa.midi_to_hz(np.array(pitches))
 
 

@@ -94,6 +94,20 @@ def test_words_without_times_are_aligned(run_karaoke: Run, tmp_path: Path, score
     assert {note["text"] for note in report["analysis"]["notes"]} == {None}
 
 
+def test_lyrics_that_are_late_are_moved(run_karaoke: Run, tmp_path: Path, score: Score) -> None:
+    late = lyrics_of(score, parted=True, late=[0.8] * len(score.notes))
+    (tmp_path / "song.lrc").write_bytes(write_enhanced_lrc(late, Timeline()))
+    done = run_karaoke("analyse", tmp_path / "song.wav", "--from", tmp_path / "stems", "--json",
+                       "--offset", "-0.8")  # fmt: skip
+    report = json.loads(done.stdout)
+    count = sum(bool(sung.text) for sung in score.notes)
+    assert report["lyrics"]["syllables_on_notes"] > 0.8 * count
+    by_text = {round(s.start, 3): s.text for s in score.notes}
+    right = [note for note in report["analysis"]["notes"] for start, text in by_text.items()
+             if text and note["text"] == text and abs(note["start"] - start) < 0.12]  # fmt: skip
+    assert len(right) > 0.8 * count
+
+
 def test_odd_lyrics_are_told_of(run_karaoke: Run, tmp_path: Path, score: Score) -> None:
     """Of another song, or unreadable beside the song."""
     command = ["analyse", tmp_path / "song.wav", "--from", tmp_path / "stems"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_erosion
 
+from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import UsageError
 from karaoke.lyrics import Timeline, parse_lyrics
 from karaoke.making.font import Font
 from karaoke.making.screens import draw
-from karaoke.making.styles import STYLES, Style, read_style
+from karaoke.making.styles import STYLES, Style, mixed, read_style
 from tests.test_films import a_song, film_of, pictures, words_at
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -90,3 +95,58 @@ def test_a_duet_shows_who_is_next() -> None:
         looks[name] = dict(rows)
     assert len(set(looks["plain"].values())) == 1
     assert len(set(looks["duet"].values())) == len(looks["duet"]) == 4
+
+
+def luminance(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Give the relative luminance of WCAG, of pixels ``(..., 3)``."""
+    share = picture / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return np.asarray(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("style", ["plain", "big", "light", "duet", "film"])
+def test_letters_stand_out_on_whatever_is_behind_them(
+    run_karaoke: Run, tmp_path: Path, rng: np.random.Generator, style: str
+) -> None:
+    wide, high = 1280, 720
+    for name in ("song", "vocals", "instrumental"):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros((57_330, 2)), 44_100)
+    words = ["".join(rng.choice(list("ABEHMWgmwx"), 6)) for _ in range(2)]
+    (tmp_path / "song.lrc").write_text(
+        f"[00:00.60]<00:00.60>{words[0]} <00:00.80>{words[1]}<00:01.00>\n"
+    )
+    noise = rng.integers(0, 256, (high // 8, wide // 8, 3)).repeat(8, 0).repeat(8, 1)
+    head = f"P6 {wide} {high} 255\n".encode()
+    (tmp_path / "noise.ppm").write_bytes(head + noise.astype(np.uint8).tobytes())
+
+    def shown(background: object) -> list[NDArray[np.uint8]]:
+        """Show the words before they are sung, and after."""
+        done = run_karaoke("make", tmp_path / "song.wav", "--from", tmp_path, "--to", "mp4",
+                           "-o", tmp_path / "made", "--overwrite", "--size", f"{wide}x{high}",
+                           "--style", style, "--background", background, "--fps", 10,
+                           "--json")  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        raw = subprocess.run(
+            [find_ffmpeg(), "-v", "error", "-i", json.loads(done.stdout)["outputs"]["mp4"]["path"],
+             "-vf", "select='eq(n,4)+eq(n,11)'", "-fps_mode", "passthrough", "-f", "rawvideo",
+             "-pix_fmt", "rgb24", "-"],
+            capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        return list(np.frombuffer(raw, np.uint8).reshape(2, high, wide, 3))
+
+    chosen = STYLES[style]
+    colours = mixed(chosen.unsung, chosen.singers[0], chosen.tint), chosen.sung
+    there = []
+    for picture, colour in zip(shown("#00b000"), colours, strict=True):
+        ink = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)])
+        letters = np.abs(picture.astype(int) - ink).max(axis=2) < 50
+        assert letters.sum() > 3000, (style, colour)
+        around = binary_dilation(letters, iterations=4) & ~binary_dilation(letters, iterations=2)
+        there.append((binary_erosion(letters), around))
+    for background in ("#ffffff", "#000000", tmp_path / "noise.ppm"):
+        for picture, (letters, around) in zip(shown(background), there, strict=True):
+            levels = luminance(picture)
+            one, other = np.median(levels[letters]) + 0.05, levels[around] + 0.05
+            contrast = np.maximum(one / other, other / one)
+            print(style, background, np.percentile(contrast, [5, 50]).round(1))
+            assert np.percentile(contrast, 5) >= 4.5, (style, background)

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -16,7 +17,7 @@ from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.lyrics import Lyrics, Timeline, write_enhanced_lrc
 from karaoke.making.game import label_of
 from tests.singing import RATE as SUNG_RATE
-from tests.singing import draw_long_score, play, sing
+from tests.singing import Score, draw_long_score, play, sing
 from tests.test_lyrics_writing import Note, parse_by_the_specification
 from tests.test_wording import lyrics_of
 
@@ -153,17 +154,22 @@ def test_pitches_that_are_known_are_notes(run_karaoke: Run, tmp_path: Path, seed
     assert "VIDEO" not in headers and headers["VERSION"] == "1.1.0"
 
 
+def write_sung(folder: Path, rng: np.random.Generator, score: Score) -> None:
+    """Write a song that is sung to a band, and its stems."""
+    sounds = {"vocals": sing(rng, score), "instrumental": play(rng, score)}
+    (folder / "stems").mkdir()
+    for name, sound in {**sounds, "../song": sum(sounds.values())}.items():
+        stereo = np.repeat(np.asarray(sound)[:, None], 2, axis=1)
+        soundfile.write(folder / "stems" / f"{name}.wav", stereo, SUNG_RATE, subtype="FLOAT")
+
+
 @pytest.mark.parametrize(("semitones", "tempo"), [(0, 1.0), (3, 0.9)])
 def test_pitches_are_heard(
     run_karaoke: Run, tmp_path: Path, seed: int, semitones: int, tempo: float
 ) -> None:
     rng = np.random.default_rng(seed)
     score = draw_long_score(rng, seconds=16.0, fewest=12)
-    sounds = {"vocals": sing(rng, score), "instrumental": play(rng, score)}
-    (tmp_path / "stems").mkdir()
-    for name, sound in {**sounds, "../song": sum(sounds.values())}.items():
-        stereo = np.repeat(np.asarray(sound)[:, None], 2, axis=1)
-        soundfile.write(tmp_path / "stems" / f"{name}.wav", stereo, SUNG_RATE, subtype="FLOAT")
+    write_sung(tmp_path, rng, score)
     offset = float(rng.uniform(-1, 1))
     lyrics = lyrics_of(score, parted=True, late=[-offset] * len(score.notes))
     (tmp_path / "song.lrc").write_bytes(write_enhanced_lrc(lyrics, Timeline()))
@@ -179,6 +185,44 @@ def test_pitches_are_heard(
         at = [note for note in notes if note.start <= middle < note.end and note.kind == ":"]
         right += any(note.pitch == sung.note + semitones - 60 for note in at)
     assert right > 0.8 * len(score.notes), (seed, right, len(score.notes))
+
+
+def test_kar_has_the_notes_of_the_folder(run_karaoke: Run, tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    score = draw_long_score(rng, seconds=10.0, fewest=6)
+    write_sung(tmp_path, rng, score)
+    (tmp_path / "song.lrc").write_bytes(
+        write_enhanced_lrc(lyrics_of(score, parted=True), Timeline())
+    )
+    command = ["make", tmp_path / "song.wav", "--from", tmp_path / "stems", "-o", tmp_path / "made"]
+    done = run_karaoke(*command, "--to", "kar", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    midi = mido.MidiFile(json.loads(done.stdout)["outputs"]["kar"]["path"])
+    seconds, pitches = 0.0, []
+    for message in midi:
+        seconds += message.time
+        if message.type == "note_on" and message.velocity:
+            pitches.append((seconds, message.note))
+    right = [any(abs(n.start - at) < 0.1 and n.note == pitch for at, pitch in pitches)
+             for n in score.notes]  # fmt: skip
+    assert np.mean(right) > 0.6, (seed, pitches)
+
+
+def test_a_folder_without_the_notes_that_are_heard_now_is_not_done(
+    run_karaoke: Run, tmp_path: Path, seed: int
+) -> None:
+    a_song(tmp_path, seed, 3)
+    (tmp_path / "song.lrc").write_text("[00:01.00]one two\n")
+    make_folder(run_karaoke, tmp_path)
+    command = ["make", tmp_path / "song.wav", "--from", tmp_path / "stems", "-o", tmp_path / "made",
+               "--to", "ultrastar", "--skip-existing"]  # fmt: skip
+    assert "is done already" in run_karaoke(*command).stderr
+    (manifest,) = (tmp_path / "made").rglob(".*.karaoke.json")
+    facts = json.loads(manifest.read_text())
+    assert facts["settings"].pop("pitches_heard") is True
+    manifest.write_text(json.dumps(facts))
+    done = run_karaoke(*command)
+    assert done.returncode == 73 and "not what this command would write" in done.stderr
 
 
 def test_known_pitches_move_with_the_key(run_karaoke: Run, tmp_path: Path, seed: int) -> None:

@@ -24,6 +24,18 @@ def check_align(wanted: dict[str, Any]) -> None:
     check_language(wanted["language"])
 
 
+def check_offset(seconds: float) -> None:
+    """Check what ``--offset`` says.
+
+    Raises
+    ------
+    UsageError
+        It is longer than songs are.
+    """
+    if not abs(seconds) <= 3600:
+        raise UsageError(f"--offset {seconds:g}: not within an hour")
+
+
 def check_language(language: str | None) -> None:
     """Check what ``--language`` says.
 

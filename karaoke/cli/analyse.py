@@ -24,29 +24,6 @@ Write = Annotated[
         rich_help_panel=parameters.OUTPUT,
     ),
 ]
-LyricsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--lyrics",
-        metavar="FILE",
-        help="Words to put on the notes: LRC, UltraStar, SRT, WebVTT, ASS or plain text.",
-        show_default="what lies beside the song, or in its tags",
-        rich_help_panel=parameters.INPUT,
-    ),
-]
-NoLyrics = Annotated[
-    bool,
-    typer.Option("--no-lyrics", help="Look for no lyrics.", rich_help_panel=parameters.INPUT),
-]
-Language = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LANGUAGE",
-        help="Of the lyrics, as en or German.",
-        show_default="what lyrics or tags say, else English",
-        rich_help_panel=parameters.INPUT,
-    ),
-]
 NoSplit = Annotated[
     bool,
     typer.Option(
@@ -65,9 +42,10 @@ def analyse(
     stems_from: parameters.StemsFrom = None,
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,
-    lyrics: LyricsFile = None,
-    no_lyrics: NoLyrics = False,
-    language: Language = None,
+    lyrics: parameters.LyricsFile = None,
+    no_lyrics: parameters.NoLyrics = False,
+    language: parameters.Language = None,
+    offset: parameters.Offset = 0.0,
     write: Write = None,
     out: parameters.Out = Path("analysed"),
     name: parameters.Name = TEMPLATE,

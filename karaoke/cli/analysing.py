@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from karaoke.cli.aligning import check_language
+from karaoke.cli.aligning import check_language, check_offset
 from karaoke.cli.output import say, visible, write_out
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
@@ -83,7 +83,9 @@ def analyse_all(context: typer.Context) -> None:
         for job in planned(songs, wanted, kinds, words):
             job = replace(job, error=job.error or failures.get(job.source))
             lyrics = words.get(job.source, NO_LYRICS)
-            settings = AnalyseSettings(**common, **settings_of(lyrics, wanted["language"]))
+            described = settings_of(lyrics, wanted["language"])
+            described["offset_seconds"] = wanted["offset"] if lyrics.lines else 0.0
+            settings = AnalyseSettings(**common, **described)
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(DrawTask(job, settings, chosen, overwrite, strict, lyrics))
         run(tasks, load, options, reporter)
@@ -107,6 +109,7 @@ def check_voice(wanted: dict[str, Any], worded: list[str]) -> None:
         These options cannot be together.
     """
     check_language(wanted["language"])
+    check_offset(wanted["offset"])
     if wanted["lyrics"] is not None and wanted["no_lyrics"]:
         raise UsageError("--lyrics and --no-lyrics: choose one of them")
     if worded and wanted["no_lyrics"]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from karaoke.cli.aligning import check_align
+from karaoke.cli.aligning import check_align, check_offset
 from karaoke.errors import KaraokeError, UsageError
 
 if TYPE_CHECKING:
@@ -119,10 +119,11 @@ def footage_of(song: Song, background: str) -> Footage | None:
     UsageError
         They were asked for, and there are none.
     """
-    from karaoke.making.footage import EXTENSIONS, look_at
+    from karaoke.jobs.planning import FILMS as FILM_FILES
+    from karaoke.making.footage import look_at
 
     if background != "original" and not (
-        background == "auto" and song.path.suffix.lower() in EXTENSIONS
+        background == "auto" and song.path.suffix.lower() in FILM_FILES
     ):
         return None
     footage = look_at(song.path) if song.path.is_file() else None
@@ -161,8 +162,7 @@ def read_look(
     fps, size = wanted["fps"], wanted["size"]
     if fps is not None and not 1 <= fps <= 120:
         raise UsageError(f"--fps {fps:g}: not from 1 to 120")
-    if not abs(wanted["offset"]) <= 3600:
-        raise UsageError(f"--offset {wanted['offset']:g}: not within an hour")
+    check_offset(wanted["offset"])
     chosen_size = None if size is None else parse_size(size)
     back = wanted["background"]
     colour = back if re.fullmatch(r"#[0-9a-fA-F]{6}", back) else None

@@ -103,40 +103,14 @@ To = Annotated[
         rich_help_panel=FILM,
     ),
 ]
-LyricsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--lyrics",
-        metavar="FILE",
-        help="LRC, UltraStar, SRT, WebVTT, ASS or plain text.",
-        show_default="what lies beside the song, or in its tags",
-        rich_help_panel=FILM,
-    ),
-]
-NoLyrics = Annotated[
-    bool, typer.Option("--no-lyrics", help="Look for no lyrics.", rich_help_panel=FILM)
-]
 Align = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
         help="Find by listening when lines or words are sung: none, lines, words, or auto for"
         " the times that are missing.",
-        rich_help_panel=FILM,
+        rich_help_panel=parameters.WORDS,
     ),
-]
-Language = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LANGUAGE",
-        help="Of the lyrics, as en or German.",
-        show_default="what lyrics or tags say, else English",
-        rich_help_panel=FILM,
-    ),
-]
-Offset = Annotated[
-    float,
-    typer.Option(metavar="SECONDS", help="Move all words; + is later.", rich_help_panel=FILM),
 ]
 Background = Annotated[
     str,
@@ -219,11 +193,11 @@ def make(
     loudness: LoudnessTarget = "off",
     excerpt: Excerpt = None,
     to: To = None,
-    lyrics: LyricsFile = None,
-    no_lyrics: NoLyrics = False,
+    lyrics: parameters.LyricsFile = None,
+    no_lyrics: parameters.NoLyrics = False,
     align: Align = "auto",
-    language: Language = None,
-    offset: Offset = 0.0,
+    language: parameters.Language = None,
+    offset: parameters.Offset = 0.0,
     chords: Chords = False,
     background: Background = "auto",
     size: Size = None,

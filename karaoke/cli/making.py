@@ -45,7 +45,7 @@ def make_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.planning import plan
-    from karaoke.making.outputs import outputs_of
+    from karaoke.making.outputs import lacks_pitches, outputs_of
     from karaoke.making.settings import MakeSettings
     from karaoke.making.task import MakeTask
 
@@ -90,6 +90,7 @@ def make_all(context: typer.Context) -> None:
                 outputs = {name: p for name, p in job.outputs.items() if name != "karaoke"}
                 job = replace(job, outputs=outputs)
             described = settings_of(film, wanted["language"])
+            described["pitches_heard"] = lacks_pitches(film, job.outputs)
             settings = MakeSettings(**common.as_dict(), **wishes, **described)
             overwrite, strict, verified = (wanted[n] for n in ("overwrite", "strict", "verify"))
             task = MakeTask(job, settings, chosen, overwrite, strict, film=film, verified=verified)

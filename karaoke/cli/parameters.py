@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 #: Panels of the help.
-INPUT, OUTPUT, MODEL, REPORT = "Songs", "Results", "Model", "Reports"
+INPUT, WORDS, OUTPUT, MODEL, REPORT = "Songs", "Words", "Results", "Model", "Reports"
 
 
 def option(panel: str, *names: str, variable: str = "", **details: Any) -> Any:
@@ -60,6 +60,27 @@ StemsFrom = Annotated[
         help="Take the song's stems from a folder, vocals.* and instrumental.*.",
     ),
 ]
+LyricsFile = Annotated[
+    Path | None,
+    option(
+        WORDS,
+        "--lyrics",
+        metavar="FILE",
+        help="LRC, UltraStar, SRT, WebVTT, ASS or plain text.",
+        show_default="what lies beside the song, or in its tags",
+    ),
+]
+NoLyrics = Annotated[bool, option(WORDS, "--no-lyrics", help="Look for no lyrics.")]
+Language = Annotated[
+    str | None,
+    option(
+        WORDS,
+        metavar="LANGUAGE",
+        help="Of the lyrics, as en or German.",
+        show_default="what lyrics or tags say, else English",
+    ),
+]
+Offset = Annotated[float, option(WORDS, metavar="SECONDS", help="Move all words; + is later.")]
 Out = Annotated[
     Path,
     option(

@@ -38,6 +38,8 @@ class AnalyseSettings(SplitSettings):
         Whether voice and band are told apart; without, there is no melody.
     words_sha256
         Of title, artist and the words that are put on the notes.
+    offset_seconds
+        How much later the words come than the lyrics say.
     align, language, recogniser
         What is found by listening to the voice, the language of the words, and the version of the
         recogniser.
@@ -47,6 +49,7 @@ class AnalyseSettings(SplitSettings):
     stems_from: str = ""
     separated: bool = True
     words_sha256: str = ""
+    offset_seconds: float = 0.0
     align: Listening = "none"
     language: str = ""
     recogniser: str = ""
@@ -140,7 +143,12 @@ class AnalyseTask(SplitTask):
                 song=self.job.source,
             )
         language = language_code(settings.language)
-        worded = put_words(words.lyrics, self.found.notes, language=language)
+        worded = put_words(
+            words.lyrics,
+            self.found.notes,
+            language=language,
+            offset_seconds=settings.offset_seconds,
+        )
         for warning in words.lyrics.warnings:
             warn(warning)
         count = sum(bool(syllable.text) for syllable in worded.lyrics.syllables())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +149,13 @@ def made_with(entry: dict[str, Any], settings: SplitSettings) -> bool:
     """Return whether a set of stems is what these settings would make."""
     # As a manifest holds them, where a tuple is a list.
     now = json.loads(json.dumps(settings.as_dict()))
+    # What was no setting then was as it is by default.
+    then = {one.name: one.default for one in fields(settings) if one.default is not MISSING}
     # The stream used to be called a track.
-    then = {{"track": "stream"}.get(key, key): value for key, value in entry["settings"].items()}
+    then |= {{"track": "stream"}.get(key, key): value for key, value in entry["settings"].items()}
     if entry["format"] == 1:
         # It names the model but not its weights, and a file may contain others by now.
-        del now["weights_sha256"]
+        del now["weights_sha256"], then["weights_sha256"]
         now["stream"] = now["stream"] or 1  # the first stream was the default
         return bool(then == now) and not os.path.isfile(settings.model)
     return entry["format"] == FORMAT and {**then, "model": ""} == {**now, "model": ""}

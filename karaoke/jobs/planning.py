@@ -30,13 +30,18 @@ from karaoke.jobs.naming import (
     too_long,
 )
 
+#: Files with moving pictures, by their names.
+FILMS = frozenset(
+    """
+    .3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm .ogv
+    .rm .rmvb .ts .vob .webm .wmv .wtv
+    """.split()  # noqa: SIM905 (a table, not a sentence)
+)
 #: Files taken from a folder; a file named by itself may have any extension, or none.
-EXTENSIONS = frozenset(
+EXTENSIONS = FILMS | frozenset(
     """
     .8svx .aac .ac3 .aif .aifc .aiff .amr .ape .au .bwf .caf .dsf .dts .eac3 .flac .m4a .m4b .mka
     .mp2 .mp3 .mpc .oga .ogg .opus .qoa .ra .rf64 .snd .spx .tak .tta .voc .w64 .wav .wave .wma .wv
-    .3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm .ogv
-    .rm .rmvb .ts .vob .webm .wmv .wtv
     """.split()  # noqa: SIM905 (a table, not a sentence)
 )
 #: First bytes of lists in UTF-16 and UTF-32; the latter first, since its mark begins like UTF-16's.

@@ -73,6 +73,18 @@ class Film:
         return kind in SOUNDS or self.lyrics is not None
 
     @property
+    def lacks_pitches(self) -> bool:
+        """Whether it has words, other than a draft's, and none of them has a pitch."""
+        if self.lyrics is None or self.align == "draft":
+            return False
+        return all(syllable.pitch is None for syllable in self.lyrics.syllables())
+
+    def with_pitches(self, timeline: Timeline) -> tuple[Lyrics, Timeline]:
+        """Give the words on the notes that were heard, if any were, and the clock they go by."""
+        assert self.lyrics is not None, "planned for songs with words"
+        return (self.lyrics, timeline) if self.sung is None else (self.sung, timeline.of_sound)
+
+    @property
     def keeps_time(self) -> bool:
         """Whether the sound has to begin when the picture of the song does."""
         return self.picture.footage is not None

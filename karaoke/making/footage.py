@@ -11,13 +11,6 @@ import ffmpeg
 
 from karaoke.audio.ffmpeg import DEMUXERS, PATH, FfmpegProcess, arguments_with
 
-#: Files that are looked into; other films are found where ``--background original`` is said.
-EXTENSIONS = frozenset(
-    {
-        *(".3gp", ".asf", ".avi", ".divx", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
-        *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-    }
-)
 CODEC = re.compile(r"(\w+)")
 RATE = re.compile(r" (\d+(?:\.\d+)?)(k?) (fps|tbr)")
 #: Words that change between so few pictures seem to come late.

@@ -81,7 +81,6 @@ def write_game(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> Non
     Syllables without a pitch become freestyle notes: every game shows them and none counts them.
     Rap notes would give points for any sound, and older games stop at them.
     """
-    assert film.lyrics is not None, "planned for songs with words"
     song = Path(studio.reader.path)
     extension = sound_format(studio.chosen.extension)
     chosen = studio.chosen if studio.chosen.extension == extension else output_format(extension)
@@ -98,9 +97,7 @@ def write_game(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> Non
         for name, part in parts.items()
         if name.startswith(PREFIX)
     }
-    lyrics, timeline = film.lyrics, studio.timeline
-    if film.sung is not None:
-        lyrics, timeline = film.sung, timeline.of_sound
+    lyrics, timeline = film.with_pitches(studio.timeline)
     named = replace(lyrics, title=lyrics.title or song.stem)
     text = write_ultrastar(named, timeline, audio=names["song"], files=names)
     with writing_to(parts["ultrastar"].target):

@@ -55,15 +55,17 @@ class Kind:
     is_sung: bool = False
 
 
-def text(extension: str, write: Callable[[Lyrics, Timeline], bytes]) -> Kind:
-    """Make the kind of a file of words."""
+def text(extension: str, write: Callable[[Lyrics, Timeline], bytes], is_sung: bool = False) -> Kind:
+    """Make the kind of a file of words, perhaps with their notes."""
 
     def write_text(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> None:
         if film.lyrics is not None:
+            timeline = studio.timeline
+            worded = film.with_pitches(timeline) if is_sung else (film.lyrics, timeline)
             with writing_to(parts[extension].target):
-                parts[extension].path.write_bytes(write(film.lyrics, studio.timeline))
+                parts[extension].path.write_bytes(write(*worded))
 
-    return Kind(lambda *_: {extension: extension}, write_text)
+    return Kind(lambda *_: {extension: extension}, write_text, is_sung=is_sung)
 
 
 DRAWN, DECODED = ("ass", "filter"), ("cdgraphics", "decoder")
@@ -76,7 +78,7 @@ KINDS = {
     "elrc": text("elrc", write_enhanced_lrc),
     "srt": text("srt", write_srt),
     "ass": text("ass", write_ass),
-    "kar": text("kar", write_kar),
+    "kar": text("kar", write_kar, is_sung=True),
 }
 
 
@@ -94,6 +96,11 @@ def outputs_of(
 def kinds_among(names: Collection[str]) -> Iterator[Kind]:
     """Yield the kinds that are among names of outputs, in the order of the table."""
     return (kind for name, kind in KINDS.items() if name in names)
+
+
+def lacks_pitches(film: Film | None, names: Collection[str]) -> bool:
+    """Tell whether an output among names takes pitches that the words of a film do not have."""
+    return film is not None and film.lacks_pitches and any(k.is_sung for k in kinds_among(names))
 
 
 def write_all(film: Film, parts: Mapping[str, PartFile], studio: Studio) -> None:

@@ -45,6 +45,8 @@ class MakeSettings(SplitSettings):
         Whether the names of the chords are drawn above the words.
     align, language, recogniser
         What is found by listening to the voice, and the language and the version with which.
+    pitches_heard
+        Whether the notes of the words are those that were heard.
     picture
         What is behind the words.
     """
@@ -65,6 +67,7 @@ class MakeSettings(SplitSettings):
     align: Listening = "none"
     language: str = ""
     recogniser: str = ""
+    pitches_heard: bool = False
     picture: dict[str, Any] = field(default_factory=dict)
 
     @property

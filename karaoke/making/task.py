@@ -37,7 +37,7 @@ from karaoke.making.hearing import (
     summary,
 )
 from karaoke.making.mixes import Mix, Part, between, gain_to, part_of
-from karaoke.making.outputs import kinds_among, write_all
+from karaoke.making.outputs import kinds_among, lacks_pitches, write_all
 from karaoke.making.settings import MakeSettings
 from karaoke.making.verifying import Wanted, verify
 
@@ -117,10 +117,7 @@ class MakeTask(SplitTask):
     @property
     def lacks_pitches(self) -> bool:
         """Whether an output takes the pitches of the words, and none of them has one."""
-        lyrics = None if self.film is None else self.film.lyrics
-        if lyrics is None or not any(kind.is_sung for kind in kinds_among(self.job.outputs)):
-            return False
-        return all(syllable.pitch is None for syllable in lyrics.syllables())
+        return lacks_pitches(self.film, self.job.outputs)
 
     @property
     def gains(self) -> dict[str, dict[str, float]]:
@@ -146,7 +143,8 @@ class MakeTask(SplitTask):
     @property
     def filled(self) -> list[str]:
         """The stems that are kept on the disk: to be heard, or to be listened to."""
-        listened = self.settings.align != "none" or self.settings.singer_range is not None
+        wishes = self.settings
+        listened = wishes.align != "none" or wishes.singer_range is not None or self.lacks_pitches
         return list(STEMS) if listened else self.heard
 
     @property

@@ -21,7 +21,7 @@ from karaoke.making.drawing import KINDS as DRAWINGS
 from karaoke.making.drawing import DrawTask
 from karaoke.making.films import Film
 from karaoke.making.font import BUNDLED, Font
-from karaoke.making.outputs import kinds_among, outputs_of
+from karaoke.making.outputs import kinds_among, lacks_pitches, outputs_of
 from karaoke.making.settings import MakeSettings
 from karaoke.making.styles import STYLES
 from karaoke.making.task import MakeTask
@@ -182,6 +182,7 @@ def make_task(
         tempo=options["tempo"],
         stems_from=str(place.stems),
         chords=options.get("chords", False),
+        pitches_heard=lacks_pitches(film, outputs),
         words_sha256="" if film is None else digest_of(film.lyrics, film.style, film.picture),
     )
     planned = Job(Path(song["source"]), outputs, place.manifest(name), song["name"])

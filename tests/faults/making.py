@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import random
 import struct
+import subprocess
+import sys
 import time
 import zipfile
 import zlib
@@ -48,6 +51,103 @@ def with_lyrics_that_are_none_leaves_nothing(bench: Bench, content: bytes) -> No
     done = make(bench, bench.song(), "--lyrics", bench.folder / "words.lrc", "--to", "mp4")
     assert done.returncode in (2, 65), done.stderr
     bench.refused(done, done.returncode)
+
+
+@fault(
+    "make",
+    r"{\p1}m 0 0 l 9999 0 9999 9999{\p0}",
+    r"{\fs9999}{\t(0,9,\fscx9999)}{\clip(m 0 0)}x\N\h\n",
+    "{{{}}}\\\\ %{eif:1:d} %n ' : , ;",
+    "m" * 3000,
+    "a\u202eb\u2066c\u200bd\ufeff",
+    "\\N" * 400,
+)
+def with_hostile_words_makes_all_of_them(bench: Bench, text: str) -> None:
+    rows = f"[00:00.10]<00:00.10>{text} <00:00.20>two<00:00.30>\n[00:00.35]{text}\n"
+    bench.put("song.lrc", rows.encode())
+    kinds = "mp4,cdg,ultrastar,lrc,elrc,srt,ass,kar"
+    done = make(bench, bench.song(), "--to", kinds, "--json")
+    if done.returncode == 2:  # the bundled font lacks some of it
+        assert "no letter for" in done.stdout or "lacks" in done.stdout, done.stdout
+        assert not bench.files()
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(json.loads(done.stdout)["outputs"]) == 11
+
+
+def without_recogniser(folder: Path) -> None:
+    """Let none be found."""
+    sys.modules["pocketsphinx"] = None  # type: ignore[assignment]
+
+
+def broken_recogniser(folder: Path) -> None:
+    """Let one be found that cannot be loaded."""
+    (folder / "pocketsphinx").mkdir()
+    text = "raise ImportError('no such library')"
+    (folder / "pocketsphinx" / "__init__.py").write_text(text)
+    sys.path.insert(0, str(folder))
+
+
+@fault("make", ("missing", without_recogniser, 0), ("broken", broken_recogniser, 69))
+def that_aligns_without_a_recogniser(bench: Bench, variant: tuple[str, object, int]) -> None:
+    _, spoil, code = variant
+    bench.put("song.txt", b"walking home\nin the rain\n")
+    source = bench.song(seconds=2.0)
+    done = make(bench, source, "--to", "lrc", before=partial(spoil, bench.folder))  # type: ignore
+    if code:
+        bench.refused(done, code, "pip install 'karaoke[align]'")
+    else:
+        assert done.returncode == 0 and done.stdout.count("\n") == 2, done.stderr
+
+
+@fault(
+    "make",
+    r"{\p1}m 0 0 l 9 9 \N %{} ' <00:01.00> [00:01.00]",
+    "1 2 3 4 5 6 7 8 9 0\n- - -\n...\n",
+    "\u03ba\u03b1\u03bb\u03b7\u03bc\u03ad\u03c1\u03b1 \u03ba\u03cc\u03c3\u03bc\u03b5",
+    "\u043f\u0440\u0438\u0432\u0435\u0442 " * 30,
+    "xqzt" * 500,
+    "word " * 3000,
+    "la\n" * 1500,
+)
+def that_aligns_hostile_words_says_what_it_doubts(bench: Bench, text: str) -> None:
+    bench.put("song.txt", text.encode())
+    source = bench.song(seconds=2.0)
+    done = make(bench, source, "--to", "lrc", "--json", "--language", "en")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    lyrics = report["lyrics"]
+    assert lyrics["aligned"] == "words", lyrics["timing"]
+    # A few words may be found in any noise; more than can be sung in two seconds are not.
+    few = lyrics["syllables"] < 50
+    assert few or (lyrics["doubtful_lines"] and report["warnings"]), lyrics["timing"]
+
+
+@fault("make", "xx", "klingon", "")
+def in_a_language_that_is_unknown_is_refused(bench: Bench, language: str) -> None:
+    bench.put("song.txt", b"walking home\n")
+    done = make(bench, bench.song(), "--to", "lrc", "--language", language)
+    bench.refused(done, 2, f"--language {language}")
+
+
+@fault("make")
+def into_a_folder_that_is_read_only_leaves_nothing(bench: Bench) -> None:
+    bench.put("song.lrc", WORDS)
+    bench.out.mkdir()
+    bench.put("out/file", b"")
+    done = bench.karaoke("make", bench.song(), "-n", bench.model, "-o", bench.out / "file" / "x",
+                         "--to", "mp4", "--size", "160x90")  # fmt: skip
+    assert done.returncode == 73 and done.stderr.startswith("karaoke: "), done.stderr
+    assert bench.files() == [bench.out / "file"]
+
+
+@fault("make")
+def of_a_film_without_sound_says_so(bench: Bench) -> None:
+    film = bench.folder / "song.mkv"
+    drawn = ["-f", "lavfi", "-i", "color=c=red:s=64x48:d=1:r=25", str(film)]
+    subprocess.run([find_ffmpeg(), "-v", "error", *drawn], check=True)
+    bench.put("song.lrc", WORDS)
+    bench.refused(make(bench, bench.keep(film), "--to", "mp4"), 65, "no audio")
 
 
 @fault("make")

@@ -96,11 +96,11 @@ STYLES = {
     "plain": Style(),
     "big": Style(rows=2, size=0.13),
     "light": Style(
-        sung="#e0145a",
+        sung="#c4104d",
         unsung="#1b2436",
         outline="#ffffff",
         background="#eef2f8",
-        singers=("#e0145a", "#0a66d0", "#0c7a3d", "#8a3fd1"),
+        singers=("#c4104d", "#0a66d0", "#0c7a3d", "#8a3fd1"),
     ),
     "duet": Style(sung="#ff9a3d", singers=("#ff9a3d", "#5ad1ff", "#ff7ab8", "#8be36b"), tint=0.4),
     "film": Style(rows=2, size=0.085, middle=0.82),

@@ -312,6 +312,17 @@ def test_this_mix_is_what_is_heard(
         assert path.read_bytes() == wanted
 
 
+def test_sheets_are_made_from_the_page(browser: Any, served: Served, ready: str) -> None:
+    with Watched(browser, served, PHONE) as watched:
+        page = watched.sing(ready)
+        page.get_by_role("button", name="Download").click()
+        page.get_by_label("Make a").select_option("lead-sheet")
+        page.get_by_role("button", name="Make it").click()
+        with page.expect_download(timeout=120_000) as waiting:
+            page.locator("a.file", has_text="musicxml").click(timeout=120_000)
+        assert waiting.value.suggested_filename == "The Mic Is Mine.musicxml"
+
+
 OUTSIDE = """() => {
   const sheet = document.querySelector('.sheet').getBoundingClientRect();
   const bad = [];

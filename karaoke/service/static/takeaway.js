@@ -14,6 +14,13 @@ const KINDS = [
   ["ass", "ASS", "subtitles that light up"],
   ["audio", "Sound", "as M4A"],
 ];
+// What is heard of the song itself, in its own key and tempo.
+const SHEETS = [
+  ["lead-sheet", "Lead sheet", "MusicXML for MuseScore and others"],
+  ["picture", "Pages", "PNG to print and sing from"],
+  ["midi", "MIDI", "melody, chords and words"],
+  ["tutorial", "Piano film", "notes that fall on the keys"],
+];
 
 export function takeAway(view) {
   const control = new AbortController();
@@ -90,7 +97,7 @@ function choice(name, options) {
 function making(view) {
   const [kind, kindRow] = choice(
     "Make a",
-    KINDS.map(([value, name, text]) => [value, `${name} – ${text}`]),
+    [...KINDS, ...SHEETS].map(([value, name, text]) => [value, `${name} – ${text}`]),
   );
   const [style, styleRow] = choice("Style", [
     ["plain", "plain"],
@@ -125,12 +132,15 @@ function making(view) {
             chords: view.stage.chords,
           }
         : {};
-    await make(view, {
-      to: [kind.value],
-      ...(kind.value === "audio" ? { format: "m4a" } : {}),
-      ...sound(view.player),
-      ...look,
-    });
+    if (SHEETS.some(([value]) => value === kind.value))
+      await order(view, "analyse", { write: [kind.value] });
+    else
+      await order(view, "make", {
+        to: [kind.value],
+        ...(kind.value === "audio" ? { format: "m4a" } : {}),
+        ...sound(view.player),
+        ...look,
+      });
     begin.disabled = false;
     document.querySelector("dialog .files")?.scrollIntoView({ block: "end", behavior: "smooth" });
   });
@@ -138,7 +148,7 @@ function making(view) {
     "section",
     { className: "setting" },
     el("strong", {}, "Make a file"),
-    el("small", {}, "With the voice, key and tempo that you set. It goes on while you sing."),
+    el("small", {}, "Songs and films as you set them above. It goes on while you sing."),
     kindRow,
     film,
     el("div", { className: "row" }, begin),
@@ -146,22 +156,26 @@ function making(view) {
 }
 
 function sound(player) {
-  const guide = player.heardDb("vocals");
-  return { guide_db: guide <= OFF_DB ? null : guide, key: player.key, tempo: player.tempo };
+  const level = (stem) => (player.heardDb(stem) <= OFF_DB ? null : player.heardDb(stem));
+  return {
+    guide_db: level("vocals"),
+    band_db: level("instrumental"),
+    key: player.key,
+    tempo: player.tempo,
+  };
 }
 
-async function make(view, options) {
+async function order(view, command, options) {
   try {
-    putJob(
-      await post(`/songs/${encodeURIComponent(view.song.id)}/jobs`, { command: "make", options }),
-    );
+    putJob(await post(`/songs/${encodeURIComponent(view.song.id)}/jobs`, { command, options }));
   } catch (error) {
     toast(error);
   }
 }
 
 function fileRows(song) {
-  const making = [...jobs.values()].filter((job) => job.song === song.id && job.command === "make");
+  const kinds = (job) => job.options.to || job.options.write || [];
+  const making = [...jobs.values()].filter((job) => job.song === song.id && kinds(job).length);
   const active = making.filter((job) => ["queued", "running"].includes(job.state));
   const failed = making.filter((job) => job.state === "failed").slice(0, 1);
   const rows = [
@@ -178,7 +192,7 @@ function fileRows(song) {
           "span",
           {},
           job.state === "running"
-            ? `Making ${(job.options.to || []).join(", ")} …`
+            ? `Making ${kinds(job).join(", ")} …`
             : "Waiting in the queue",
         ),
       ),

@@ -15,11 +15,13 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
+import soundfile
 
 from karaoke.audio import load_audio
 from karaoke.audio.ffmpeg import find_ffmpeg
@@ -408,6 +410,46 @@ def test_the_player_has_both_stems_in_time(served: Served, ready: str, tmp_path:
     stems = [load_audio(place / f"{name}.wav")[0] for name in ("vocals", "instrumental")]
     assert heard.shape == (4, stems[0].shape[1])
     assert np.abs(heard - np.concatenate(stems)).max() < 1e-4
+
+
+def test_the_player_moves_by_semitones(served: Served, tmp_path: Path) -> None:
+    rng = np.random.default_rng(SEED)
+    hertz, semitones = float(rng.uniform(200, 600)), int(rng.choice([-5, -2, 3, 7]))
+    time = np.arange(5 * 44100) / 44100
+    tone = 0.2 * np.sin(2 * np.pi * hertz * time)
+    soundfile.write(tmp_path / "tone.wav", np.stack([tone, tone], 1), 44100)
+    song = served.add(tmp_path / "tone.wav")["id"]
+    served.wait(lambda: served.get(f"/songs/{song}")["state"] == "ready")
+    found = served.ask("GET", f"/songs/{song}/player.opus?key={semitones}").content
+    heard = decoded(found, tmp_path, "moved.opus")
+    assert heard.shape[0] == 4
+    for pair in (heard[:2], heard[2:]):
+        middle = pair.sum(0)[48000:-48000]
+        spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 21))
+        cents = 1200 * np.log2(np.argmax(spectrum) * 48000 / (1 << 21) / hertz)
+        assert abs(cents - 100 * semitones) < 5
+    served.ask("DELETE", f"/songs/{song}")
+
+
+def test_a_hundred_uploads_at_once(served: Served, clip: Path) -> None:
+    content = clip.read_bytes()[:50_000]
+
+    def send(number: int) -> str:
+        headers = {"X-Karaoke": "1"}
+        url = f"{served.page}api/v1/uploads"
+        made = requests.post(url, json={"name": f"{number}.mp3", "size": 60_000}, headers=headers,
+                             timeout=60).json()["id"]  # fmt: skip
+        headers |= {**BYTES, "Upload-Offset": "0"}
+        answer = requests.patch(f"{url}/{made}", data=content, headers=headers, timeout=60)
+        assert answer.json()["offset"] == len(content)
+        return str(made)
+
+    with ThreadPoolExecutor(25) as pool:
+        made = list(pool.map(send, range(100)))
+    assert len(set(made)) == 100
+    for upload in made:
+        assert (served.data / "uploads" / f"{upload}.part").read_bytes() == content
+        assert served.ask("DELETE", f"/uploads/{upload}").status_code == 204
 
 
 def test_words_come_and_go(served: Served, ready: str) -> None:

@@ -8,19 +8,27 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from karaoke.errors import KaraokeError, OutputExistsError, PermissionDeniedError
 from karaoke.service.security import is_loopback
 
 #: In which the head of a request has to be there.
 HEAD_SECONDS = 5.0
-#: Connections in all, and from one other machine.
-MOST_CONNECTIONS, MOST_EACH = 1000, 32
+#: Connections in all, if the system allows as many files, and from one other machine.
+MOST_CONNECTIONS, MOST_EACH = 4000, 32
+#: Files that are left for songs and programs.
+SPARE_FILES = 256
 #: In which requests may end once the service is told to.
 GRACE_SECONDS = 1
 TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -38,7 +46,7 @@ class GuardedProtocol(H11Protocol):
         clients = (getattr(one, "client", None) for one in self.connections)
         same = sum(client is not None and client[0] == address for client in clients)
         too_many = not is_loopback(address) and same > MOST_EACH
-        if too_many or len(self.connections) > MOST_CONNECTIONS:
+        if too_many or len(self.connections) > most_connections():
             transport.abort()
             return
         self._expect_head()
@@ -103,6 +111,19 @@ class Server(uvicorn.Server):
         """Let those go who listen, then close."""
         self.ending()
         await super().shutdown(sockets)
+
+
+@cache
+def most_connections() -> int:
+    """Allow this process as many files as the system does, and tell how many may be connections."""
+    if resource is None:
+        return MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + SPARE_FILES
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return max(limit, soft) - SPARE_FILES
 
 
 ENDING = (signal.SIGINT, signal.SIGTERM)

@@ -3,15 +3,19 @@
 ``python -m tests.benchmarks.serving kills [--times 50]`` kills it at random instants with uploads
 and jobs under way, and looks at what became of them. ``load`` has phones listen and songs arrive
 while one is split, and prints how long ``/status`` took and how much memory the service held.
+``abuse`` holds a thousand connections open, and asks for thousands of ids that nobody has.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import http.client
 import multiprocessing
 import random
 import resource
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -174,10 +178,95 @@ def load(options: argparse.Namespace, folder: Path) -> bool:
         return bool(slow < 100)
 
 
+def abuse(options: argparse.Namespace, folder: Path) -> bool:
+    """Hold hundreds of connections open, and ask for thousands of things that nobody has."""
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
+    model, rng = ["-n", options.model] if options.model else [], random.Random(options.seed)
+    with Served(folder, *model) as served:
+        head = f"Host: 127.0.0.1:{served.port}\r\nX-Karaoke: 1\r\n"
+        body = "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+        texts = [f"GET /api/v1/status HTTP/1.1\r\n{head}"] * 500
+        texts += [f"POST /api/v1/uploads HTTP/1.1\r\n{head}{body}"] * 500
+        texts += [f"GET /api/v1/events HTTP/1.1\r\n{head}\r\n"] * 200
+        held = []
+        for text in texts:
+            held.append(socket.create_connection(("127.0.0.1", served.port)))
+            held[-1].sendall(text.encode())
+        times = []
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            for one in held[500:1000]:
+                with contextlib.suppress(OSError):
+                    one.sendall(b" ")
+            began = time.perf_counter()
+            for address in ("", "static/app.js", "api/v1/status"):
+                assert requests.get(f"{served.page}{address}", timeout=30).ok
+            times.append(time.perf_counter() - began)
+            time.sleep(1)
+        closed = [0, 0]
+        for number, one in enumerate(held[:1000]):
+            one.settimeout(0.01)
+            with contextlib.suppress(OSError):
+                closed[number // 500] += one.recv(100)[:12].endswith(b"408")
+        for one in held:
+            one.close()
+        print(
+            f"500 heads, 500 bodies and 200 listeners held open: page, script and status took"
+            f" {max(times):.2f} s at most; refused as too slow {closed[0]} and {closed[1]}"
+        )
+        tried, odd = 0, []
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+        pieces = [
+            "..",
+            "%2e%2e",
+            "/",
+            "%2f",
+            "%5c",
+            "%00",
+            "%E2%80%AE",
+            "0" * 16,
+            "f" * 16,
+            "'",
+            "source.mp3",
+            '"',
+            ";",
+            "*",
+            "%",
+            "%25",
+            "_",
+            "%20",
+            "etc/passwd",
+            ".",
+        ]
+        described = served.get("/openapi.json")["paths"]
+        for path in (one for one in described if "{id}" in one):
+            for method in described[path]:
+                for _ in range(2000):
+                    made = "".join(rng.choices(pieces, k=rng.randint(1, 4)))
+                    filled = path.replace("{id}", made).replace("{extension}", "wav")
+                    headers = {
+                        "X-Karaoke": "1",
+                        "Content-Type": "application/json",
+                        "Upload-Offset": "0",
+                    }
+                    connection.request(
+                        method.upper(), filled.replace("{name}", made), b"{}", headers
+                    )
+                    answer = connection.getresponse()
+                    answer.read()
+                    tried += 1
+                    if answer.status not in (400, 404, 405):
+                        odd.append((method, filled, answer.status))
+        print(f"ids {tried}, answers other than 400, 404 and 405: {len(odd)} {odd[:3]}")
+        return max(times) < 1 and not odd
+
+
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["kills", "load"])
+    parser.add_argument("what", choices=["kills", "load", "abuse"])
     parser.add_argument("--model", help="a model that is not the default")
     parser.add_argument("--times", type=int, default=50, help="kills")
     parser.add_argument("--songs", type=int, default=20, help="songs that arrive meanwhile")
@@ -186,7 +275,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return 0 if {"kills": kills, "load": load}[options.what](options, Path(folder)) else 1
+        return (
+            0
+            if {"kills": kills, "load": load, "abuse": abuse}[options.what](options, Path(folder))
+            else 1
+        )
 
 
 if __name__ == "__main__":

@@ -20,17 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Everything that a command imports while it runs.
-PRELOADED = [
-    *("tests.launching", "karaoke.cli", "karaoke.jobs.batch", "karaoke.store.installing"),
-    "karaoke.evaluation.running",
-]
+PRELOADED = ["tests.launching", "tests.preloading"]
 SECONDS_ALLOWED = 300.0
 #: What a process that did not end in time is reported to have ended with, as by `timeout`.
 TIMED_OUT = 124
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(PRELOADED)
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(PRELOADED)
 
 
 @dataclass(frozen=True)
@@ -68,6 +64,7 @@ class Launch:
         sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)  # as Python's own
         os.environ.clear()
         os.environ.update(self.env)
+        tempfile.tempdir = None  # which follows from the environment
         os.chdir(self.cwd)
         for limit, value in self.limits.items():
             resource.setrlimit(limit, (value, value))
@@ -100,7 +97,7 @@ class Running:
         streams = tuple(map(str, paths))
         cwd = str(options.pop("cwd", os.getcwd()))
         launch = Launch(self.arguments, streams, cwd=cwd, **options)  # type: ignore[arg-type]
-        self.process = _context.Process(target=launch)
+        self.process = context.Process(target=launch)
         self.process.start()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
@@ -136,7 +133,7 @@ def at_terminal(typed: str, *arguments: object, env: Mapping[str, str]) -> tuple
     name = os.ttyname(child)
     words = {**env, "TERM": "xterm", "COLUMNS": "120"}
     launch = Launch([str(argument) for argument in arguments], (name, name, name), env=words)
-    process = _context.Process(target=launch)
+    process = context.Process(target=launch)
     process.start()
     os.write(parent, typed.encode())
     shown = b""

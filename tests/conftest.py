@@ -24,6 +24,7 @@ from karaoke.separation.checkpoints import build_network, save_checkpoint
 from karaoke.separation.headers import Header
 from karaoke.training.corpus import Recording, load_corpus
 from tests import launching
+from tests.program import karaoke_program
 
 # Tiny networks gain nothing from threads, and lose much while other programs are busy; the
 # variable says nothing to a torch that was loaded before.
@@ -107,6 +108,13 @@ def transcode(tmp_path: Path) -> Callable[..., Path]:
 def run_karaoke() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line in a process of its own, as a user does."""
     return launching.run_karaoke
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Path]:
+    """Path of a program that is ``karaoke``, for shells, pipes and terminals."""
+    with karaoke_program() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")

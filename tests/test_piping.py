@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,36 +18,44 @@ from karaoke.audio import FORMATS, load_audio
 from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
 
-Noise = Callable[..., Block]
+Pipe = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
-def pipe(data: bytes, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+@pytest.fixture(scope="module")
+def pipe(program: Path) -> Pipe:
     """Run ``karaoke split`` with bytes on standard input."""
-    command = [sys.executable, "-m", "karaoke", "split", *map(str, arguments)]
-    return subprocess.run(command, input=data, capture_output=True, check=False, timeout=200)
+
+    def run(data: bytes, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+        command = [program, "split", *map(str, arguments)]
+        return subprocess.run(command, input=data, capture_output=True, check=False, timeout=200)
+
+    return run
 
 
-@pytest.fixture
-def source(tmp_path: Path, noise: Noise) -> Path:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a song of 25 s, more than a few segments of the tiny model."""
-    path = tmp_path / "s.flac"
-    soundfile.write(path, noise(2, 25 * 48000).T, 48000)
+    path = tmp_path_factory.mktemp("piping") / "s.flac"
+    samples = 0.1 * np.random.default_rng(0).standard_normal((25 * 48000, 2))
+    soundfile.write(path, samples, 48000)
     return path
 
 
-@pytest.fixture
-def expected(source: Path, tiny_model: Path, tmp_path: Path) -> Block:
+@pytest.fixture(scope="module")
+def expected(source: Path, tiny_model: Path, pipe: Pipe) -> Block:
     """Separate it to files."""
-    done = pipe(b"", source, "-n", tiny_model, "-o", tmp_path / "files", "--bit-depth", "32f")
+    folder = source.parent / "files"
+    done = pipe(b"", source, "-n", tiny_model, "-o", folder, "--bit-depth", "32f")
     assert done.returncode == 0, done.stderr
-    return load_audio(tmp_path / "files" / "s" / "instrumental.wav")[0]
+    return load_audio(folder / "s" / "instrumental.wav")[0]
 
 
 @pytest.mark.parametrize("name", ["wav", "raw", "flac"])
 @pytest.mark.parametrize("from_pipe", [True, False])
 def test_the_stream_is_what_the_file_has(
-    source: Path, expected: Block, tiny_model: Path, tmp_path: Path, name: str, from_pipe: bool
-) -> None:
+    pipe: Pipe, source: Path, expected: Block, tiny_model: Path, tmp_path: Path, name: str,
+    from_pipe: bool,
+) -> None:  # fmt: skip
     song, data = ("-", source.read_bytes()) if from_pipe else (source, b"")
     options = ["--stems", "instrumental", "--format", name, "-n", tiny_model, "-o", "-", "-q"]
     done = pipe(data, song, *options)
@@ -64,7 +71,9 @@ def test_the_stream_is_what_the_file_has(
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if FORMATS[name].encoder])
-def test_lossy_streams(source: Path, tiny_model: Path, tmp_path: Path, name: str) -> None:
+def test_lossy_streams(
+    pipe: Pipe, source: Path, tiny_model: Path, tmp_path: Path, name: str
+) -> None:
     options = ["--stems", "vocals", "--format", name, "-n", tiny_model, "-o", "-"]
     done = pipe(source.read_bytes(), "-", *options)
     assert done.returncode == 0, done.stderr
@@ -74,7 +83,7 @@ def test_lossy_streams(source: Path, tiny_model: Path, tmp_path: Path, name: str
 
 
 def test_standard_input_becomes_files(
-    source: Path, transcode: Callable[..., Path], tiny_model: Path, tmp_path: Path
+    pipe: Pipe, source: Path, transcode: Callable[..., Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     # Its index stands at the end: it cannot be read as it comes.
     late = transcode(source, "late.m4a", "-c:a", "aac", "-ac", "2")
@@ -90,11 +99,11 @@ def test_standard_input_becomes_files(
 
 
 def test_it_sounds_before_the_song_has_ended(
-    source: Path, tiny_model: Path, tmp_path: Path
+    program: Path, source: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     wave = tmp_path / "s.wav"
     subprocess.run([find_ffmpeg(), "-v", "error", "-i", source, wave], check=True)
-    command = [sys.executable, "-m", "karaoke", "split", "-", "-o", "-", "-n", str(tiny_model)]
+    command = [program, "split", "-", "-o", "-", "-n", str(tiny_model)]
     process = subprocess.Popen(
         [*command, "--stems", "vocals", "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -134,16 +143,17 @@ def test_it_sounds_before_the_song_has_ended(
     ],
 )
 def test_what_cannot_be_piped_is_one_line(
-    data: bytes, arguments: list[str], code: int, says: bytes, tiny_model: Path, tmp_path: Path
-) -> None:
+    pipe: Pipe, data: bytes, arguments: list[str], code: int, says: bytes, tiny_model: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     done = pipe(data, *arguments, "-n", tiny_model, "-q", *([] if "-o" in arguments else
                 ["-o", tmp_path / "o"]))  # fmt: skip
     assert done.returncode == code, done.stderr
     assert says in done.stderr and done.stderr.count(b"\n") == 1 and done.stdout == b""
 
 
-def test_a_reader_that_goes_away_ends_it(source: Path, tiny_model: Path) -> None:
-    command = [sys.executable, "-m", "karaoke", "split", str(source), "-o", "-", "-q"]
+def test_a_reader_that_goes_away_ends_it(program: Path, source: Path, tiny_model: Path) -> None:
+    command = [program, "split", str(source), "-o", "-", "-q"]
     process = subprocess.Popen(
         [*command, "--stems", "vocals", "-n", str(tiny_model)],
         stdout=subprocess.PIPE,
@@ -160,19 +170,9 @@ def test_a_reader_that_goes_away_ends_it(source: Path, tiny_model: Path) -> None
     process.stderr.close()
 
 
-def test_a_terminal_gets_no_samples(source: Path, tiny_model: Path) -> None:
+def test_a_terminal_gets_no_samples(program: Path, source: Path, tiny_model: Path) -> None:
     leader, follower = pty.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "karaoke",
-        "split",
-        str(source),
-        "-o",
-        "-",
-        "--stems",
-        "vocals",
-    ]
+    command = [program, "split", source, "-o", "-", "--stems", "vocals"]
     done = subprocess.run(
         [*command, "-n", str(tiny_model)], stdout=follower, stderr=subprocess.PIPE, check=False
     )

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,7 +80,9 @@ def uses() -> list[str]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> dict[str, str]:
+def desk(
+    tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path, program: Path
+) -> dict[str, str]:
     """Make a folder with songs and a film, and an environment with the programs of the README."""
     song = tmp_path / "song.mp3"
     tone = ["-f", "lavfi", "-i", "sine=440:duration=1"]
@@ -98,7 +99,7 @@ def desk(tmp_path: Path, transcode: Callable[..., Path], tiny_model: Path) -> di
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in {
-        "karaoke": f'exec "{sys.executable}" -m karaoke "$@"',
+        "karaoke": f'exec "{program}" "$@"',
         "ffmpeg": f'exec "{find_ffmpeg()}" "$@"',
         "ffplay": "cat > heard.flac",
     }.items():

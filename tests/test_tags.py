@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,13 +78,14 @@ def picture(path: Path) -> bytes:
 @pytest.mark.parametrize("build", ["path", "wheel"])
 @pytest.mark.parametrize("extension", FORMATS)
 def test_tags_and_cover_are_carried_over(
-    tagged: Path, cover: Path, tiny_model: Path, tmp_path: Path, extension: str, build: str,
-    monkeypatch: pytest.MonkeyPatch,
+    run_karaoke: Callable[..., subprocess.CompletedProcess[str]], tagged: Path, cover: Path,
+    tiny_model: Path, tmp_path: Path, extension: str, build: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if build == "wheel":
         monkeypatch.setenv("KARAOKE_FFMPEG", imageio_ffmpeg.get_ffmpeg_exe())
-    command = [sys.executable, "-m", "karaoke", "split", tagged, "-n", tiny_model, "-q"]
-    subprocess.run([*command, "-o", tmp_path, "--format", extension], check=True)
+    options = ("-n", tiny_model, "-q", "-o", tmp_path, "--format", extension)
+    done = run_karaoke("split", tagged, *options)
+    assert done.returncode == 0, done.stderr
     for stem in ("vocals", "instrumental"):
         path = tmp_path / "song" / f"{stem}.{extension}"
         found = said(path)

@@ -189,12 +189,12 @@ def test_text_of_any_length(tmp_path: Path, extension: str, name: str) -> None:
 
 @pytest.mark.parametrize("extension", FORMATS)
 def test_any_number_of_tags(tmp_path: Path, extension: str) -> None:
-    many = {f"field {number}": (str(number), "again") for number in range(10_000)}
+    many = {f"field {number}": (str(number), "again") for number in range(3_000)}
     path = tmp_path / f"x.{extension}"
     assert write(path, Tags({"title": ("T",), **many})) == []
     found = songs.read(path)
     assert found["title"] == ["T"]
-    assert found["field 9999"] == ["9999", "again"] and len(found) == 10_001
+    assert found["field 2999"] == ["2999", "again"] and len(found) == 3_001
     more = {f"field {number}": ("x" * 900_000,) for number in range(40)}
     (said,) = write(path, Tags({**more, "title": ("T",)}))
     assert "field 39" not in said and "left out" in said and "more" in said

@@ -93,7 +93,7 @@ def that_is_killed_leaves_all_or_nothing(bench: Bench, kinds: tuple[str, int]) -
         assert begin(bench.folder / "measured").wait().returncode == 0
         whole = time.monotonic() - started
     rng = random.Random()
-    for number in range(4):
+    for number in range(2):
         out = bench.folder / f"killed-{number}"
         running = begin(out)
         time.sleep(rng.uniform(0.3, 1.1) * whole)

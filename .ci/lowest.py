@@ -10,7 +10,7 @@ from pathlib import Path
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    from pip._vendor import tomli as tomllib  # which every environment has
 
 text = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
 for requirement in tomllib.loads(text)["project"]["dependencies"]:

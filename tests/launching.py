@@ -72,6 +72,8 @@ class Launch:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python itself does at its start
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)  # tests that run under nohup ignore them
+        # What it starts, it starts as any command does, not from another server of forks.
+        multiprocessing.set_start_method(None, force=True)
         if self.before is not None:
             self.before()
         from karaoke.cli import main

@@ -64,6 +64,7 @@ class Launch:
         sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)  # as Python's own
         os.environ.clear()
         os.environ.update(self.env)
+        tempfile.tempdir = None  # which follows from the environment
         os.chdir(self.cwd)
         for limit, value in self.limits.items():
             resource.setrlimit(limit, (value, value))
@@ -71,6 +72,8 @@ class Launch:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python itself does at its start
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)  # tests that run under nohup ignore them
+        # What it starts, it starts as any command does, not from another server of forks.
+        multiprocessing.set_start_method(None, force=True)
         if self.before is not None:
             self.before()
         from karaoke.cli import main

@@ -47,7 +47,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Served]:
     """Start a service that all tests of this file ask."""
-    with Served(tmp_path_factory.mktemp("served"), "-n", tiny_model) as service:
+    with Served(tmp_path_factory.mktemp("served") / "data", "-n", tiny_model) as service:
         yield service
 
 

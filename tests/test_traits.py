@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,9 @@ from karaoke.training.workshop.pack import pack
 
 from .test_other_networks import small_header
 from .test_training_data import in_manifest
+
+#: Older Pythons do not know it.
+SAFELY: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 HEADER = "path\trole\tgroup\tsplit\tband_hz\tmoves_in_pitch\tmark"
 
@@ -150,7 +154,7 @@ def test_traits_travel_with_slices(tmp_path: Path) -> None:
     (here,) = load_corpus([root], tmp_path / "cache", workers=1)
     (path,) = pack([root], tmp_path / "out", slice_bytes=9_000_000, cache=tmp_path / "cache")
     with tarfile.open(path) as archive:
-        archive.extractall(tmp_path / "there", filter="data")
+        archive.extractall(tmp_path / "there", **SAFELY)
     sent = tmp_path / "there" / "0" / "a.wav"
     carried = read_traits(sent, "vocals")
     assert carried is not None and carried.band_hz == here.traits.band_hz

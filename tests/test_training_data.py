@@ -35,6 +35,9 @@ from karaoke.training.validation import singing_windows
 from karaoke.training.workshop.credits import credit_table
 from karaoke.training.workshop.pack import pack
 
+#: Older Pythons do not know it.
+SAFELY: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
 SHORT = MixtureConfig(segment_seconds=1.0)
 
 
@@ -48,8 +51,6 @@ def test_cache_holds_the_corpus_at_the_models_rate(
     corpus: Path, recordings: list[Recording], tmp_path: Path
 ) -> None:
 
-#: Older Pythons do not know it.
-SAFELY: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     assert len(recordings) == 8
     assert {r.role for r in recordings} >= {"vocals", "speech", "accompaniment", "song-vocals"}
     for recording in recordings:

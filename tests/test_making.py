@@ -67,8 +67,14 @@ def pitch_hz(tone: NDArray[np.float32]) -> float:
     middle = tone[len(tone) // 4 : -len(tone) // 4]
     bins_per_hz = (1 << 21) / RATE
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 21))
-    lowest = int(np.argmax(spectrum > 0.1 * spectrum.max()))
+    lowest = int(np.argmax(spectrum > 0.35 * spectrum.max()))
     peak = lowest + int(np.argmax(spectrum[lowest : lowest + round(5 * bins_per_hz)]))
+    for part in (3, 2):
+        # The first partial may be soft; but it is where a third or a half of another is.
+        first = round(peak / part - bins_per_hz)
+        there = spectrum[first : first + round(2 * bins_per_hz)]
+        if there.max() > 0.1 * spectrum.max():
+            return (first + int(np.argmax(there))) / bins_per_hz
     return peak / bins_per_hz
 
 

@@ -107,9 +107,9 @@ def lit_at(film: Path, fps: float, due: list[float]) -> Iterator[tuple[float, fl
     Its letters are what is lit when the last of ``due``, the end of the line, has come.
     """
     shown: Sound = pictures(film, fps)
-    lit: Sound = np.logical_and(shown[..., 0] > 180, shown[..., 2] < SUNG_BLUE)
+    lit = np.asarray((shown[..., 0] > 180) & (shown[..., 2] < SUNG_BLUE))
     end = round(due[-1] * fps)
-    letters: Sound = lit[end - 1 : end + 3].any(axis=0)
+    letters: Sound = np.asarray(lit[end - 1 : end + 3].any(axis=0))
     columns = np.flatnonzero(letters.any(axis=0))
     widest = np.argsort(np.diff(columns))[-(len(due) - 2) :]
     for word in np.split(columns, np.sort(widest) + 1):

@@ -8,170 +8,159 @@ from typing import Annotated
 import typer
 
 from karaoke.cli import parameters
+from karaoke.cli.parameters import option
 from karaoke.store.catalogue import DEFAULT_MODEL
 
 #: Names of what is made.
 TEMPLATE = "{parent}/{title}/{title} ({stem}).{ext}"
-SINGER = "For the singer"
+SINGER, FILM = "For the singer", "Film"
 
 Guide = Annotated[
     str,
-    typer.Option(
+    option(
+        SINGER,
         "-g",
         "--guide",
         metavar="DB",
         help="Level of the voice under the band: -12, 0 for that in the song, or off.",
-        rich_help_panel=SINGER,
     ),
 ]
 Band = Annotated[
     str,
-    typer.Option(
+    option(
+        SINGER,
         "--band",
         metavar="DB",
         help="Level of the band: 0 for that in the song, or off for the voice alone.",
-        rich_help_panel=SINGER,
     ),
 ]
 Key = Annotated[
     float,
-    typer.Option(
-        "-k",
-        "--key",
-        metavar="N",
-        help="Semitones up or, below 0, down; up to 12.",
-        rich_help_panel=SINGER,
-    ),
+    option(SINGER, "-k", "--key", metavar="N", help="Semitones up or, below 0, down; up to 12."),
 ]
 Tempo = Annotated[
     str,
-    typer.Option(
+    option(
+        SINGER,
         "-t",
         "--tempo",
         metavar="X",
         help="Speed, from 0.5 to 2, or as 90%, or the tempo to reach, as 108bpm.",
-        rich_help_panel=SINGER,
     ),
 ]
 Range = Annotated[
     str | None,
-    typer.Option(
+    option(
+        SINGER,
         metavar="LOW-HIGH",
         help="Choose the key in which the melody lies in a singer's range, such as A2-E4.",
-        rich_help_panel=SINGER,
     ),
 ]
 CountIn = Annotated[
     int,
-    typer.Option(
+    option(
+        SINGER,
         metavar="N",
         min=0,
         max=16,
         help="Clicks in the song's tempo before it, if singing would begin before they are over.",
-        rich_help_panel=SINGER,
     ),
 ]
 Chords = Annotated[
     bool,
-    typer.Option(
-        "--chords", help="Draw the names of the chords above the words.", rich_help_panel="Film"
-    ),
+    option(FILM, "--chords", help="Draw the names of the chords above the words."),
 ]
 LoudnessTarget = Annotated[
     str,
-    typer.Option(
+    option(
+        SINGER,
         "--loudness",
         metavar="LUFS",
         help="Bring all of it to a loudness by one gain, such as -14, as far as its peaks allow.",
-        rich_help_panel=SINGER,
     ),
 ]
 Excerpt = Annotated[
     str | None,
-    typer.Option(metavar="A-B", help="Only this part, as 0:40-1:10.", rich_help_panel=SINGER),
+    option(SINGER, metavar="A-B", help="Only this part, as 0:40-1:10."),
 ]
 
-
-FILM = "Film"
 To = Annotated[
     str | None,
-    typer.Option(
+    option(
+        FILM,
         "--to",
         metavar="A,B",
         help="audio, mp4, mkv, cdg, ultrastar, and words as lrc, elrc, srt, ass or kar.",
         show_default="audio, and mp4 of films and where there are lyrics",
-        rich_help_panel=FILM,
     ),
 ]
 Align = Annotated[
     str,
-    typer.Option(
+    option(
+        parameters.WORDS,
         metavar="WHAT",
         help="Find by listening when lines or words are sung: none, lines, words, or auto for"
         " the times that are missing.",
-        rich_help_panel=parameters.WORDS,
     ),
 ]
 Background = Annotated[
     str,
-    typer.Option(
+    option(
+        FILM,
         metavar="B",
         help="A colour as #102030, a picture, original (the film that the song is), cover,"
         " none, or auto: the first of these that there is.",
-        rich_help_panel=FILM,
     ),
 ]
 Size = Annotated[
     str | None,
-    typer.Option(
+    option(
+        FILM,
         metavar="SIZE",
         help="480p, 720p, 1080p, 4k, or WxH.",
         show_default="720p, or that of the film",
-        rich_help_panel=FILM,
     ),
 ]
 Fps = Annotated[
     float | None,
-    typer.Option(
-        help="Pictures a second.", show_default="25, or as in the film", rich_help_panel=FILM
-    ),
+    option(FILM, help="Pictures a second.", show_default="25, or as in the film"),
 ]
 StyleName = Annotated[
     str | None,
-    typer.Option(
+    option(
+        FILM,
         "--style",
         metavar="NAME|FILE",
         help="plain, big, light, duet, or film; or a TOML file of your own.",
         show_default="plain, or film over a film",
-        rich_help_panel=FILM,
     ),
 ]
 Tracks = Annotated[
     str | None,
-    typer.Option(
+    option(
+        FILM,
         metavar="A,B",
         help="Sounds to choose from in a film: karaoke, original, instrumental, vocals.",
         show_default="karaoke, and original in an MKV",
-        rich_help_panel=FILM,
     ),
 ]
 FontFile = Annotated[
     Path | None,
-    typer.Option(
+    option(
+        FILM,
         "--font",
         metavar="FILE",
         help="A font for scripts that the bundled one lacks.",
         show_default="DejaVu Sans Bold",
-        rich_help_panel=FILM,
     ),
 ]
 Verify = Annotated[
     bool,
-    typer.Option(
+    option(
+        parameters.OUTPUT,
         "--verify",
         help="Decode what was made and measure it: level of the voice, key, tempo, and when sound"
         " and words come.",
-        rich_help_panel=parameters.OUTPUT,
     ),
 ]
 

@@ -8,84 +8,81 @@ from typing import Annotated
 import typer
 
 from karaoke.cli import parameters
+from karaoke.cli.parameters import option
 from karaoke.store.catalogue import DEFAULT_MODEL
 
 WHERE, LIMITS = "Where", "Limits"
 
 Host = Annotated[
     str,
-    typer.Option(
+    option(
+        WHERE,
         metavar="ADDRESS",
         help="0.0.0.0 for phones in the same network, which then need a code.",
-        rich_help_panel=WHERE,
     ),
 ]
 Port = Annotated[
     int,
-    typer.Option(
-        "-p", "--port", min=0, max=65535, help="0 for any that is free.", rich_help_panel=WHERE
-    ),
+    option(WHERE, "-p", "--port", min=0, max=65535, help="0 for any that is free."),
 ]
-Open = Annotated[bool, typer.Option("--open", help="Open the browser.", rich_help_panel=WHERE)]
+Open = Annotated[bool, option(WHERE, "--open", help="Open the browser.")]
 Data = Annotated[
     Path | None,
-    typer.Option(
+    option(
+        WHERE,
         metavar="DIR",
         help="Folder for songs, results and the queue.",
         show_default="karaoke in the user's data folder",
-        rich_help_panel=WHERE,
     ),
 ]
 LibraryFolders = Annotated[
     list[Path] | None,
-    typer.Option(
+    option(
+        WHERE,
         "--library",
         metavar="DIR",
         help="A folder of songs that may be picked; it is only read. May be repeated.",
-        rich_help_panel=WHERE,
     ),
 ]
 Code = Annotated[
     str | None,
-    typer.Option(
+    option(
+        WHERE,
         metavar="TEXT",
         help="The code that lets phones in, or none, on this computer alone.",
         show_default="one that is made up once",
-        rich_help_panel=WHERE,
     ),
 ]
 ReadOnly = Annotated[
     bool,
-    typer.Option("--read-only", help="Guests only look and listen.", rich_help_panel=WHERE),
+    option(WHERE, "--read-only", help="Guests only look and listen."),
 ]
 MaxUpload = Annotated[
     str,
-    typer.Option(metavar="SIZE", help="Largest song, as 500MB.", rich_help_panel=LIMITS),
+    option(LIMITS, metavar="SIZE", help="Largest song, as 500MB."),
 ]
 MaxLength = Annotated[
     float,
-    typer.Option(metavar="MINUTES", min=0.1, help="Longest song.", rich_help_panel=LIMITS),
+    option(LIMITS, metavar="MINUTES", min=0.1, help="Longest song."),
 ]
-MaxQueue = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Most jobs that wait.", rich_help_panel=LIMITS)
-]
+MaxQueue = Annotated[int, option(LIMITS, metavar="N", min=1, help="Most jobs that wait.")]
 MaxData = Annotated[
     str | None,
-    typer.Option(
+    option(
+        LIMITS,
         metavar="SIZE",
         help="Most space for all songs, as 50GB.",
         show_default="90 % of the disk",
-        rich_help_panel=LIMITS,
     ),
 ]
 Keep = Annotated[
     float | None,
-    typer.Option(
+    option(
+        LIMITS,
         metavar="DAYS",
         min=0.0,
         help="Delete songs that nobody opened for so long.",
         show_default="for ever",
-        rich_help_panel=LIMITS,
     ),
 ]
 

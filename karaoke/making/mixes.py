@@ -92,9 +92,9 @@ def between(blocks: Iterator[Block], first: int, last: int) -> Iterator[Block]:
             return
 
 
-def part_of(spool: Spool, first: int, frames: int, check: Callable[[], None]) -> Iterator[Block]:
-    """Read a part of a spool in blocks, as long as they are wanted."""
-    for block in in_blocks(lambda start, length: spool.read(first + start, length), frames):
+def part_of(stem: Samples, first: int, frames: int, check: Callable[[], None]) -> Iterator[Block]:
+    """Read a part of a stem in blocks, as long as they are wanted."""
+    for block in in_blocks(lambda start, length: stem.read(first + start, length), frames):
         check()
         yield block
 

@@ -22,8 +22,10 @@ from karaoke.service import words as words_files
 from karaoke.service.answers import KINDS, attachment, download, id_in, json_answer, listing
 from karaoke.service.archive import archive
 from karaoke.service.bodies import bytes_of, object_of, pieces_of
+from karaoke.service.limits import CHUNK_BYTES
+from karaoke.service.media import PLAYERS
 from karaoke.service.options import SOUNDS, bad, check_options, choice, read_language, read_query
-from karaoke.service.places import ID, label_of
+from karaoke.service.places import ID, Place, label_of
 from karaoke.service.refusals import Refusal, no_such
 from karaoke.service.security import is_loopback
 from karaoke.service.service import Service
@@ -142,8 +144,7 @@ class Api:
         found = await object_of(request)
         wanted = [found.get(name) for name in ("name", "size", "sha256")]
         upload = await run_in_threadpool(self.service.uploads.begin, *wanted)
-        chunk = self.service.status(to_owner=False)["limits"]["chunk_bytes"]
-        facts = {"id": upload["id"], "chunk_bytes": chunk, "offset": 0}
+        facts = {"id": upload["id"], "chunk_bytes": CHUNK_BYTES, "offset": 0}
         return json_answer(facts, HTTPStatus.CREATED)
 
     async def receive_upload(self, request: Request) -> Response:
@@ -229,7 +230,7 @@ class Api:
 
     # What there is of a song
 
-    def _place(self, request: Request) -> Any:
+    def _place(self, request: Request) -> Place:
         """Return the place of a song, and note that somebody looked at it."""
         song = self.catalogue.song(id_in(request))
         with contextlib.suppress(sqlite3.OperationalError):  # a full disk may be looked at
@@ -246,7 +247,7 @@ class Api:
         """Give what is played."""
         id, query = id_in(request), read_query(dict(request.query_params))
         extension = request.path_params["extension"]
-        if extension not in ("opus", "flac"):
+        if extension not in PLAYERS:
             raise no_such("sound")
         path = await self.service.sounds.player(id, extension, query)
         self._place(request)
@@ -335,10 +336,10 @@ class Api:
     async def made(self, request: Request) -> Response:
         """Give a file that a job made."""
         place, name = self._place(request), request.path_params["name"]
-        known = await run_in_threadpool(self.catalogue.files_of, id_in(request))
-        if name not in [file["name"] for file in known]:
+        path = (await run_in_threadpool(place.files)).get(name)
+        if path is None:
             raise no_such("file")
-        return download(place.made / name, Path(name).name)
+        return download(path, path.name)
 
     async def zipped(self, request: Request) -> Response:
         """Give all that there is of a song."""

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -162,16 +161,3 @@ def make_app(service: Service) -> Starlette:
     app.router.redirect_slashes = False
     app.add_middleware(Guard, service=service)
     return app
-
-
-def addresses_of(routes: Any, prefix: str = "") -> set[tuple[str, str]]:
-    """List methods and addresses, as ``openapi.json`` has them."""
-    found = set()
-    for route in routes:
-        if isinstance(route, Mount):
-            found |= addresses_of(route.routes, prefix + route.path)
-        elif isinstance(route, Route) and "{path:path}" not in route.path:
-            address = prefix + route.path.replace(":path}", "}")
-            found |= {(method, address) for method in route.methods or () if method != "HEAD"
-                      or "GET" not in (route.methods or ())}  # fmt: skip
-    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from karaoke.service.places import Place
@@ -41,15 +40,11 @@ class Outlet:
 
 def archive(place: Place, label: str) -> Iterator[bytes]:
     """Yield a zip of what was made of a song, and its stems, in a folder of its name."""
-    found: list[tuple[Path, str]] = []
-    for path in sorted(place.made.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            found.append((path, path.relative_to(place.made).as_posix()))
-    found += [(path, f"stems/{path.name}") for path in sorted(place.stems.glob("*.wav"))]
+    stems = {f"stems/{path.name}": path for path in sorted(place.stems.glob("*.wav"))}
     outlet = Outlet()
     # Sound and films are packed already.
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as file:  # type: ignore[call-overload]
-        for path, name in found:
+        for name, path in {**place.files(), **stems}.items():
             info = zipfile.ZipInfo.from_file(path, f"{label}/{name}")
             with path.open("rb") as source, file.open(info, "w", force_zip64=True) as entry:
                 while data := source.read(BLOCK):

@@ -246,12 +246,12 @@ class Catalogue:
                     self.cancel(job["id"])
             if wanted == "none":
                 place.wanted_words.unlink(missing_ok=True)
-                words_files.write(place.words, lyrics)
-                state = words_files.state_of(words_files.as_object(lyrics), "ready")
+                written = words_files.write(place.words, lyrics)
+                state = words_files.state_of(written, "ready")
                 self.store.update("songs", id, lyrics=state)
                 return None
-            words_files.write(place.wanted_words, lyrics)
-            state = words_files.state_of(words_files.as_object(lyrics), "waiting")
+            written = words_files.write(place.wanted_words, lyrics)
+            state = words_files.state_of(written, "waiting")
             self.store.update("songs", id, lyrics=state)
             return self.enqueue(id, "align", {"align": wanted, "language": language})
 
@@ -286,14 +286,10 @@ class Catalogue:
 
     def files_of(self, id: str) -> list[dict[str, Any]]:
         """List what jobs made of a song."""
-        made = self.places.song(id).made
-        found = sorted(path for path in made.rglob("*") if path.is_file())
-        visible = [path for path in found if not path.name.startswith(".")]
         return [
-            {"name": path.relative_to(made).as_posix(), "size": path.stat().st_size,
-             "kind": path.suffix[1:]}
-            for path in visible
-        ]  # fmt: skip
+            {"name": name, "size": path.stat().st_size, "kind": path.suffix[1:]}
+            for name, path in self.places.song(id).files().items()
+        ]
 
 
 def escaped(word: str) -> str:

@@ -88,6 +88,12 @@ class Place:
         """Folder of what jobs made of it."""
         return self.folder / "made"
 
+    def files(self) -> dict[str, Path]:
+        """List what jobs made of it, by names relative to their folder, sorted."""
+        found = sorted(path for path in self.made.rglob("*") if path.is_file())
+        visible = [path for path in found if not path.name.startswith(".")]
+        return {path.relative_to(self.made).as_posix(): path for path in visible}
+
     @property
     def mixes(self) -> Path:
         """Folder of mixes for download."""

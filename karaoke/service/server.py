@@ -96,16 +96,12 @@ class Server(uvicorn.Server):
         """End in order on Ctrl-C and TERM; a second one ends at once."""
         previous = {number: signal.getsignal(number) for number in ENDING}
         for number in ENDING:
-            signal.signal(number, self._end)
+            signal.signal(number, self.handle_exit)
         try:
             yield
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-    def _end(self, number: int, frame: Any) -> None:
-        """Tell pages that listen, and stop."""
-        self.handle_exit(number, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let those go who listen, then close."""

@@ -14,6 +14,7 @@ from karaoke.jobs.batch import BatchOptions, lack_of_space, run_batch
 from karaoke.jobs.stems import STEMS
 from karaoke.service.catalogue import Catalogue
 from karaoke.service.engine import Engine
+from karaoke.service.media import move
 from karaoke.service.options import key, level, tempo
 from karaoke.service.places import Place
 from karaoke.service.refusals import Refusal
@@ -69,8 +70,6 @@ class Sounds:
         path = place.player(extension, semitones, speed)
 
         def make() -> None:
-            from karaoke.service.media import move
-
             if semitones or speed != 1:
                 require_filter("rubberband")
             check_space(place)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from karaoke.audio import AudioReader, Block, Samples, Spool, in_blocks
+from karaoke.audio import AudioReader, Block, Samples, Spool
 from karaoke.audio.blocks import Warn
 from karaoke.files import PartFile, writing_to
 from karaoke.jobs.aligning import Listening, Words, listen
@@ -15,6 +15,7 @@ from karaoke.jobs.analysing import AnalyseTask
 from karaoke.jobs.splitting import SplitTask, fill_spools
 from karaoke.jobs.stems import STEMS
 from karaoke.jobs.task import Tools
+from karaoke.making.mixes import part_of
 from karaoke.service import words as words_files
 from karaoke.service.limits import check_length
 from karaoke.service.media import write_peaks, write_player
@@ -64,20 +65,13 @@ class PrepareTask(SplitTask):
         with writing_to(parts["player"].target):
             write_player(
                 parts["player"].path,
-                [checked(spools[stem], tools) for stem in STEMS],
+                [part_of(spools[stem], 0, spools[stem].frames, tools.check) for stem in STEMS],
                 layout=reader.layout,
                 channels=reader.channels,
                 sample_rate=reader.sample_rate,
             )
         with writing_to(parts["peaks"].target):
             write_peaks(parts["peaks"].path, spools, reader.sample_rate, tools)
-
-
-def checked(stem: Samples, tools: Tools) -> Iterator[Block]:
-    """Yield a stem as long as it is wanted."""
-    for block in in_blocks(stem.read, stem.frames):
-        tools.check()
-        yield block
 
 
 @dataclass

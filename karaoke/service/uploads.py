@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from karaoke.audio import AudioReader
 from karaoke.errors import KaraokeError
+from karaoke.files import checksum
 from karaoke.service.catalogue import Catalogue
 from karaoke.service.limits import (
     CHUNK_BYTES,
@@ -211,7 +211,7 @@ class Uploads:
 
     def _check_song(self, upload: Row, path: Path) -> Path:
         """Open a file to see that it is a song, and give it its place."""
-        if upload["sha256"] and digest(path) != upload["sha256"]:
+        if upload["sha256"] and checksum(path) != upload["sha256"]:
             raise Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "the file arrived damaged (SHA-256)",
                 "Send it again.", code="checksum",
@@ -260,12 +260,3 @@ class Uploads:
         for folder in places.songs.iterdir():
             if folder.name not in songs:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def digest(path: Path) -> str:
-    """Give the SHA-256 of a file."""
-    with path.open("rb") as file:
-        found = hashlib.sha256()
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()

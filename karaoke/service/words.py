@@ -108,9 +108,11 @@ def read(path: Path) -> dict[str, Any] | None:
     return found
 
 
-def write(path: Path, lyrics: Lyrics, doubtful: Collection[int] = ()) -> None:
-    """Write a file of words, whole or not at all."""
-    write_text(path, json.dumps(as_object(lyrics, doubtful), ensure_ascii=False))
+def write(path: Path, lyrics: Lyrics, doubtful: Collection[int] = ()) -> dict[str, Any]:
+    """Write a file of words, whole or not at all; return what it holds."""
+    written = as_object(lyrics, doubtful)
+    write_text(path, json.dumps(written, ensure_ascii=False))
+    return written
 
 
 def state_of(words: Mapping[str, Any], state: str) -> dict[str, Any]:

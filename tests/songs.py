@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
+from karaoke.analysis.harmony import SHARPS, TONES, Chord
+from karaoke.analysis.keys import find_key
 from karaoke.analysis.melody import Note
 from karaoke.analysis.metre import Bars
 from karaoke.analysis.pulse import Pulse

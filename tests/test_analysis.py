@@ -17,7 +17,8 @@ import pytest
 import soundfile
 
 from karaoke.analysis.decoding import decode
-from karaoke.analysis.harmony import SHARPS, TONES, Chord, find_key
+from karaoke.analysis.harmony import SHARPS, TONES, Chord
+from karaoke.analysis.keys import find_key
 from karaoke.analysis.melody import find_dips, steadiness
 from karaoke.analysis.metre import METRES, Bars
 from karaoke.analysis.pitch import PITCH_FPS

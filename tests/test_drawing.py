@@ -18,7 +18,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from karaoke.analysis.harmony import QUALITIES, TONES, Chord, Key
+from karaoke.analysis.harmony import QUALITIES, TONES, Chord
+from karaoke.analysis.keys import Key
 from karaoke.analysis.melody import Note
 from karaoke.analysis.metre import Bars
 from karaoke.analysis.pulse import Pulse

@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from karaoke.analysis.harmony import SHARPS, Chord, Key
+from karaoke.analysis.harmony import SHARPS, Chord
+from karaoke.analysis.keys import Key
 from karaoke.analysis.melody import Note
 from karaoke.analysis.metre import METRES, Bars
 from karaoke.analysis.musicxml import Spelling

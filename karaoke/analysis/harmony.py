@@ -1,4 +1,4 @@
-"""Tuning, chords and key of a band, from the strengths of its notes.
+"""Tuning and chords of a band, from the strengths of its notes.
 
 References
 ----------
@@ -27,8 +27,6 @@ QUALITIES = ("maj", "min", "7", "maj7", "min7")
 ENDINGS = {"maj": "", "min": "m", "7": "7", "maj7": "maj7", "min7": "m7"}
 TONES = {"maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11),
          "min7": (0, 3, 7, 10)}  # fmt: skip
-#: Majors whose signature has flats; minors as their relatives.
-FLAT_MAJORS = frozenset({1, 3, 5, 8, 10})
 #: The price of a chord that is another than in the beat before.
 CHANGE_COST = 3.0
 #: Strengths of notes are compared by this power of them.
@@ -37,16 +35,11 @@ POWER = 0.6
 BASS, MIDDLE, TREBLE = (LOWEST_NOTE, 50), (45, 62), (57, HIGHEST_NOTE)
 #: Chords that sound for less of a song, such as those of toms, tell neither key nor tuning.
 FEWEST_SHARE = 0.3
-#: How much each chord of a key speaks for it, by its degree and whether it is minor.
-MAJOR_WEIGHTS = {(0, False): 1.0, (5, False): 0.8, (7, False): 0.9, (9, True): 0.55,
-                 (2, True): 0.5, (4, True): 0.35}  # fmt: skip
-MINOR_WEIGHTS = {(0, True): 1.0, (5, True): 0.75, (7, True): 0.7, (7, False): 0.7, (8, False): 0.6,
-                 (10, False): 0.65, (3, False): 0.5}  # fmt: skip
-STRANGE = -0.3
-#: What the first and the last chord, and a step from the dominant home, add, by seconds.
-LAST_SHARE, FIRST_SHARE, CADENCE_SECONDS = 0.08, 0.05, 1.0
-#: How fast confidence in a key grows with its lead.
-KEY_SHARPNESS = 12.0
+#: Partials of music are more in tune with each other than this, those of speech, drums and noise
+#: less; it is clear from so far above or below on.
+IN_TUNE, CLEARLY = 0.035, 0.025
+#: The natural logarithm by which the odds of a chord are then better or worse.
+TUNE_ODDS = 2.5
 
 
 @dataclass(frozen=True)
@@ -90,50 +83,25 @@ class Chord:
         return Chord(self.start_seconds, self.end_seconds, root, self.quality, self.confidence)
 
 
-@dataclass(frozen=True)
-class Key:
-    """The key of a song.
-
-    Parameters
-    ----------
-    tonic
-        Pitch class, 0 is C.
-    is_minor
-        Whether it is minor.
-    confidence
-        0 to 1.
-    """
-
-    tonic: int
-    is_minor: bool
-    confidence: float
-
-    @property
-    def flats(self) -> bool:
-        """Whether its signature has flats."""
-        return (self.tonic + 3 * self.is_minor) % 12 in FLAT_MAJORS
-
-    @property
-    def name(self) -> str:
-        """As musicians say it: ``Bb major``."""
-        names = FLATS if self.flats else SHARPS
-        return f"{names[self.tonic]} {'minor' if self.is_minor else 'major'}"
-
-    @property
-    def short_name(self) -> str:
-        """As tags have it: ``Bb``, ``F#m``."""
-        return (FLATS if self.flats else SHARPS)[self.tonic] + "m" * self.is_minor
-
-    def moved(self, semitones: int) -> Key:
-        """Transpose it."""
-        return Key((self.tonic + semitones) % 12, self.is_minor, self.confidence)
-
-
 def tuning(notes: NDArray[np.float32]) -> float:
     """Tell by how many semitones a band is sharp, or flat if negative; at most half of one."""
+    return float(np.angle(turn_of(notes)) / (2 * np.pi))
+
+
+def turn_of(notes: NDArray[np.float32]) -> complex:
+    """Average where partials lie within their semitones, which are turned once around zero.
+
+    The angle is the tuning. The absolute value is 1 if all are in tune with each other, and 0 if
+    they lie anywhere.
+    """
     by_third = notes.sum(axis=0).reshape(-1, THIRDS).sum(axis=0)
-    turn = (by_third * np.exp(2j * np.pi * np.arange(THIRDS) / THIRDS)).sum()
-    return float(np.angle(turn) / (2 * np.pi))
+    turns = np.exp(2j * np.pi * np.arange(THIRDS) / THIRDS)
+    return complex((by_third * turns).sum() / max(float(by_third.sum()), 1e-9))
+
+
+def in_tune(notes: NDArray[np.float32]) -> float:
+    """Tell whether the partials of a band have one tuning: from -1, not at all, to 1, clearly."""
+    return float(np.clip((abs(turn_of(notes)) - IN_TUNE) / CLEARLY, -1, 1))
 
 
 def in_semitones(notes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -219,7 +187,9 @@ def find_chords(notes: NDArray[np.float32], beats: Curve, seconds: float) -> lis
         beats = np.arange(0.5, seconds, 0.5)
     inner = beats[(beats > 0.05) & (beats < seconds - 0.05)]
     edges = np.concatenate([[0.0], inner, [seconds]])
-    shares = softmax(chord_scores(chord_features(notes, edges)))
+    scores = chord_scores(chord_features(notes, edges))
+    scores[:, -1] -= TUNE_ODDS * in_tune(notes)
+    shares = softmax(scores)
     # Where nothing sounds there is no chord.
     loud = averages(notes, edges).sum(axis=1)
     shares[loud < 0.02 * np.percentile(loud, 90) + 1e-6] = np.eye(shares.shape[1])[-1]
@@ -246,36 +216,3 @@ def has_harmony(chords: Sequence[Chord]) -> bool:
 def seconds_of(chords: Sequence[Chord]) -> float:
     """Add up how long chords last."""
     return sum(chord.end_seconds - chord.start_seconds for chord in chords)
-
-
-def find_key(chords: Sequence[Chord]) -> Key | None:
-    """Find the key that the chords speak for most; None where there are hardly any."""
-    sounding = [chord for chord in chords if chord.root is not None]
-    if len(sounding) < 2 or not has_harmony(chords):
-        return None
-    heard = seconds_of(sounding)
-    scores = np.array([key_score(sounding, heard, number) for number in range(24)])
-    shares = softmax(KEY_SHARPNESS * scores)
-    best = int(shares.argmax())
-    sure = np.average([c.confidence for c in sounding],
-                      weights=[c.end_seconds - c.start_seconds for c in sounding])  # fmt: skip
-    return Key(best % 12, best >= 12, float(shares[best] * sure))
-
-
-def key_score(chords: Sequence[Chord], heard: float, number: int) -> float:
-    """Score a key, 0 to 11 major from C on, 12 to 23 minor, by the chords, ends and cadences."""
-    tonic, is_minor = number % 12, number >= 12
-    weights = MINOR_WEIGHTS if is_minor else MAJOR_WEIGHTS
-    total, before = 0.0, (-1, False)
-    for chord in chords:
-        assert chord.root is not None
-        place = ((chord.root - tonic) % 12, chord.quality.startswith("min"))
-        lasts = chord.end_seconds - chord.start_seconds
-        total += lasts * weights.get(place, STRANGE)
-        if place == (0, is_minor) and before == (7, False):
-            total += 0.5 * min(lasts, 2 * CADENCE_SECONDS)
-        before = place
-    for chord, share in ((chords[0], FIRST_SHARE), (chords[-1], LAST_SHARE)):
-        if chord.root == tonic and chord.quality.startswith("min") == is_minor:
-            total += share * heard
-    return total / heard

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from karaoke.analysis.activity import find_singing
 from karaoke.analysis.features import listen
-from karaoke.analysis.harmony import Chord, Key, find_chords, find_key, has_harmony, tuning
+from karaoke.analysis.harmony import Chord, find_chords, has_harmony, tuning
+from karaoke.analysis.keys import Key, find_key
 from karaoke.analysis.levels import FRAMES_PER_SECOND, measure_levels
 from karaoke.analysis.melody import Note, find_notes
 from karaoke.analysis.metre import Bars, find_bars
@@ -122,14 +123,15 @@ def analyse(vocals: Sound | None, band: Sound) -> SongFacts:
         beats = counted_out(pulse.beats, first, per_bar, features.bands)
         pulse = replace(pulse, beats=beats)
     sharp = tuning(features.notes) if has_harmony(chords) else None
+    notes = () if vocals is None else sung_notes(vocals, band, sharp or 0.0)
     facts = SongFacts(
         seconds=features.seconds,
         tuning_hz=None if sharp is None else 440 * 2 ** (sharp / 12),
-        key=find_key(chords),
+        key=find_key(chords, features.notes, notes),
         pulse=pulse,
         bars=bars,
         chords=tuple(chords),
-        notes=() if vocals is None else sung_notes(vocals, band, sharp or 0.0),
+        notes=notes,
     )
     return facts.moved_to(band.start_seconds)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from karaoke.analysis.harmony import FLATS, SHARPS, Chord, Key
+from karaoke.analysis.harmony import FLATS, SHARPS, Chord
+from karaoke.analysis.keys import Key
 from karaoke.analysis.song import SongFacts
 from karaoke.analysis.writing import as_object, note_name
 from karaoke.audio import Block, Tags

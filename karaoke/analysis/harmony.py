@@ -163,7 +163,10 @@ def turned(features: Curve) -> Curve:
 
 def chord_scores(features: Curve) -> Curve:
     """Score all chords ``(spans, 61)``: by quality, then root; the last is none."""
-    scores = learned("chords").score(turned(features))
+    model = learned("chords")
+    parts = [features[n : n + 256] for n in range(0, max(len(features), 1), 256)]
+    # All views of a long song at once would take far more memory than its features.
+    scores = np.concatenate([model.score(turned(part)) for part in parts])
     named = scores[..., : len(QUALITIES)].transpose(0, 2, 1).reshape(len(features), -1)
     none = scores[..., -1].mean(axis=1, keepdims=True)
     return np.concatenate([named, none], axis=1)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karaoke.analysis.harmony import (
+    FEWEST_SHARE,
     FLATS,
     SHARPS,
     Chord,
@@ -47,6 +48,8 @@ PROFILES = (
 BAND_WEIGHT, MELODY_WEIGHT = 0.2, 0.3
 #: Notes that fit no key better than this tell none without chords; nor do fewer seconds of melody.
 CLEAR_FIT, FEWEST_SECONDS = 0.7, 10.0
+#: Notes so much weaker than the strongest are not heard.
+FAINT = 0.02
 #: Notes of speech are less sure than the first, those of singing mostly surer than the second.
 SPOKEN, SUNG = 0.5, 0.7
 #: How fast confidence in a key grows with its lead.
@@ -159,7 +162,9 @@ def band_says(notes: NDArray[np.float32]) -> Witness:
     )
     fits = profile_fits(treble + 0.5 * bass)
     tuned = max(0.0, in_tune(notes))
-    return Witness(tuned * fits, tuned * fits.max() if fits.max() >= CLEAR_FIT else 0.0)
+    loud = notes.sum(axis=1)
+    often = (loud > FAINT * loud.max(initial=0)).mean() >= FEWEST_SHARE
+    return Witness(tuned * fits, tuned * fits.max() if often and fits.max() >= CLEAR_FIT else 0.0)
 
 
 def melody_says(notes: Sequence[Note]) -> Witness:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from karaoke.analysis.features import BEAT_FPS, CHORD_FPS, Features
+from karaoke.analysis.grids import on_grid
 from karaoke.analysis.harmony import bass_and_treble
 from karaoke.analysis.learned import learned, softmax
 
@@ -40,6 +41,8 @@ BEAT_GAIN = 1.8
 WINDOW_SECONDS, STEPS_PER_SECOND = 8.0, 2
 #: Bands below, between and above these are about kicks, snares and hats.
 KICKS, SNARES = 7, 16
+#: So many frames are compared at a time.
+PART_FRAMES = 4096
 #: The last note begins with a rise that is at least so strong, compared with strong ones: what
 #: rises later is an echo.
 LAST_RISE = 0.3
@@ -108,15 +111,15 @@ class Accents:
     @cached_property
     def curves(self) -> dict[str, Curve]:
         """Curves ``(T,)`` of onsets and of changes of harmony, each with a mean of one."""
-        flux = rises(self.features.bands)
+        kicks, snares, hats = rises(self.features.bands).T
         bass, treble = bass_and_treble(self.features.notes)
         curves = {
             "all": peaks(self.onsets),
-            "low": peaks(flux[:, :KICKS].sum(axis=1)),
-            "mid": peaks(flux[:, KICKS:SNARES].sum(axis=1)),
-            "high": peaks(flux[:, SNARES:].sum(axis=1)),
-            "harmony": changes(treble, len(flux)),
-            "bass": changes(bass, len(flux)),
+            "low": peaks(kicks),
+            "mid": peaks(snares),
+            "high": peaks(hats),
+            "harmony": changes(treble, len(kicks)),
+            "bass": changes(bass, len(kicks)),
         }
         return {name: curve / (curve.mean() + 1e-9) for name, curve in curves.items()}
 
@@ -134,8 +137,9 @@ def find_pulse(accents: Accents) -> Pulse | None:
     if strength(accents, best) < FAINTEST * (1 + FAINTEST_SECONDS / accents.features.seconds):
         return None
     others = tuple((found[int(n)].tempo_bpm, float(shares[n])) for n in order[1:])
-    beats = extended(smoothed(best.frames), accents.features.bands) / BEAT_FPS
-    return Pulse(beats, best.tempo_bpm, float(shares[order[0]]), others)
+    kept = on_grid(smoothed(best.frames), accents.curves["all"])
+    beats = extended(kept, accents.features.bands) / BEAT_FPS
+    return Pulse(beats, tempo_of(kept), float(shares[order[0]]), others)
 
 
 def strength(accents: Accents, candidate: Candidate) -> float:
@@ -216,10 +220,22 @@ def smoothed(path: Curve) -> Curve:
 
 
 def rises(bands: NDArray[np.float32]) -> Curve:
-    """Give how far the level of each band rises above that of it and its neighbours before."""
-    before = maximum_filter1d(bands, 3, axis=1)
-    rise = np.maximum(bands[1:] - before[:-1], 0)
-    return np.concatenate([np.zeros((1, bands.shape[1])), rise])
+    """Give how far levels rise above those of the same band and its neighbours before.
+
+    Returns
+    -------
+    array
+        ``(T, 3)``: sums over the bands of kicks, of snares, and of hats.
+    """
+    found = np.zeros((len(bands), 3))
+    # In parts, as this takes several times the memory of the bands.
+    for first in range(1, len(bands), PART_FRAMES):
+        part = bands[first - 1 : first + PART_FRAMES]
+        rise = np.maximum(part[1:] - maximum_filter1d(part[:-1], 3, axis=1), 0)
+        found[first : first + PART_FRAMES] = np.add.reduceat(
+            rise, (0, KICKS, SNARES), axis=1, dtype=float
+        )
+    return found
 
 
 def onset_strength(bands: NDArray[np.float32]) -> Curve:
@@ -301,9 +317,10 @@ def follow(curve: Curve, lags: NDArray[np.intp], scores: Curve) -> Curve:
     """
     gain = np.log(np.clip(curve / 2, 0.02, 1.5)) + BEAT_GAIN
     change = -CHANGE_COST * np.abs(np.log(lags[None, :] / lags[:, None]))
-    length, count = len(curve), len(lags)
-    total = np.full((length, count), -1e9, np.float32)
-    back = np.full((length, count), -1, np.int16)
+    length, count, longest = len(curve), len(lags), int(lags[-1])
+    # No beat reaches back further than the longest interval: older totals are overwritten.
+    total = np.full((longest, count), -1e9, np.float32)
+    back = np.full((length, count), -1, np.int16 if count > 127 else np.int8)
     numbers = np.arange(count)
     per_step = -(-length // len(scores))
     for frame in range(length):
@@ -311,16 +328,16 @@ def follow(curve: Curve, lags: NDArray[np.intp], scores: Curve) -> Curve:
         best = np.full(count, 0.0 if frame < 3 * BEAT_FPS else -1e9)
         reach = int(np.searchsorted(lags, frame, side="right"))
         if reach:
-            ways = total[frame - lags[:reach]] + change[:reach]
+            ways = total[(frame - lags[:reach]) % longest] + change[:reach]
             chosen = ways.argmax(axis=1)
             value = ways[numbers[:reach], chosen]
             better = value > best[:reach]
             best[:reach] = np.where(better, value, best[:reach])
             back[frame, :reach] = np.where(better, chosen, -1)
-        total[frame] = gain[frame] + scores[frame // per_step] + best
-    start = max(0, length - int(lags[-1]))
-    frame, state = divmod(int(total[start:].argmax()), count)
-    frame += start
+        total[frame % longest] = gain[frame] + scores[frame // per_step] + best
+    last = np.arange(max(0, length - longest), length)
+    frame, state = divmod(int(total[last % longest].argmax()), count)
+    frame += int(last[0])
     path = [frame]
     while (before := int(back[frame, state])) >= 0:
         frame, state = frame - int(lags[state]), before

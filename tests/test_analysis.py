@@ -124,9 +124,7 @@ def test_what_is_made_in_another_key_is_the_same_song(
     assert np.mean(same) > 0.85
     moved = [(other.start_seconds, other.pitch - shift) for other in there.notes]
     hits = sum(
-        any(
-            abs(note.start_seconds - start) < 0.1 and note.pitch == pitch for start, pitch in moved
-        )
+        any(abs(note.start_seconds - start) < 0.1 and note.pitch == pitch for start, pitch in moved)
         for note in here.notes
     )
     assert hits > 0.9 * len(here.notes) and len(there.notes) < 1.2 * len(here.notes) + 1

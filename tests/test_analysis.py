@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from karaoke.analysis.decoding import decode
+from karaoke.analysis.grids import on_grid
 from karaoke.analysis.harmony import SHARPS, TONES, Chord
 from karaoke.analysis.keys import find_key
 from karaoke.analysis.melody import find_dips, steadiness
@@ -186,6 +187,33 @@ def test_drums_alone_have_a_tempo_but_no_key(rng: np.random.Generator) -> None:
     assert sounding < 0.3 * 16
     tempi = [found["tempo"]["bpm"], *(other["bpm"] for other in found["tempo"]["others"])]
     assert min(abs(tempo * beat / 60 - 1) for tempo in tempi) < 0.04
+
+
+def test_a_tune_without_a_band_tells_its_key(rng: np.random.Generator) -> None:
+    tonic, minor = int(rng.integers(12)), bool(rng.integers(2))
+    scale = (0, 2, 3, 5, 7, 8, 10, 12) if minor else (0, 2, 4, 5, 7, 9, 11, 12)
+    tune = [0, 1, 2, 1, 2, 4, 2, 0, 4, 5, 4, 3, 2, 1, 0, 4, 7, 4, 2, 3, 1, 6, 0, 0]
+    pitches = [57 + (tonic - 57) % 12 + scale[step] for step in tune]
+    voice = np.concatenate([0.1 * tone(pitch, 0.6, voice=True) for pitch in pitches])
+    sung = np.stack([voice, voice]).astype(np.float32)
+    key = analyse(sound_of(sung), sound_of(0 * sung)).key
+    assert key is not None and (key.tonic, key.is_minor) == (tonic, minor)
+
+
+def test_beats_on_a_click_are_equal(rng: np.random.Generator) -> None:
+    beat, jitter = float(rng.uniform(20, 40)), rng.normal(0, 1.5, 200)
+    clicks = 7 + beat * np.arange(200)
+    onsets = np.zeros(int(clicks[-1]) + 50)
+    onsets[np.round(clicks).astype(int)] = 5
+    onsets = np.maximum(onsets, np.maximum(np.roll(onsets, 1), np.roll(onsets, -1)))
+    # Where the song plays around the beat, the path slips off it.
+    followed = clicks + np.where((np.arange(200) > 90) & (np.arange(200) < 120), beat / 3, 0)
+    found = on_grid(followed, onsets)
+    assert len(found) == 200 and np.abs(found - clicks).max() < 1
+    played = np.cumsum(beat + jitter + np.linspace(0, 4, 200))
+    onsets = np.zeros(int(played[-1]) + 50)
+    onsets[np.round(played).astype(int)] = 5
+    assert on_grid(played, onsets) is played
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")

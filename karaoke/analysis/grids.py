@@ -13,6 +13,8 @@ AROUND, STEP = 0.02, 0.1
 #: Beats at equal distances are the true ones if onsets on them are at least so strong, compared
 #: with those on the beats that were followed: a band without a click has at most 0.83.
 STRONG_SHARE = 0.88
+#: Beats closer to the grid than this share of its interval are on it.
+NEAR = 0.15
 #: Fewer beats tell nothing.
 FEWEST_BEATS = 20
 #: Beats over which an interval is measured.
@@ -40,8 +42,11 @@ def on_grid(path: Curve, onsets: Curve) -> Curve:
     turns = np.array([np.exp(2j * np.pi * path / interval).sum() for interval in intervals])
     best = int(np.abs(turns).argmax())
     interval, first = float(intervals[best]), float(np.angle(turns[best]) / (2 * np.pi))
-    begin, end = (round(float(place) / interval - first) for place in (path[0], path[-1]))
-    grid = np.asarray((np.arange(begin, end + 1) + first) * interval, np.float64)
+    counts = np.round(path / interval - first)
+    # Beats that slipped have pulled at the grid; it is that of the others.
+    near = np.abs(path / interval - first - counts) < NEAR
+    interval, begin = np.polyfit(counts[near], path[near], 1)
+    grid = np.asarray(begin + interval * np.arange(counts[0], counts[-1] + 1), np.float64)
     inside = grid[(grid >= 0) & (grid < len(onsets))]
     strong = STRONG_SHARE * strength_at(path, onsets)
     return inside if strength_at(inside, onsets) >= strong else path

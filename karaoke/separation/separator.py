@@ -13,7 +13,8 @@ from torch import nn
 
 from karaoke.audio.blocks import Block, Delay, Warn, resample, sound_only
 from karaoke.errors import DeviceMemoryError, UsageError
-from karaoke.separation.devices import single_threads, usable_cores
+from karaoke.separation.cores import usable_cores
+from karaoke.separation.devices import single_threads
 from karaoke.separation.headers import Header, stem_names
 from karaoke.separation.streaming import SecondsDone, overlap_add
 
@@ -66,7 +67,8 @@ def find_quality(name: str) -> int:
         There is no such quality.
     """
     if name not in QUALITIES:
-        raise UsageError(f"unknown quality {name!r}", hint=f"Choose {' or '.join(QUALITIES)}.")
+        hint = f"Choose {' or '.join(QUALITIES)}; commands know best, too."
+        raise UsageError(f"unknown quality {name!r}", hint=hint)
     return QUALITIES[name]
 
 
@@ -129,6 +131,11 @@ class Separator:
             # spend an LSTM's many small steps waiting for each other, all the more when another
             # program keeps a core busy.
             self._workers = single_threads(self._at_a_time)
+
+    @property
+    def batch_size(self) -> int:
+        """How many segments are worked on at a time."""
+        return self._at_a_time
 
     def _use_less(self, warn: Warn) -> bool:
         """Halve the batch, or move to the CPU at last; return whether either was possible."""

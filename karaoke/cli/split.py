@@ -181,13 +181,15 @@ def run(
     KaraokeError
         The only song failed, or some of several did.
     """
+    from karaoke.cli.forecast import Forecast
     from karaoke.jobs.batch import run_batch
 
     alone = len(tasks) == 1
     error: KaraokeError | None = None
-    display = reporter.progress_display
+    forecast = Forecast(reporter.console, tasks[0].settings, reporter.facts["device"], load)
+    display = forecast.watch(reporter.progress_display)
     # Closed at once if interrupted, so as not to wait for the songs in progress.
-    with closing(run_batch(tasks, load, options, display)) as outcomes:
+    with closing(run_batch(tasks, load, options, display, begin=forecast.begin)) as outcomes:
         for outcome in outcomes:
             reporter.report(outcome, alone)
             error = error or outcome.error

@@ -52,11 +52,10 @@ def music(seconds: float) -> Block:
 
 def whole_batches(separator: Separator) -> tuple[int, float]:
     """Return how many segments fill whole batches, and how many seconds of music they cover."""
-    length, rate = separator.segment_length, separator.sample_rate
-    stride = max(1, round(length * (1 - separator.overlap)))
-    needed = 1 + max(0, math.ceil((SECONDS * rate - length) / stride))
+    first = separator.segment_length / separator.sample_rate
+    needed = 1 + max(0, math.ceil((SECONDS - first) / separator.stride_seconds))
     segments = math.ceil(needed / separator.batch_size) * separator.batch_size
-    return segments, ((segments - 1) * stride + length) / rate
+    return segments, (segments - 1) * separator.stride_seconds + first
 
 
 def time_separator(separator: Separator) -> tuple[float, float]:
@@ -78,9 +77,7 @@ def time_separator(separator: Separator) -> tuple[float, float]:
             pass
         times.append(time.perf_counter() - begun)
     typical = statistics.median(times[1:] or times)
-    stride = max(1, round(separator.segment_length * (1 - separator.overlap)))
-    factor = typical / segments * separator.sample_rate / stride
-    return factor, max(0.0, times[0] - typical)
+    return typical / segments / separator.stride_seconds, max(0.0, times[0] - typical)
 
 
 def measure(model: str, *, device: str = "auto", quality: str = "default") -> tuple[str, Speed]:

@@ -137,6 +137,11 @@ class Separator:
         """How many segments are worked on at a time."""
         return self._at_a_time
 
+    @property
+    def stride_seconds(self) -> float:
+        """How much of a song each further segment adds."""
+        return max(1, round(self.segment_length * (1 - self.overlap))) / self.sample_rate
+
     def _use_less(self, warn: Warn) -> bool:
         """Halve the batch, or move to the CPU at last; return whether either was possible."""
         short = f"{self.device} ran out of memory; went on with"

@@ -155,7 +155,8 @@ def model_loader(
     @cache
     def load() -> Separator:
         separator = load_model(model, device=str(chosen), overlap=overlap, quality=quality)
-        console.print(f"model {model} on {chosen} ({reason})", markup=False)
+        precision = ", half precision" if separator.half else ""
+        console.print(f"model {model} on {chosen} ({reason}){precision}", markup=False)
         return separator
 
     return load, str(chosen)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from karaoke import __version__
-from karaoke.cli.models import figures
+from karaoke.cli.models import quality_of
 from karaoke.cli.output import error_object, make_console, print_json, print_rows, say_error
 from karaoke.cli.parameters import AsJson, PlainDebug, PlainDevice
 from karaoke.cli.timing import as_facts, spoken_time, stems_in_short
@@ -98,7 +98,6 @@ def print_measured(found: list[dict[str, Any]]) -> None:
         memory = [f"{facts['memory_bytes'] / 1e6:.0f} MB" if facts["memory_bytes"] else "?"]
         if facts["device_memory_bytes"]:
             memory.append(f"{facts['device_memory_bytes'] / 1e6:.0f} MB there")
-        vocals = {k: v for k, v in facts["metrics"].items() if k.startswith("vocals")}
         rows.append(
             (
                 facts["name"],
@@ -107,7 +106,7 @@ def print_measured(found: list[dict[str, Any]]) -> None:
                 spoken_time(facts["expected_seconds"]),
                 f"{1 / facts['real_time_factor']:.1f}",
                 ", ".join(memory),
-                figures(vocals) or "-",
+                quality_of(facts["metrics"]) or "-",
             )
         )
     if rows:

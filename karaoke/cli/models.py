@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -331,6 +332,13 @@ def figures(metrics: dict[str, Any]) -> str:
     return f"{line} ({rest})" if rest else line
 
 
+def quality_of(metrics: dict[str, Any]) -> str:
+    """Format the figures of the vocals, and what they were measured on, in short."""
+    line = figures({key: value for key, value in metrics.items() if key.startswith("vocals")})
+    songs = re.split("[,;:]", str(metrics.get("data", "")))[0]
+    return f"{line}, on {songs}" if line and songs else line
+
+
 def checksum_of(digits: str) -> str:
     """Format as much of a checksum as was published."""
     if len(digits) == WHOLE_SHA256:
@@ -345,7 +353,7 @@ def megabytes(size: int | None) -> str:
 
 def print_table(found: list[dict[str, Any]]) -> None:
     """Print one model per line, or more lines on a narrow terminal; names are never cut."""
-    titles = ("model", "where", "stems", "weights", "size", "licence", "4-minute song", "published")
+    titles = ("model", "where", "stems", "weights", "size", "licence", "4-minute song", "quality")
     rows = [
         (
             f"{facts['name']} (default)" if facts["default"] else facts["name"],
@@ -355,7 +363,7 @@ def print_table(found: list[dict[str, Any]]) -> None:
             megabytes(facts["size_bytes"]),
             facts["license"],
             "; ".join(times_of(facts["speeds"])),
-            figures({k: v for k, v in facts["metrics"].items() if k.startswith("vocals")}),
+            quality_of(facts["metrics"]),
         )
         for facts in found
     ]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from karaoke import __version__
 from karaoke.cli.models import quality_of
-from karaoke.cli.output import error_object, make_console, print_json, print_rows, say_error
+from karaoke.cli.output import (
+    error_object,
+    make_console,
+    print_json,
+    print_rows,
+    say,
+    say_error,
+)
 from karaoke.cli.parameters import AsJson, PlainDebug, PlainDevice
 from karaoke.cli.timing import as_facts, spoken_time, stems_in_short
 from karaoke.errors import BatchError, KaraokeError
@@ -41,6 +49,7 @@ def bench(
     says so before it begins.
     """
     console = make_console(quiet=quiet)
+    warn_if_busy(console)
     chosen = list(dict.fromkeys(names or catalogue.available_models()))
     # What is not there is found before minutes of work.
     paths = {name: str(catalogue.find_model(split_quality(name)[0])) for name in chosen}
@@ -60,6 +69,17 @@ def bench(
     several = BatchError(f"{len(errors)} of {len(chosen)} models could not be measured")
     code = (several if len(chosen) > 1 else errors[0]).exit_code
     raise typer.Exit(int(code))
+
+
+def warn_if_busy(console: Console) -> None:
+    """Warn if other programs want more cores than there are, on systems that tell."""
+    from karaoke.separation.cores import usable_cores
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    cores = usable_cores()
+    if load > cores + 0.5:
+        busy = f"other programs keep the processor busy (load {load:.1f}, {cores} cores)"
+        say(console, "warning: ", "yellow", f"{busy}: times will be longer than on a quiet machine")
 
 
 def split_quality(name: str) -> tuple[str, str]:

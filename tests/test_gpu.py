@@ -14,6 +14,7 @@ from karaoke.audio.blocks import Block
 from karaoke.separation import gpu
 from karaoke.separation.gpu import MOST_GPU_BATCH, SHARE_OF_MEMORY, Fit, batch_for, fit_to_gpu
 from karaoke.separation.headers import Header
+from karaoke.separation.networks import NETWORKS
 from karaoke.separation.separator import Separator
 from karaoke.store.catalogue import shipped_models
 
@@ -116,6 +117,25 @@ def test_a_gpu_gives_what_the_cpu_gives(name: str, noise: Callable[..., Block]) 
         error = np.sqrt(np.mean((samples - on_gpu[stem]) ** 2) / np.mean(song**2))
         # A bin of a binary mask falls to one side or the other on the smallest difference.
         assert error < (3e-2 if name == "cnn_binary_mask" else 2e-3), stem
+
+
+@pytest.mark.gpu
+@on_cuda
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_computes_on_a_gpu_what_it_does_elsewhere(name: str) -> None:
+    torch.manual_seed(0)
+    kind, config = NETWORKS[name]
+    stems = ("vocals", "instrumental") if name == "lstm_mask" else ("vocals",)
+    network = kind(config(), sample_rate=44_100, channels=2, stems=stems).eval()
+    mixture = gpu.probe(2, 44_100)
+    with torch.inference_mode():
+        expected = network(mixture)
+        estimates = network.to("cuda")(mixture.to("cuda")).cpu()
+    limit = -30 if name == "cnn_binary_mask" else -60
+    assert gpu.error_db(estimates, expected, mixture) < limit
+    fit = fit_to_gpu(network, torch.device("cuda"), channels=2, segment_length=44_100)
+    assert fit.batch_size >= 1
+    print(f"{name}: {fit}")
 
 
 @pytest.mark.gpu

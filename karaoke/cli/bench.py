@@ -18,7 +18,7 @@ from karaoke.cli.output import (
     say_error,
 )
 from karaoke.cli.parameters import AsJson, PlainDebug, PlainDevice
-from karaoke.cli.timing import as_facts, spoken_time, stems_in_short
+from karaoke.cli.timing import as_facts, memory_of, spoken_time, stems_in_short
 from karaoke.errors import BatchError, KaraokeError
 from karaoke.store import catalogue, speeds
 
@@ -59,16 +59,13 @@ def bench(
     else:
         print_measured([entry for entry, error in found if error is None])
     errors = [error for _, error in found if error is not None]
-    if not errors:
-        return
-    if not json_:
+    if errors and not json_:
         for error in errors if len(chosen) > 1 else ():
             say_error(error)
-    if len(chosen) == 1 and not json_:
-        raise errors[0]
-    several = BatchError(f"{len(errors)} of {len(chosen)} models could not be measured")
-    code = (several if len(chosen) > 1 else errors[0]).exit_code
-    raise typer.Exit(int(code))
+        if len(chosen) == 1:
+            raise errors[0]
+    if errors:
+        raise typer.Exit(int(BatchError.exit_code if len(chosen) > 1 else errors[0].exit_code))
 
 
 def warn_if_busy(console: Console) -> None:
@@ -115,9 +112,6 @@ def print_measured(found: list[dict[str, Any]]) -> None:
     titles = ("model", "stems", "device", "4-minute song", "x real time", "memory", "quality")
     rows = []
     for facts in found:
-        memory = [f"{facts['memory_bytes'] / 1e6:.0f} MB" if facts["memory_bytes"] else "?"]
-        if facts["device_memory_bytes"]:
-            memory.append(f"{facts['device_memory_bytes'] / 1e6:.0f} MB there")
         rows.append(
             (
                 facts["name"],
@@ -125,7 +119,7 @@ def print_measured(found: list[dict[str, Any]]) -> None:
                 facts["device"],
                 spoken_time(facts["expected_seconds"]),
                 f"{1 / facts['real_time_factor']:.1f}",
-                ", ".join(memory),
+                memory_of(facts),
                 quality_of(facts["metrics"]) or "-",
             )
         )

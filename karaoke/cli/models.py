@@ -16,7 +16,7 @@ from karaoke.cli.commands import Command, Group
 from karaoke.cli.defaults import default_model
 from karaoke.cli.output import make_console, print_json, print_paragraph, print_rows, say
 from karaoke.cli.parameters import AsJson, PlainDebug
-from karaoke.cli.timing import speeds_of, stems_in_short, times_of
+from karaoke.cli.timing import memory_of, speeds_of, stems_in_short, times_of
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
 from karaoke.store import catalogue
 from karaoke.store.catalogue import WHOLE_SHA256
@@ -109,8 +109,9 @@ def info(
             text = ", ".join(value) if isinstance(value, list) else value
             text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else text
             print_paragraph(f"{key}: {figures(value) if key == 'metrics' else text}")
-    for said in times_of(facts["speeds"]):
-        print_paragraph(f"a song of 4 minutes on this machine: {said}")
+    for said, measured in zip(times_of(facts["speeds"]), facts["speeds"].values(), strict=True):
+        memory = memory_of(measured)
+        print_paragraph(f"a song of 4 minutes on this machine: {said}, memory {memory}")
     for file in entry.sources:
         print_paragraph(f"download: {file.source} ({checksum_of(file.sha256)})")
 

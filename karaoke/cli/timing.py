@@ -41,6 +41,14 @@ def times_of(measured: dict[str, dict[str, Any]]) -> list[str]:
     ]
 
 
+def memory_of(facts: dict[str, Any]) -> str:
+    """Say how much memory was measured, of the computer and of the GPU."""
+    said = f"{facts['memory_bytes'] / 1e6:.0f} MB" if facts["memory_bytes"] else "?"
+    if facts["device_memory_bytes"]:
+        said += f", {facts['device_memory_bytes'] / 1e6:.0f} MB of the GPU"
+    return said
+
+
 def spoken_time(seconds: float) -> str:
     """Round a duration for people."""
     if seconds < 9.5:

@@ -21,6 +21,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from karaoke import __version__
+from karaoke.audio import output_format
 from karaoke.audio.blocks import Block
 from karaoke.cli.forecast import Forecast
 from karaoke.cli.timing import spoken_time
@@ -29,6 +30,7 @@ from karaoke.evaluation import bench
 from karaoke.files import checksum
 from karaoke.jobs.manifest import SplitSettings
 from karaoke.jobs.planning import Job
+from karaoke.jobs.splitting import SplitTask
 from karaoke.jobs.task import SongProgress
 from karaoke.separation.headers import Header
 from karaoke.separation.separator import Separator
@@ -173,7 +175,9 @@ def test_slow_work_is_told_of_by_its_first_segments(
     separator = Separator(Slow(), tiny_header)
     console = Console(width=200, file=io.StringIO(), record=True)
     settings = SplitSettings("tiny", "wav", 24, "", weights_sha256="ab" * 32)
-    forecast = Forecast(console, settings, "cpu", lambda: separator)
+    job = Job(Path("a.wav"), {}, Path("a.json"))
+    task = SplitTask(job, settings, output_format("wav"))
+    forecast = Forecast(console, [task], "cpu", lambda: separator)
     # A batch of segments at a time, each of which adds three quarters of a second.
     forecast.begin(batches * separator.batch_size * separator.stride_seconds)
     seen: list[float] = []
@@ -182,7 +186,7 @@ def test_slow_work_is_told_of_by_its_first_segments(
     def display(job: Job) -> Iterator[SongProgress]:
         yield lambda done, total: seen.append(done)
 
-    with forecast.watch(display)(Job(Path("a.wav"), {}, Path("a.json"))) as update:
+    with forecast.watch(display)(job) as update:
         song = np.zeros((2, 44_100 * 5), np.float32)
         for _ in separator.stream(
             [song], sample_rate=44_100, progress=lambda done: update(done, None)

@@ -131,7 +131,8 @@ def test_every_network_computes_on_a_gpu_what_it_does_elsewhere(name: str) -> No
     with torch.inference_mode():
         expected = network(mixture)
         estimates = network.to("cuda")(mixture.to("cuda")).cpu()
-    limit = -30 if name == "cnn_binary_mask" else -60
+    # Some compute in bfloat16 by themselves, where the hardware has units for it.
+    limit = -35 if "roformer" in name else -30 if name == "cnn_binary_mask" else -60
     assert gpu.error_db(estimates, expected, mixture) < limit
     fit = fit_to_gpu(network, torch.device("cuda"), channels=2, segment_length=44_100)
     assert fit.batch_size >= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from karaoke.jobs.batch import Display
-    from karaoke.jobs.manifest import SplitSettings
     from karaoke.jobs.planning import Job
-    from karaoke.jobs.task import SongProgress
+    from karaoke.jobs.task import SongProgress, Task
     from karaoke.separation.separator import Separator
 
 #: Work that takes less is not worth a word.
@@ -34,8 +33,8 @@ class Forecast:
     ----------
     console
         Where to say it.
-    settings
-        Of all songs of the batch.
+    tasks
+        The batch; all songs have the same settings.
     device
         Kind of device that the model runs on.
     load
@@ -45,11 +44,11 @@ class Forecast:
     def __init__(
         self,
         console: Console,
-        settings: SplitSettings,
+        tasks: Sequence[Task],
         device: str,
         load: Callable[[], Separator],
     ) -> None:
-        self.console, self.settings, self.load = console, settings, load
+        self.console, self.tasks, self.load = console, tasks, load
         self.device = device.partition(":")[0]
         self.music_seconds = 0.0
         self.is_settled = console.quiet
@@ -57,7 +56,7 @@ class Forecast:
     def begin(self, music_seconds: float) -> None:
         """Take the length of all songs, and judge by what was measured, if that is known."""
         self.music_seconds = music_seconds
-        settings = self.settings
+        settings = self.tasks[0].settings
         if self.is_settled or settings.overlap is not None:
             return
         weights = settings.weights_sha256

@@ -187,7 +187,7 @@ def run(
 
     alone = len(tasks) == 1
     error: KaraokeError | None = None
-    forecast = Forecast(reporter.console, tasks[0].settings, reporter.facts["device"], load)
+    forecast = Forecast(reporter.console, tasks, reporter.facts["device"], load)
     display = forecast.watch(reporter.progress_display)
     # Closed at once if interrupted, so as not to wait for the songs in progress.
     with closing(run_batch(tasks, load, options, display, begin=forecast.begin)) as outcomes:

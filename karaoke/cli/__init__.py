@@ -13,6 +13,7 @@ import typer
 
 from karaoke import __version__
 from karaoke.cli.analyse import analyse
+from karaoke.cli.bench import bench
 from karaoke.cli.commands import Command, Group, SignalHandler, Stopped, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
@@ -23,6 +24,7 @@ from karaoke.cli.serve import serve
 from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
 from karaoke.cli.train import train
+from karaoke.cli.use import use
 from karaoke.cli.workshop import app as workshop
 from karaoke.errors import DeviceMemoryError, ExitCode, KaraokeError, NoInputError, UsageError
 
@@ -81,6 +83,8 @@ def options(
 
 for command in COMMANDS.values():
     app.command(cls=Command)(command)
+for command in (bench, use):
+    models.command(cls=Command)(command)
 app.add_typer(models, name="models")
 app.add_typer(workshop, name="workshop", hidden=True)
 

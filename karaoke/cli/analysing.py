@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from karaoke.cli.aligning import check_language, check_offset
+from karaoke.cli.defaults import settle_model
 from karaoke.cli.output import say, visible, write_out
 from karaoke.cli.piping import STANDARD
 from karaoke.cli.reporting import Reporter, reporter_for
@@ -50,6 +51,7 @@ def analyse_all(context: typer.Context) -> None:
     from karaoke.lyrics.model import NO_LYRICS
     from karaoke.making.drawing import DRAWERS, DrawTask
 
+    settle_model(context)
     wanted = context.params
     if wanted["out"] == STANDARD:
         raise UsageError("-o -: karaoke analyse writes files only", hint="Name a folder.")

@@ -78,6 +78,8 @@ class Telling:
             if kind in ("ENVIRONMENT", "DEFAULT_MAP") and speaks_of(text, parameter, self.context):
                 where = f'"{self.config}"' if kind == "DEFAULT_MAP" else parameter.envvar
                 yield f"{parameter.opts[-1]} is set by {where}."
+                if parameter.name == "model" and kind == "DEFAULT_MAP":
+                    yield "karaoke models use chooses another."
 
 
 def speaks_of(text: str, parameter: Parameter, context: Context) -> bool:

@@ -12,10 +12,18 @@ from dataclasses import asdict, dataclass
 import typer
 
 from karaoke import __version__
+from karaoke.cli.defaults import default_model
 from karaoke.cli.output import print_json, print_paragraph
 from karaoke.cli.parameters import AsJson, PlainDebug
 from karaoke.errors import ExitCode, KaraokeError
-from karaoke.store.catalogue import downloaded_models, find_entry, shipped_models, verify
+from karaoke.store.catalogue import (
+    DEFAULT_MODEL,
+    downloaded_models,
+    find_entry,
+    find_model,
+    shipped_models,
+    verify,
+)
 
 #: Free bytes below which longer songs will not fit.
 LITTLE_SPACE = 2e9
@@ -46,12 +54,16 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(json_: AsJson = False, debug: PlainDebug = False) -> None:
+def doctor(context: typer.Context, json_: AsJson = False, debug: PlainDebug = False) -> None:
     """Check Python, torch, the device, ffmpeg, the models and the disk.
 
     The exit code is 0 if songs can be split and 69 if not.
     """
-    findings = [finding for look in LOOKS for finding in guarded(look)]
+
+    def look_at_default() -> Iterator[Finding]:
+        return look_at_choice(*default_model(context))
+
+    findings = [finding for look in (*LOOKS, look_at_default) for finding in guarded(look)]
     if json_:
         print_json({"version": __version__, "findings": [asdict(f) for f in findings]})
     else:
@@ -84,7 +96,8 @@ def look_at_torch() -> Iterator[Finding]:
     """Report which torch this is, and whether its device computes the same as the CPU."""
     import torch
 
-    from karaoke.separation.devices import choose_device, usable_cores
+    from karaoke.separation.cores import usable_cores
+    from karaoke.separation.devices import choose_device
 
     device, reason = choose_device("auto")
     yield Finding("torch", "ok", f"{torch.__version__}, {usable_cores()} cores")
@@ -140,7 +153,6 @@ def look_at_models() -> Iterator[Finding]:
     """Check whether the shipped models are intact."""
     from karaoke.files import checksum
     from karaoke.separation.checkpoints import load_checkpoint
-    from karaoke.store.catalogue import DEFAULT_MODEL
 
     models = shipped_models()
     if DEFAULT_MODEL not in models:
@@ -166,6 +178,20 @@ def look_at_downloads() -> Iterator[Finding]:
         elif find_entry(name).checksums == "partial":
             facts += ", from a partly verified download"
         yield Finding(f"model {name}", "ok", facts)
+
+
+def look_at_choice(name: str, origin: str) -> Iterator[Finding]:
+    """Check whether the default model is here, and tell what makes it the default."""
+    where = f", set by {origin}" if origin else ""
+    from karaoke.separation.headers import read_header
+
+    try:
+        read_header(find_model(name))
+    except KaraokeError as error:
+        remedy = f"{error.hint} Or choose another: karaoke models use {DEFAULT_MODEL}."
+        yield Finding("default model", "problem", f"{error.message}{where}", remedy)
+    else:
+        yield Finding("default model", "ok", f"{name}{where}")
 
 
 def look_at_disk() -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from karaoke.cli.defaults import settle_model
 from karaoke.cli.films import films_of, read_kinds, settings_of
 from karaoke.cli.output import visible
 from karaoke.cli.piping import STANDARD
@@ -49,6 +50,7 @@ def make_all(context: typer.Context) -> None:
     from karaoke.making.settings import MakeSettings
     from karaoke.making.task import MakeTask
 
+    settle_model(context)
     wanted = context.params
     if wanted["out"] == STANDARD:
         raise UsageError("-o -: karaoke make writes files only", hint="Name a folder.")

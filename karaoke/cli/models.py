@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from karaoke.cli.commands import Command, Group
-from karaoke.cli.output import make_console, print_json, print_paragraph, say
+from karaoke.cli.defaults import default_model
+from karaoke.cli.output import make_console, print_json, print_paragraph, print_rows, say
 from karaoke.cli.parameters import AsJson, PlainDebug
+from karaoke.cli.timing import memory_of, speeds_of, stems_in_short, times_of
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
 from karaoke.store import catalogue
 from karaoke.store.catalogue import WHOLE_SHA256
@@ -23,11 +26,8 @@ if TYPE_CHECKING:
 
     from karaoke.store.catalogue import Entry
 
-#: Smallest width of a table's last column, which wraps.
-READABLE_WIDTH = 24
-
 app = typer.Typer(
-    cls=Group, help="List, download, check and remove models.", invoke_without_command=True
+    cls=Group, help="List, download, measure and choose models.", invoke_without_command=True
 )
 command = partial(app.command, cls=Command)
 
@@ -56,24 +56,25 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of
 
 @app.callback()
 def models(context: typer.Context, json_: AsJson = False) -> None:
-    """List, download, check and remove models.
+    """List, download, check, measure, choose and remove models.
 
     Downloads go to the folder named by KARAOKE_MODELS; entries in the folder named by
     KARAOKE_CATALOGUE override those that ship.
     """
     if context.invoked_subcommand is None:
-        list_models(json_)
+        list_models(context, json_)
     elif json_:
         context.default_map = {context.invoked_subcommand: {"json_": True}}
 
 
 @command("list")
-def list_models(json_: AsJson = False, debug: PlainDebug = False) -> None:
+def list_models(context: typer.Context, json_: AsJson = False, debug: PlainDebug = False) -> None:
     """List the models that ship with karaoke, were downloaded, or can be downloaded."""
     names = {**catalogue.catalogue(), **dict.fromkeys(catalogue.available_models())}
-    found = [model_facts(name) for name in sorted(names)]
+    default, _ = default_model(context)
+    found = [{**model_facts(name), "default": name == default} for name in sorted(names)]
     if json_:
-        print_json({"models": found})
+        print_json({"default": default, "models": found})
         return
     print_table(found)
     partly = [facts["name"] for facts in found if facts["checksums"] == "partial"]
@@ -84,11 +85,14 @@ def list_models(json_: AsJson = False, debug: PlainDebug = False) -> None:
 
 
 @command()
-def info(name: Name, json_: AsJson = False, debug: PlainDebug = False) -> None:
+def info(
+    context: typer.Context, name: Name, json_: AsJson = False, debug: PlainDebug = False
+) -> None:
     """Show everything that is known about a model."""
     facts = model_facts(name)
     entry = catalogue.find_entry(name)
     facts.update(
+        default=name == default_model(context)[0],
         notice=entry.notice,
         commercial_use=entry.commercial_use,
         citation=entry.citation,
@@ -101,10 +105,13 @@ def info(name: Name, json_: AsJson = False, debug: PlainDebug = False) -> None:
         print_json(facts)
         return
     for key, value in facts.items():
-        if key not in ("downloads", "wheel") and value not in ("", None, [], {}):
+        if key not in ("downloads", "wheel", "speeds") and value not in ("", None, [], {}):
             text = ", ".join(value) if isinstance(value, list) else value
             text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else text
             print_paragraph(f"{key}: {figures(value) if key == 'metrics' else text}")
+    for said, measured in zip(times_of(facts["speeds"]), facts["speeds"].values(), strict=True):
+        memory = memory_of(measured)
+        print_paragraph(f"a song of 4 minutes on this machine: {said}, memory {memory}")
     for file in entry.sources:
         print_paragraph(f"download: {file.source} ({checksum_of(file.sha256)})")
 
@@ -213,11 +220,16 @@ def verify(names: SomeNames = None, json_: AsJson = False, debug: PlainDebug = F
 
 
 @command()
-def remove(names: Names, json_: AsJson = False, debug: PlainDebug = False) -> None:
+def remove(
+    context: typer.Context, names: Names, json_: AsJson = False, debug: PlainDebug = False
+) -> None:
     """Delete downloaded or imported models, and what broken downloads left."""
     from karaoke.store.installing import remove as remove_files
 
     removed = [{"name": name, "path": str(remove_files(name))} for name in names]
+    if default_model(context)[0] in names:
+        said = f"{default_model(context)[0]} was the default; karaoke models use chooses another"
+        say(make_console(), "warning: ", "yellow", said)
     if json_:
         print_json({"removed": removed})
 
@@ -307,6 +319,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "license": entry.license,
         "checksums": entry.checksums,
         "metrics": entry.metrics,
+        "speeds": speeds_of(name),
     }
 
 
@@ -318,6 +331,13 @@ def figures(metrics: dict[str, Any]) -> str:
     )
     rest = "; ".join(str(metrics[key]) for key in ("data", "source") if key in metrics)
     return f"{line} ({rest})" if rest else line
+
+
+def quality_of(metrics: dict[str, Any]) -> str:
+    """Format the figures of the vocals, and what they were measured on, in short."""
+    line = figures({key: value for key, value in metrics.items() if key.startswith("vocals")})
+    songs = re.split("[,;:]", str(metrics.get("data", "")))[0]
+    return f"{line}, on {songs}" if line and songs else line
 
 
 def checksum_of(digits: str) -> str:
@@ -334,40 +354,18 @@ def megabytes(size: int | None) -> str:
 
 def print_table(found: list[dict[str, Any]]) -> None:
     """Print one model per line, or more lines on a narrow terminal; names are never cut."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False, emoji=False)
-    # A pipe has no width, and scripts want whole lines.
-    console.width = console.width if console.is_terminal else 1000
-    titles = ("model", "where", "stems", "weights", "size", "licence", "published")
+    titles = ("model", "where", "stems", "weights", "size", "licence", "4-minute song", "quality")
     rows = [
         (
-            facts["name"],
+            f"{facts['name']} (default)" if facts["default"] else facts["name"],
             facts["where"],
-            "4" if len(facts["stems"]) == 4 else ",".join(facts["stems"]),
+            stems_in_short(facts["stems"]),
             f"{facts['parameters'] / 1e6:.1f} M" if facts["parameters"] else "",
             megabytes(facts["size_bytes"]),
             facts["license"],
-            figures({k: v for k, v in facts["metrics"].items() if k.startswith("vocals")}),
+            "; ".join(times_of(facts["speeds"])),
+            quality_of(facts["metrics"]),
         )
         for facts in found
     ]
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    shown = len(titles)
-    # The last column wraps; where it would be too narrow to read, it is left to `info`, and then
-    # so is one column after another from the right.
-    if console.width < sum(widths[:-1]) + len(widths) + READABLE_WIDTH:
-        shown -= 1
-        while shown > 1 and console.width < sum(widths[:shown]) + shown - 1:
-            shown -= 1
-    table = Table(box=None, pad_edge=False, header_style="", padding=(0, 1, 0, 0))
-    for title in titles[:shown]:
-        table.add_column(title, no_wrap=title not in ("published", "model"), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row[:shown]))
-    console.print(table)
-    if shown < len(titles):
-        rest = ", ".join(titles[shown:])
-        print(f"{rest}: karaoke models info NAME", file=sys.stderr)
+    print_rows(titles, rows, "karaoke models info NAME")

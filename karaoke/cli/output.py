@@ -14,7 +14,12 @@ from karaoke.errors import KaraokeError, WriteError
 from karaoke.jobs.planning import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
+
+#: Smallest width of a table's last column, which wraps.
+READABLE_WIDTH = 24
 
 
 def make_console(*, quiet: bool = False) -> Console:
@@ -91,3 +96,32 @@ def write_out(data: bytes) -> None:
         raise WriteError(
             f"standard output: {error.strerror}", hint="The files are written."
         ) from error
+
+
+def print_rows(titles: Sequence[str], rows: Sequence[Sequence[str]], elsewhere: str) -> None:
+    """Print a table on standard output, whose first column is never cut.
+
+    The last column wraps. Where it would be too narrow to read, it is left out, and then so is one
+    column after another from the right; a line on standard error says what shows them.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, emoji=False)
+    # A pipe has no width, and scripts want whole lines.
+    console.width = console.width if console.is_terminal else 1000
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    shown = len(titles)
+    if console.width < sum(widths[:-1]) + len(widths) + READABLE_WIDTH:
+        shown -= 1
+        while shown > 1 and console.width < sum(widths[:shown]) + shown - 1:
+            shown -= 1
+    table = Table(box=None, pad_edge=False, header_style="", padding=(0, 1, 0, 0))
+    for number, title in enumerate(titles[:shown]):
+        table.add_column(title, no_wrap=0 < number < len(titles) - 1, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row[:shown]))
+    console.print(table)
+    if shown < len(titles):
+        print(f"{', '.join(titles[shown:])}: {elsewhere}", file=sys.stderr)

@@ -201,7 +201,15 @@ Overlap = Annotated[
         variable="OVERLAP",
     ),
 ]
-Quality = Annotated[str, option(MODEL, metavar="NAME", help="fast or default.", variable="QUALITY")]
+Quality = Annotated[
+    str,
+    option(
+        MODEL,
+        metavar="NAME",
+        help="default, fast, or best: with the best model that is here.",
+        variable="QUALITY",
+    ),
+]
 Json = Annotated[
     bool, option(REPORT, "--json", help="Print one JSON object per song on standard output.")
 ]

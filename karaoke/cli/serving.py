@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from karaoke import __version__
+from karaoke.cli.defaults import settle_model
 from karaoke.cli.output import make_console, write_out
 from karaoke.cli.split import model_loader, settings_for
 from karaoke.errors import NoInputError, UsageError
@@ -48,6 +49,7 @@ def serve_all(context: typer.Context) -> None:
     from karaoke.service.service import Service, Wishes, check_model
     from karaoke.store.catalogue import find_model
 
+    settle_model(context)
     wanted = context.params
     console = make_console(quiet=wanted["quiet"])
     limits, data = read_limits(wanted), data_folder(wanted["data"])

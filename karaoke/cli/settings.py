@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +20,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+#: The line that names the default model.
+MODEL_LINE = re.compile(r"""\s*(model|"model"|'model')\s*=""")
 
 
 def default_path() -> Path:
@@ -39,6 +45,39 @@ def read_value(value: Any, repeated: bool) -> Any:
     if isinstance(value, list) and not repeated:
         return ",".join(map(str, value))
     return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+def read_tables(path: Path | None) -> dict[str, Any]:
+    """Read a config file, and check the name of the default model in it, if there is one.
+
+    Parameters
+    ----------
+    path
+        A TOML file; None for the usual place, where it is optional.
+
+    Raises
+    ------
+    NoInputError
+        The file cannot be read.
+    UsageError
+        It is not TOML, or the model is not named by text.
+    """
+    file = path or default_path()
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        if path is None and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return {}
+        raise NoInputError(
+            f'"{file}": {error.strerror}', hint="It should set defaults for options."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f'"{file}": not TOML ({error})', hint='Write lines such as format = "flac".'
+        ) from error
+    if not isinstance(tables.get("model", ""), str):
+        raise UsageError(f'"{file}": model is not a name', hint="Run karaoke models use NAME.")
+    return tables
 
 
 def read_config(
@@ -66,19 +105,12 @@ def read_config(
         It is not TOML, or names an unknown command or option.
     """
     file = path or default_path()
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        if path is None and isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            return {}
-        raise NoInputError(
-            f'"{file}": {error.strerror}', hint="It should set defaults for options."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f'"{file}": not TOML ({error})', hint='Write lines such as format = "flac".'
-        ) from error
+    tables = read_tables(path)
     defaults: dict[str, dict[str, Any]] = {}
+    if model := tables.pop("model", ""):
+        model = read_value(model, False)
+        takers = [name for name, command in commands.items() if takes_a_model(command)]
+        defaults = {name: {"model": model} for name in takers}
     for command, table in tables.items():
         if command not in commands or not isinstance(table, dict):
             known = ", ".join(f"[{name}]" for name in commands)
@@ -95,5 +127,68 @@ def read_config(
                     hint=f"See karaoke {command} --help.",
                 )
             values[name] = read_value(value, names[name])
-        defaults[command] = values
+        defaults[command] = {**defaults.get(command, {}), **values}
     return defaults
+
+
+def takes_a_model(command: Callable[..., Any]) -> bool:
+    """Return whether a command works with one model, where others compare several."""
+    return options_of(command).get("model") is False
+
+
+def write_default_model(path: Path, name: str | None) -> None:
+    """Name the default model at the top of a config file, and leave the rest of it as it is.
+
+    Parameters
+    ----------
+    path
+        The file; it need not exist.
+    name
+        Name or path of a model; None for none.
+
+    Raises
+    ------
+    UsageError
+        The file is written in a way that cannot be changed safely.
+    WriteError, PermissionDeniedError
+        It cannot be written.
+    """
+    target = path.resolve()  # of a link, as from a folder of settings, the file
+    hint = "Choose another file by karaoke --config FILE."
+    from karaoke.files import writing_to, written_whole
+
+    with writing_to(target, hint=hint):
+        text = target.read_bytes().decode("utf-8") if target.exists() else ""
+    changed = with_model(text, name)
+    expected = {key: value for key, value in tomllib.loads(text).items() if key != "model"}
+    if name is not None:
+        expected["model"] = name
+    try:
+        same = tomllib.loads(changed) == expected
+    except tomllib.TOMLDecodeError:
+        same = False
+    if not same:
+        raise UsageError(
+            f'"{path}": not written in a way that can be changed here',
+            hint=f"Write model = {json.dumps(name or '')} at its top.",
+        )
+    if changed == text:
+        return
+    with writing_to(target, hint=hint):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(target, hint=hint) as part:
+        part.write_bytes(changed.encode("utf-8"))
+        if target.exists():
+            shutil.copymode(target, part)
+
+
+def with_model(text: str, name: str | None) -> str:
+    """Put the default model's line into the text of a config file, where its line was or first."""
+    lines = text.splitlines(keepends=True)
+    first_table = next((n for n, line in enumerate(lines) if line.lstrip().startswith("[")), None)
+    head, rest = lines[:first_table], lines[len(lines[:first_table]) :]
+    at = next((n for n, line in enumerate(head) if MODEL_LINE.match(line)), 0)
+    head = [line for line in head if not MODEL_LINE.match(line)]
+    if name is not None:
+        head.insert(at, f"model = {json.dumps(name, ensure_ascii=False)}\n")
+    return "".join([*head, *rest])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from karaoke.cli import parameters
+from karaoke.cli.defaults import settle_model
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
 from karaoke.errors import BatchError, KaraokeError, NoInputError, OutputExistsError, UsageError
 from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
@@ -74,6 +75,7 @@ def split(
     console = make_console(quiet=quiet)
     raw = out == STANDARD and format_.lower() == "raw"
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
+    model, quality = settle_model(context, parse_stems(stems) or ("vocals",))
     wanted = choose_stems(stems, model)
     found = gather(songs or [], from_file, recursive)
     load, used_device = model_loader(model, device, overlap, quality, console)
@@ -153,7 +155,8 @@ def model_loader(
     @cache
     def load() -> Separator:
         separator = load_model(model, device=str(chosen), overlap=overlap, quality=quality)
-        console.print(f"model {model} on {chosen} ({reason})", markup=False)
+        precision = ", half precision" if separator.half else ""
+        console.print(f"model {model} on {chosen} ({reason}){precision}", markup=False)
         return separator
 
     return load, str(chosen)
@@ -179,13 +182,15 @@ def run(
     KaraokeError
         The only song failed, or some of several did.
     """
+    from karaoke.cli.forecast import Forecast
     from karaoke.jobs.batch import run_batch
 
     alone = len(tasks) == 1
     error: KaraokeError | None = None
-    display = reporter.progress_display
+    forecast = Forecast(reporter.console, tasks, reporter.facts["device"], load)
+    display = forecast.watch(reporter.progress_display)
     # Closed at once if interrupted, so as not to wait for the songs in progress.
-    with closing(run_batch(tasks, load, options, display)) as outcomes:
+    with closing(run_batch(tasks, load, options, display, begin=forecast.begin)) as outcomes:
         for outcome in outcomes:
             reporter.report(outcome, alone)
             error = error or outcome.error
@@ -239,13 +244,19 @@ def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
 
     offer_to_pull(model)
     known = stem_names(read_header(find_model(model)).stems)
-    if text is None:
-        return known
-    wanted = [STEM_ALIASES.get(part, part) for part in text.lower().replace(" ", "").split(",")]
+    wanted = parse_stems(text) or known
     for stem in wanted:
         if stem not in known:
             raise UsageError(f"--stems: no stem {stem!r}", hint=f"Stems: {', '.join(known)}.")
-    return tuple(dict.fromkeys(wanted))
+    return wanted
+
+
+def parse_stems(text: str | None) -> tuple[str, ...]:
+    """Read a list of stems, by their names here or in other programs; nothing is an empty one."""
+    if text is None:
+        return ()
+    parts = text.lower().replace(" ", "").split(",")
+    return tuple(dict.fromkeys(STEM_ALIASES.get(part, part) for part in parts))
 
 
 def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[Song]:

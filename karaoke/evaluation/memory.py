@@ -36,6 +36,19 @@ def own_peak() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of ours in a process of its own, and keep what it prints."""
+    # The child must import the same package.
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
 def peak_memory(name: str, *, device: str = "cpu", overlap: float | None = None) -> int | None:
     """Measure the peak memory of separating a minute of stereo sound as ``karaoke split`` does.
 
@@ -54,14 +67,7 @@ def peak_memory(name: str, *, device: str = "cpu", overlap: float | None = None)
         Resident set in bytes, including Python and torch; None where it cannot be measured.
     """
     options = ["--device", device] + ([] if overlap is None else ["--overlap", str(overlap)])
-    # The child must import the same package.
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, *options, "--", name],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_module(__name__, *options, "--", name)
     said = done.stdout.strip()
     return int(said) if done.returncode == 0 and said.isdigit() else None
 

@@ -94,6 +94,7 @@ def run_batch(
     display: Display = no_display,
     executor: Executor | None = None,
     stopped: Event | None = None,
+    begin: Callable[[float], object] = lambda seconds: None,
 ) -> Generator[Outcome, None, None]:
     """Run tasks and yield what became of each, in order.
 
@@ -113,6 +114,9 @@ def run_batch(
     stopped
         Set to stop what is done in this process, which then raises
         :class:`karaoke.jobs.task.Cancelled`.
+    begin
+        Called before the model is loaded, if songs are to be separated in this process, with the
+        seconds of music in them all, as far as they declare them.
 
     Raises
     ------
@@ -130,6 +134,14 @@ def run_batch(
                 for task, one in zip(tasks, seen, strict=True)
             ]
         if executor is None:
+            waiting = [
+                one.music_seconds
+                for task, one in zip(tasks, seen, strict=True)
+                if isinstance(one, Space) and task.needs_model
+            ]
+            if waiting:
+                begin(sum(waiting))
+                separator()
             yield from do_here(tasks, seen, separator, options, display, stopped)
         else:
             yield from do_elsewhere(tasks, seen, separator, options.fail_fast, executor)
@@ -157,9 +169,6 @@ def do_here(
             failed.set()
         return outcome
 
-    todo = [task for task, one in zip(tasks, seen, strict=True) if isinstance(one, Space)]
-    if any(task.needs_model for task in todo):
-        separator()
     if options.jobs == 1:
         yield from map(do, tasks, seen)
         return

@@ -106,7 +106,7 @@ class SplitTask:
         each = self.chosen.size_bytes(seconds, reader.sample_rate, reader.channels)
         if not keep_open:
             self.close()
-        return Space(spool * self.spool_count, each * len(self.job.outputs))
+        return Space(spool * self.spool_count, each * len(self.job.outputs), seconds)
 
     def close(self) -> None:
         """Close the song."""

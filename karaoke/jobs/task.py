@@ -30,10 +30,14 @@ def unseen(_done: float, _total: float | None) -> None:
 
 @dataclass(frozen=True)
 class Space:
-    """The bytes that a song needs while it is worked on, and those that its outputs keep."""
+    """The bytes that a song needs while it is worked on, and those that its outputs keep.
+
+    And its length, as far as it declares one.
+    """
 
     working_bytes: float = 0.0
     kept_bytes: float = 0.0
+    music_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

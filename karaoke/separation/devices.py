@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -62,10 +61,3 @@ def single_threads(count: int) -> ThreadPoolExecutor:
     list(pool.map(prepare, range(count)))
     torch.set_num_threads(before)
     return pool
-
-
-def usable_cores() -> int:
-    """Count the processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

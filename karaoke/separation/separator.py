@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
 from threading import Lock
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,14 +14,14 @@ from torch import nn
 
 from karaoke.audio.blocks import Block, Delay, Warn, resample, sound_only
 from karaoke.errors import DeviceMemoryError, UsageError
-from karaoke.separation.devices import single_threads, usable_cores
+from karaoke.separation.cores import usable_cores
+from karaoke.separation.devices import single_threads
+from karaoke.separation.gpu import fit_to_gpu, in_half_precision
 from karaoke.separation.headers import Header, stem_names
 from karaoke.separation.streaming import SecondsDone, overlap_add
 
 #: Indices of channels that form a left and right pair, or stand alone.
 Groups = tuple[tuple[int, ...], ...]
-#: Segments that a GPU processes at a time.
-GPU_BATCH = 8
 #: Each takes about 110 MB, of which a machine with many cores could run out.
 MOST_WORKERS = 8
 #: Members of an ensemble to use; zero for all. Other models ignore it.
@@ -66,7 +67,8 @@ def find_quality(name: str) -> int:
         There is no such quality.
     """
     if name not in QUALITIES:
-        raise UsageError(f"unknown quality {name!r}", hint=f"Choose {' or '.join(QUALITIES)}.")
+        hint = f"Choose {' or '.join(QUALITIES)}; commands know best, too."
+        raise UsageError(f"unknown quality {name!r}", hint=hint)
     return QUALITIES[name]
 
 
@@ -90,6 +92,8 @@ class Separator:
         Names of the outputs: the network's, and ``instrumental``, everything but the vocals.
     sample_rate
         The network's, in Hz; also the default of :meth:`separate`.
+    half
+        Whether the network runs in half precision: on a GPU where that was measured to be safe.
     """
 
     def __init__(
@@ -122,13 +126,29 @@ class Separator:
         self.device = device
         self.network.to(device)
         self._workers = None
-        self._at_a_time = GPU_BATCH
-        if device.type == "cpu":
+        self.half = False
+        if device.type != "cpu":
+            length = self.segment_length
+            fit = fit_to_gpu(
+                self.network, device, channels=self.network_channels, segment_length=length
+            )
+            self._at_a_time, self.half = fit.batch_size, fit.half
+        else:
             self._at_a_time = min(usable_cores(), MOST_WORKERS)
             # One segment per thread and core beats one segment on all cores: the threads would
             # spend an LSTM's many small steps waiting for each other, all the more when another
             # program keeps a core busy.
             self._workers = single_threads(self._at_a_time)
+
+    @property
+    def batch_size(self) -> int:
+        """How many segments are worked on at a time."""
+        return self._at_a_time
+
+    @property
+    def stride_seconds(self) -> float:
+        """How much of a song each further segment adds."""
+        return max(1, round(self.segment_length * (1 - self.overlap))) / self.sample_rate
 
     def _use_less(self, warn: Warn) -> bool:
         """Halve the batch, or move to the CPU at last; return whether either was possible."""
@@ -150,7 +170,7 @@ class Separator:
     def _run(self, mixture: Block) -> Block:
         """Run the network on ``(batch, C, N)``: ``(batch, S, C, N)``."""
         try:
-            estimates = self.network(torch.from_numpy(mixture).to(self.device))
+            estimates = self._estimate(torch.from_numpy(mixture).to(self.device))
             stems: Block = estimates.float().cpu().numpy()
         except RuntimeError as error:
             # CUDA and the CPU allocator raise different errors; torch has no common class.
@@ -160,6 +180,15 @@ class Separator:
                 f"the memory of {self.device} is used up", hint="Close other programs."
             ) from error
         return stems
+
+    def _estimate(self, mixture: torch.Tensor) -> torch.Tensor:
+        """Run the network in the precision that suits it."""
+        if self.half:
+            estimates = in_half_precision(self.network, mixture)
+            if torch.isfinite(estimates).all():
+                return estimates
+            self.half = False  # numbers went beyond its range, and may do so again
+        return cast(torch.Tensor, self.network(mixture))
 
     def _process(self, segments: Block, groups: Groups | None, warn: Warn) -> Block:
         """Separate segments ``(batch, channels, N)`` into ``(batch, S, channels, N)``.

@@ -22,7 +22,8 @@ def load_model(
     Parameters
     ----------
     model
-        A name that :func:`karaoke.available_models` lists, or the path of a checkpoint.
+        A name that :func:`karaoke.available_models` lists, or the path of a checkpoint. The config
+        file of the command line plays no part here.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     overlap

@@ -39,6 +39,7 @@ def analyse(
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
+    shard: parameters.Shard = None,
     stems_from: parameters.StemsFrom = None,
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,

@@ -47,6 +47,7 @@ def analyse_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.analysing import AnalyseSettings
+    from karaoke.jobs.shards import parse_shard
     from karaoke.lyrics.model import NO_LYRICS
     from karaoke.making.drawing import DRAWERS, DrawTask
 
@@ -57,9 +58,10 @@ def analyse_all(context: typer.Context) -> None:
     kinds = read_kinds(wanted["write"])
     if set(kinds) & set(DRAWERS):
         require_filter("ass")
-    songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
+    found = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
     stems_from, model = wanted["stems_from"], wanted["model"]
-    check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
+    check_for_one_song(found, wanted, ("lyrics", "stems_from"))
+    songs, elsewhere = parse_shard(wanted["shard"]).divide(found)
     worded = worded_among(kinds, wanted)
     check_voice(wanted, worded)
     if not wanted["no_split"] and stems_from is None:
@@ -80,7 +82,7 @@ def analyse_all(context: typer.Context) -> None:
         songs = [song_from_standard_input(song, saved) for song in songs]
         words, failures = words_of(songs, wanted, worded, console)
         tasks = []
-        for job in planned(songs, wanted, kinds, words):
+        for job in planned(songs, elsewhere, wanted, kinds, words):
             job = replace(job, error=job.error or failures.get(job.source))
             lyrics = words.get(job.source, NO_LYRICS)
             described = settings_of(lyrics, wanted["language"])
@@ -158,7 +160,11 @@ def words_of(
 
 
 def planned(
-    songs: list[Song], wanted: dict[str, Any], kinds: list[str], words: dict[Path, Lyrics]
+    songs: list[Song],
+    elsewhere: list[Song],
+    wanted: dict[str, Any],
+    kinds: list[str],
+    words: dict[Path, Lyrics],
 ) -> list[Job]:
     """Plan the files of all songs; of those without words, what takes none."""
     from karaoke.jobs.planning import Job, plan
@@ -182,6 +188,7 @@ def planned(
         template=wanted["name"],
         model=wanted["model"],
         more=more,
+        elsewhere=elsewhere,
     )
 
 

@@ -45,6 +45,7 @@ def make_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.planning import plan
+    from karaoke.jobs.shards import parse_shard
     from karaoke.making.outputs import lacks_pitches, outputs_of
     from karaoke.making.settings import MakeSettings
     from karaoke.making.task import MakeTask
@@ -59,8 +60,9 @@ def make_all(context: typer.Context) -> None:
     kinds = read_kinds(wanted["to"])
     in_full = wishes["tempo"] == 1 and wishes["bpm"] is None
     in_full = in_full and wishes["excerpt"] is None and not wishes["count_in"]
-    songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
-    check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
+    found = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
+    check_for_one_song(found, wanted, ("lyrics", "stems_from"))
+    songs, elsewhere = parse_shard(wanted["shard"]).divide(found)
     model, quality, overlap = wanted["model"], wanted["quality"], wanted["overlap"]
     offer_to_pull(model)
     load, device = model_loader(model, wanted["device"], overlap, quality, console)
@@ -81,6 +83,7 @@ def make_all(context: typer.Context) -> None:
             template=wanted["name"],
             model=model,
             more=lambda song: outputs_of(kinds, song.path, films.get(song.path), chosen.extension),
+            elsewhere=elsewhere,
         )
         tasks = []
         for song, job in zip(songs, planned, strict=True):

@@ -37,6 +37,17 @@ FromFile = Annotated[
         help="Read song names from a file (- for standard input), one per line or NUL-terminated.",
     ),
 ]
+Shard = Annotated[
+    str | None,
+    option(
+        INPUT,
+        "--shard",
+        metavar="K/N",
+        help="Only the K-th of N shares of the songs, from 1/N to N/N; 0/N is N/N. Each song is in"
+        " one of them, the same on all machines.",
+        show_default="all songs",
+    ),
+]
 Stream = Annotated[
     int | None,
     option(

@@ -37,6 +37,7 @@ def split(
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
+    shard: parameters.Shard = None,
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,
     out: parameters.Out = Path("separated"),
@@ -69,6 +70,7 @@ def split(
     from karaoke.cli.reporting import reporter_for
     from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
+    from karaoke.jobs.shards import parse_shard
     from karaoke.jobs.splitting import SplitTask
 
     console = make_console(quiet=quiet)
@@ -76,8 +78,11 @@ def split(
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
     wanted = choose_stems(stems, model)
     found = gather(songs or [], from_file, recursive)
+    ours, elsewhere = parse_shard(shard).divide(found)
     load, used_device = model_loader(model, device, overlap, quality, console)
     if out == STANDARD:
+        if shard is not None:
+            raise UsageError("-o - and --shard: choose one of them")
         pipe_song(found, wanted, load, format_.lower(), stream, console)
         return
     facts = {"model": model, "device": used_device}
@@ -85,8 +90,11 @@ def split(
     settings = settings_for(model, chosen, overlap, quality, stream)
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
-        ready = [song_from_standard_input(song, saved) for song in found]
-        planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
+        ready = [song_from_standard_input(song, saved) for song in ours]
+        extension = chosen.extension
+        planned = plan(
+            ready, out, wanted, extension, template=name, model=model, elsewhere=elsewhere
+        )
         tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
         run(tasks, load, options, reporter)
 
@@ -182,6 +190,8 @@ def run(
     from karaoke.jobs.batch import run_batch
 
     alone = len(tasks) == 1
+    if not tasks:
+        reporter.console.print("this shard has no songs; the others have them all", markup=False)
     error: KaraokeError | None = None
     display = reporter.progress_display
     # Closed at once if interrupted, so as not to wait for the songs in progress.

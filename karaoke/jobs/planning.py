@@ -219,7 +219,7 @@ def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:
         for name in files:
             known = os.path.splitext(name)[1].lower() in EXTENSIONS
             if known and not name.startswith(".") and os.path.realpath(top / name) not in ours:
-                yield Song(top / name, top.relative_to(folder))
+                yield Song(top / name, top.relative_to(folder), from_folder=True)
 
 
 def _is_manifest(name: str) -> bool:
@@ -247,12 +247,14 @@ def plan(
     template: str = DEFAULT_TEMPLATE,
     model: str = "",
     more: Callable[[Song], Mapping[str, str | PurePath]] = lambda song: {},
+    elsewhere: Sequence[Song] = (),
 ) -> list[Job]:
     """Plan all outputs before any work.
 
     Songs that would write the same files, on whatever file system, each get a job with an error.
     ``more`` returns what a song becomes besides: by its name, the extension of a file that is
-    otherwise called as that of the first stem, or a path beside that.
+    otherwise called as that of the first stem, or a path beside that. Songs that other machines
+    work on, ``elsewhere``, get no job, but must not write the same files either.
 
     Raises
     ------
@@ -264,7 +266,8 @@ def plan(
     name = Path(model).stem
     laid_out: list[tuple[dict[str, Path], Path]] = []
     owners: dict[str, set[int]] = {}
-    for number, song in enumerate(songs):
+    everything = [*songs, *elsewhere]
+    for number, song in enumerate(everything):
         paths = {stem: name_output(template, song, stem, extension, name) for stem in stems}
         beside = paths[stems[0]].parent
         for output, other in more(song).items():
@@ -277,11 +280,12 @@ def plan(
         laid_out.append((outputs, manifest))
         for path in (*outputs.values(), manifest):
             owners.setdefault(_as_compared(path), set()).add(number)
-    sources = {os.path.realpath(song.path) for song in songs}
+    sources = {os.path.realpath(song.path) for song in everything}
     jobs = []
-    for number, (song, (outputs, manifest)) in enumerate(zip(songs, laid_out, strict=True)):
+    for number, song in enumerate(songs):
+        outputs, manifest = laid_out[number]
         files = [*outputs.values(), manifest]
-        others = [songs[n] for n in sorted(_rivals(files, owners) - {number})]
+        others = [everything[n] for n in sorted(_rivals(files, owners) - {number})]
         error = _refusal(song, files, others, sources)
         jobs.append(Job(song.path, outputs, manifest, song.named, error))
     return jobs

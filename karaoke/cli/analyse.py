@@ -60,6 +60,8 @@ def analyse(
     quality: parameters.Quality = "default",
     overlap: parameters.Overlap = None,
     jobs: parameters.Jobs = 1,
+    engine: parameters.EngineName = "threads",
+    address: parameters.Address = None,
     json_: parameters.Json = False,
     progress: parameters.ProgressKind = "auto",
     quiet: parameters.Quiet = False,

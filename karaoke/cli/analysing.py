@@ -28,8 +28,8 @@ from karaoke.errors import KaraokeError, LyricsError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.jobs.batch import Outcome
     from karaoke.jobs.naming import Song
+    from karaoke.jobs.outcomes import Outcome
     from karaoke.jobs.planning import Job
     from karaoke.lyrics.model import Lyrics
 
@@ -47,7 +47,6 @@ def analyse_all(context: typer.Context) -> None:
     from karaoke.cli.models import offer_to_pull
     from karaoke.cli.output import make_console
     from karaoke.jobs.analysing import AnalyseSettings
-    from karaoke.jobs.shards import parse_shard
     from karaoke.lyrics.model import NO_LYRICS
     from karaoke.making.drawing import DRAWERS, DrawTask
 
@@ -58,10 +57,9 @@ def analyse_all(context: typer.Context) -> None:
     kinds = read_kinds(wanted["write"])
     if set(kinds) & set(DRAWERS):
         require_filter("ass")
-    found = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
+    songs, elsewhere = gather(wanted)
     stems_from, model = wanted["stems_from"], wanted["model"]
-    check_for_one_song(found, wanted, ("lyrics", "stems_from"))
-    songs, elsewhere = parse_shard(wanted["shard"]).divide(found)
+    check_for_one_song([*songs, *elsewhere], wanted, ("lyrics", "stems_from"))
     worded = worded_among(kinds, wanted)
     check_voice(wanted, worded)
     if not wanted["no_split"] and stems_from is None:
@@ -90,7 +88,7 @@ def analyse_all(context: typer.Context) -> None:
             settings = AnalyseSettings(**common, **described)
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(DrawTask(job, settings, chosen, overwrite, strict, lyrics))
-        run(tasks, load, options, reporter)
+        run(tasks, load, options, reporter, wanted)
 
 
 def worded_among(kinds: list[str], wanted: dict[str, Any]) -> list[str]:

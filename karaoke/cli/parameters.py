@@ -180,6 +180,19 @@ Jobs = Annotated[
     int,
     option(MODEL, "-j", "--jobs", metavar="N", min=1, help="How many songs to work on at a time."),
 ]
+EngineName = Annotated[
+    str,
+    option(
+        MODEL,
+        "--engine",
+        metavar="NAME",
+        help="Where to work: threads of this process, or dask for the workers of a cluster.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    option(MODEL, "--address", metavar="HOST:PORT", help="Scheduler of the Dask cluster."),
+]
 Model = Annotated[
     str,
     option(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from karaoke.cli import parameters
+from karaoke.cli.engines import check_engine, engine_for, loader_for
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
 from karaoke.errors import BatchError, KaraokeError, NoInputError, OutputExistsError, UsageError
 from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
@@ -55,6 +57,8 @@ def split(
     quality: parameters.Quality = "default",
     overlap: parameters.Overlap = None,
     jobs: parameters.Jobs = 1,
+    engine: parameters.EngineName = "threads",
+    address: parameters.Address = None,
     json_: parameters.Json = False,
     progress: parameters.ProgressKind = "auto",
     quiet: parameters.Quiet = False,
@@ -70,19 +74,15 @@ def split(
     from karaoke.cli.reporting import reporter_for
     from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
-    from karaoke.jobs.shards import parse_shard
     from karaoke.jobs.splitting import SplitTask
 
     console = make_console(quiet=quiet)
     raw = out == STANDARD and format_.lower() == "raw"
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
     wanted = choose_stems(stems, model)
-    found = gather(songs or [], from_file, recursive)
-    ours, elsewhere = parse_shard(shard).divide(found)
+    found, elsewhere = gather(context.params)
     load, used_device = model_loader(model, device, overlap, quality, console)
     if out == STANDARD:
-        if shard is not None:
-            raise UsageError("-o - and --shard: choose one of them")
         pipe_song(found, wanted, load, format_.lower(), stream, console)
         return
     facts = {"model": model, "device": used_device}
@@ -90,13 +90,13 @@ def split(
     settings = settings_for(model, chosen, overlap, quality, stream)
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
-        ready = [song_from_standard_input(song, saved) for song in ours]
+        ready = [song_from_standard_input(song, saved) for song in found]
         extension = chosen.extension
         planned = plan(
             ready, out, wanted, extension, template=name, model=model, elsewhere=elsewhere
         )
         tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
-        run(tasks, load, options, reporter)
+        run(tasks, load, options, reporter, context.params)
 
 
 def batch_options(wanted: Mapping[str, Any]) -> BatchOptions:
@@ -179,8 +179,9 @@ def run(
     load: Callable[[], Separator],
     options: BatchOptions,
     reporter: Reporter,
+    wanted: Mapping[str, Any],
 ) -> None:
-    """Run a batch and report on each song.
+    """Run a batch, on the engine that is wanted, and report on each song.
 
     Raises
     ------
@@ -194,9 +195,13 @@ def run(
         reporter.console.print("this shard has no songs; the others have them all", markup=False)
     error: KaraokeError | None = None
     display = reporter.progress_display
-    # Closed at once if interrupted, so as not to wait for the songs in progress.
-    with closing(run_batch(tasks, load, options, display)) as outcomes:
-        for outcome in outcomes:
+    with ExitStack() as held:
+        engine = held.enter_context(engine_for(wanted, reporter.console)) if tasks else None
+        if engine is not None:
+            load, options = loader_for(tasks, wanted), replace(options, jobs=engine.size)
+        # Closed at once if interrupted, so as not to wait for the songs in progress.
+        batch = run_batch(tasks, load, options, display, engine)
+        for outcome in held.enter_context(closing(batch)):
             reporter.report(outcome, alone)
             error = error or outcome.error
     if error is not None and not alone:
@@ -258,20 +263,27 @@ def choose_stems(text: str | None, model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[Song]:
+def gather(wanted: Mapping[str, Any]) -> tuple[list[Song], list[Song]]:
     """Collect the songs from the arguments, folders and lists.
+
+    Returns
+    -------
+    tuple
+        The songs of this shard, and those of the others.
 
     Raises
     ------
     UsageError
-        No songs were named, or one has an empty name.
+        No songs were named, one has an empty name, or they cannot be where they are wanted.
     NoInputError
         A list cannot be read, or a folder contains no songs.
     """
     from karaoke.jobs.planning import find_songs, list_entries, printable
+    from karaoke.jobs.shards import parse_shard
 
+    from_file = wanted["from_file"]
     inputs: list[str] = []
-    for song in songs:
+    for song in wanted["songs"] or []:
         if not song:
             raise UsageError('"" names no song', hint="Perhaps a variable is empty.")
         if song.startswith("@") and not os.path.exists(song):
@@ -282,7 +294,11 @@ def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[So
         inputs += list_entries(read_bytes(from_file), printable(from_file))
     if not inputs:
         raise UsageError("no songs named", hint="Name files or folders; see --help.")
-    return find_songs(inputs, recursive=recursive)
+    found = find_songs(inputs, recursive=wanted["recursive"])
+    check_engine(wanted, found)
+    if wanted["out"] == STANDARD and wanted["shard"] is not None:
+        raise UsageError("-o - and --shard: choose one of them")
+    return parse_shard(wanted["shard"]).divide(found)
 
 
 def read_bytes(path: Path) -> bytes:

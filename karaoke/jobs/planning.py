@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from karaoke.errors import (
@@ -80,6 +80,12 @@ class Job:
     manifest: Path
     named: str = ""
     error: KaraokeError | None = None
+
+    def from_anywhere(self) -> Job:
+        """Return the same job for a process whose current folder is another."""
+        outputs = {name: path.absolute() for name, path in self.outputs.items()}
+        source, manifest = self.source.absolute(), self.manifest.absolute()
+        return replace(self, source=source, outputs=outputs, manifest=manifest)
 
     @property
     def label(self) -> str:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -74,6 +74,10 @@ class SplitTask:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the open song, which belongs to this process."""
         return {**vars(self), "_song": None}
+
+    def from_anywhere(self) -> SplitTask:
+        """Return the same task with absolute paths."""
+        return replace(self, job=self.job.from_anywhere())
 
     def open(self, stopped: Event | None) -> OpenSong:
         """Open the song, and remember the state of its file."""

@@ -75,10 +75,12 @@ def wait_for(
     future: Future[Outcome], task: Task, executor: Executor, progress: SongProgress
 ) -> Outcome:
     """Wait for what becomes of a song, and show its progress as far as it is known."""
+    shown = None
     while isinstance(executor, Engine) and not wait([future], LOOK_SECONDS).done:
         known = executor.progress_of(future)
-        if known is not None:
+        if known is not None and known != shown:
             progress(*known)
+        shown = known
     try:
         return replace(future.result(), job=task.job)
     except (CancelledError, BrokenExecutor) as error:

@@ -177,8 +177,10 @@ def connected(address: str) -> Iterator[distributed.Client]:
         raise UsageError(
             "--engine dask: Dask is not installed", hint="Run pip install 'karaoke[dask]'."
         ) from error
-    # It would print tracebacks about connections; what matters comes as an error.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # They would print tracebacks about connections; what matters comes as an error.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:

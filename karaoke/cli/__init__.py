@@ -13,6 +13,7 @@ import typer
 
 from karaoke import __version__
 from karaoke.cli.analyse import analyse
+from karaoke.cli.cluster import app as cluster
 from karaoke.cli.commands import Command, Group, SignalHandler, Stopped, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
@@ -82,6 +83,7 @@ def options(
 for command in COMMANDS.values():
     app.command(cls=Command)(command)
 app.add_typer(models, name="models")
+app.add_typer(cluster, name="cluster")
 app.add_typer(workshop, name="workshop", hidden=True)
 
 

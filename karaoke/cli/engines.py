@@ -48,33 +48,34 @@ def check_engine(wanted: Mapping[str, Any], songs: Sequence[Song]) -> None:
 
 
 @contextmanager
-def engine_for(wanted: Mapping[str, Any], console: Console) -> Iterator[Engine | None]:
-    """Connect to where songs are worked on; None is this process.
+def engine_for(
+    tasks: Sequence[Task], wanted: Mapping[str, Any], console: Console
+) -> Iterator[tuple[Engine, ModelLoader] | None]:
+    """Connect to where songs are worked on, and make what loads the model there.
+
+    None is this process.
 
     Raises
     ------
     ClusterError
-        There is nobody to work on them.
+        Nobody can work on them.
     """
-    if wanted["engine"] == "threads":
+    if wanted["engine"] == "threads" or not tasks:
         yield None
         return
+    from karaoke.jobs.cluster import require_fit
     from karaoke.jobs.engines.dask import DaskEngine, connected
-
-    with connected(wanted["address"]) as client:
-        workers = client.nthreads()
-        console.print(f"{len(workers)} workers at {wanted['address']}", markup=False)
-        yield DaskEngine(client)
-
-
-def loader_for(tasks: Sequence[Task], wanted: Mapping[str, Any]) -> ModelLoader:
-    """Make what loads the model on a worker."""
     from karaoke.jobs.loading import ModelLoader
     from karaoke.store.catalogue import available_models
 
     settings = tasks[0].settings
     known = settings.model in available_models()
     model = settings.model if known else os.path.abspath(settings.model)
-    return ModelLoader(
+    load = ModelLoader(
         model, settings.weights_sha256, wanted["device"], settings.overlap, settings.quality
     )
+    with connected(wanted["address"]) as client:
+        require_fit(client, tasks[0], model)
+        workers = len(client.nthreads())
+        console.print(f"{workers} workers at {wanted['address']}", markup=False)
+        yield DaskEngine(client), load

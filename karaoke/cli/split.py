@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from karaoke.cli import parameters
-from karaoke.cli.engines import check_engine, engine_for, loader_for
+from karaoke.cli.engines import check_engine, engine_for
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
 from karaoke.errors import BatchError, KaraokeError, NoInputError, OutputExistsError, UsageError
 from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
@@ -196,9 +196,10 @@ def run(
     error: KaraokeError | None = None
     display = reporter.progress_display
     with ExitStack() as held:
-        engine = held.enter_context(engine_for(wanted, reporter.console)) if tasks else None
-        if engine is not None:
-            load, options = loader_for(tasks, wanted), replace(options, jobs=engine.size)
+        engine = None
+        if elsewhere := held.enter_context(engine_for(tasks, wanted, reporter.console)):
+            engine, load = elsewhere
+            options = replace(options, jobs=engine.size)
         # Closed at once if interrupted, so as not to wait for the songs in progress.
         batch = run_batch(tasks, load, options, display, engine)
         for outcome in held.enter_context(closing(batch)):

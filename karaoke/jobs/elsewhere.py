@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from karaoke.errors import ClusterError, LockedError, OutputExistsError
-from karaoke.jobs.engines import Call, Engine
+from karaoke.jobs.engines import AGAIN, Call, Engine
 from karaoke.jobs.manifest import is_complete
 from karaoke.jobs.outcomes import Display, Outcome, attempt, failure
 from karaoke.jobs.task import Cancelled, SongProgress, Space, Task, unseen
@@ -84,10 +84,7 @@ def wait_for(
     try:
         return replace(future.result(), job=task.job)
     except (CancelledError, BrokenExecutor) as error:
-        raise ClusterError(
-            "the connection to the workers was lost",
-            hint="What is done is kept: try again with --skip-existing.",
-        ) from error
+        raise ClusterError("the connection to the workers was lost", hint=AGAIN) from error
     except Exception as error:
         return failure(task.job, error)
 

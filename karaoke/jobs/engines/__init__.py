@@ -7,6 +7,9 @@ from concurrent.futures import Executor, Future
 from threading import Event
 from typing import Any
 
+#: What to do once a connection was lost.
+AGAIN = "What is done is kept: try again with --skip-existing."
+
 
 class Call(Event):
     """The line between work elsewhere and who wants it: set once nobody wants it any more."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from karaoke.errors import ClusterError, UsageError
-from karaoke.jobs.engines import Call, Engine
+from karaoke.jobs.engines import AGAIN, Call, Engine
 
 if TYPE_CHECKING:
     import distributed
@@ -173,6 +173,7 @@ def connected(address: str) -> Iterator[distributed.Client]:
         raise UsageError(f"--address {address}: not an address", hint="Give HOST:PORT.")
     try:
         from distributed import Client
+        from distributed.comm import CommClosedError
     except ImportError as error:
         raise UsageError(
             "--engine dask: Dask is not installed", hint="Run pip install 'karaoke[dask]'."
@@ -194,5 +195,9 @@ def connected(address: str) -> Iterator[distributed.Client]:
                 hint=f"Start some: dask worker {address}.",
             )
         yield client
+    except CommClosedError as error:
+        raise ClusterError(
+            f"{address}: the connection to the scheduler was lost", hint=AGAIN
+        ) from error
     finally:
         client.close(timeout=CONNECT_SECONDS)

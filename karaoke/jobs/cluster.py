@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from karaoke import __version__
 from karaoke.errors import ClusterError, KaraokeError
 from karaoke.files import PartFile, checksum, writing_to
-from karaoke.jobs.splitting import output_folder
+from karaoke.jobs.folders import output_folder
 from karaoke.store.catalogue import find_model
 
 try:

@@ -271,7 +271,7 @@ def plan(
     check_template(template, stems)
     name = Path(model).stem
     laid_out: list[tuple[dict[str, Path], Path]] = []
-    owners: dict[str, set[int]] = {}
+    owners: dict[str, list[int]] = {}
     everything = [*songs, *elsewhere]
     for number, song in enumerate(everything):
         paths = {stem: name_output(template, song, stem, extension, name) for stem in stems}
@@ -283,9 +283,10 @@ def plan(
                 paths[output] = beside / other
         outputs = {output: folder / path for output, path in paths.items()}
         manifest = folder / name_manifest(template, song, extension, name)
-        laid_out.append((outputs, manifest))
+        if number < len(songs):
+            laid_out.append((outputs, manifest))
         for path in (*outputs.values(), manifest):
-            owners.setdefault(_as_compared(path), set()).add(number)
+            owners.setdefault(_as_compared(path), []).append(number)
     sources = {os.path.realpath(song.path) for song in everything}
     jobs = []
     for number, song in enumerate(songs):
@@ -302,7 +303,7 @@ def _as_compared(path: Path) -> str:
     return unicodedata.normalize("NFC", os.fspath(path)).casefold()
 
 
-def _rivals(paths: Sequence[Path], owners: Mapping[str, set[int]]) -> set[int]:
+def _rivals(paths: Sequence[Path], owners: Mapping[str, Sequence[int]]) -> set[int]:
     """List the songs that would write one of these files, or a file in place of a parent folder."""
     places = {place for path in paths for place in (path, *path.parents)}
     return {number for place in places for number in owners.get(_as_compared(place), ())}

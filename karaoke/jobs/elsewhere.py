@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from karaoke.errors import ClusterError, LockedError, OutputExistsError
+from karaoke.files import sweep
 from karaoke.jobs.engines import AGAIN, Call, Engine
 from karaoke.jobs.manifest import is_complete
 from karaoke.jobs.outcomes import Display, Outcome, attempt, failure
@@ -103,6 +104,8 @@ def work(task: Task, separator: Callable[[], Separator], call: Call | None = Non
             return Outcome(task.job, "not tried")
         begun = isinstance(outcome.error, (LockedError, OutputExistsError))
         if begun and not task.overwrite and is_complete(task.job, task.settings):
+            for folder in {path.parent for path in task.job.outputs.values()}:
+                sweep(folder)
             return Outcome(task.job, "skipped")
         if not isinstance(outcome.error, LockedError) or time.monotonic() > deadline:
             return outcome

@@ -129,6 +129,22 @@ def test_a_cluster_is_checked(
     assert done.stdout.endswith("0 of 3 workers are fit\n") and "songs: " in done.stdout
 
 
+@pytest.mark.parametrize("guide", ["README.md", "docs/scale.md"])
+def test_the_guides_commands(
+    guide: str, address: str, run_karaoke: Run, tiny_model: Path, songs: Path, tmp_path: Path
+) -> None:
+    text = (Path(__file__).parents[1] / guide).read_text(encoding="utf-8")
+    commands = re.findall(r"^karaoke (.* head:8786)", text, re.MULTILINE)
+    assert len(commands) == 2
+    (tmp_path / "music").mkdir()
+    (songs / "00.wav").rename(tmp_path / "music" / "a.wav")
+    for command in commands:
+        words = command.replace("head:8786", address).split()
+        done = run_karaoke(*words, "-n", tiny_model, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "stems" / "a").glob("vocals.*"))) == 1
+
+
 @dataclass
 class PausingTask(SplitTask):
     """Splits a song, and stops before it is published until a file exists; once.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -91,14 +95,14 @@ def test_three_shards_split_each_song_once(
     run_karaoke: Run, tiny_model: Path, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     """From a folder, from a list on standard input, and side by side."""
-    names = [f"{n}/{rng.integers(1 << 30)}.wav" for n in range(2) for _ in range(4)]
+    names = [f"{n}/{rng.integers(1 << 30)}.wav" for n in range(2) for _ in range(3)]
     sound = 0.1 * rng.standard_normal((3000, 2))
     for place in ("here", "there"):
         for name in names:
             path = tmp_path / place / name
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, sound, 44100)
-    assert len(find_songs([tmp_path / "here"], recursive=True)) == 8
+    assert len(find_songs([tmp_path / "here"], recursive=True)) == 6
     command = ["--json", "-q", "-n", tiny_model, "-o", tmp_path / "out"]
     seen = []
     for number in (1, 2, 3):
@@ -111,13 +115,13 @@ def test_three_shards_split_each_song_once(
         str(Path(entry["song"]).relative_to(tmp_path))[5:].lstrip("/") for entry in seen
     ) == sorted(names)
     assert {entry["status"] for entry in seen} == {"done"}
-    assert len(list((tmp_path / "out").rglob("vocals.wav"))) == 8
+    assert len(list((tmp_path / "out").rglob("vocals.wav"))) == 6
     shutil.rmtree(tmp_path / "out")
     listed = "\n".join(str(tmp_path / "here" / name) for name in names).encode()
     planned = []
     for number in (0, 1, 2):
         shard = ["--from-file", "-", "--shard", f"{number}/3", "--dry-run"]
-        done = run_karaoke("analyse", *shard, "--json", "-q", "--no-split", stdin=listed)
+        done = run_karaoke("split", *shard, *command, stdin=listed)
         assert done.returncode == 0, done.stderr
         planned += [json.loads(line)["song"] for line in done.stdout.splitlines()]
     assert sorted(planned) == sorted(listed.decode().splitlines())
@@ -135,3 +139,49 @@ def test_a_shard_without_songs_is_no_failure(
     assert not list(tmp_path.iterdir())
     refused = run_karaoke("split", song, "--shard", "5/3", cwd=tmp_path)
     assert refused.returncode == 2 and "there are 3 shards" in refused.stderr
+
+
+#: Programs that start a command for each number, as those of the guide do on several machines.
+SBATCH = """
+import os, re, subprocess, sys
+first, last = map(int, re.findall(r"\\d+", sys.argv[1]))
+for number in range(first, last + 1):
+    task = {**os.environ, "SLURM_ARRAY_TASK_ID": str(number)}
+    subprocess.run(["sh", "-c", sys.argv[sys.argv.index("--wrap") + 1]], env=task, check=True)
+"""
+PARALLEL = """
+import subprocess, sys
+middle = sys.argv.index(":::")
+for number in sys.argv[middle + 1 :]:
+    subprocess.run(["sh", "-c", sys.argv[middle - 1].replace("{}", number)], check=True)
+"""
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_guides_arrays_cover_all(
+    number: int, program: Path, tiny_model: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Of three jobs, not ten, on one machine."""
+    guide = Path(__file__).parents[1] / "docs" / "scale.md"
+    use = re.findall(r"```sh\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)[number]
+    for shown, done_here in {
+        "=0-9": "=0-2", "/10": "/3", "/shared": str(tmp_path), " 4 5 6 7 8 9 10": "",
+    }.items():  # fmt: skip
+        use = use.replace(shown, done_here)
+    for name, text in {"sbatch": SBATCH, "parallel": PARALLEL}.items():
+        (tmp_path / name).write_text(f"#!{sys.executable}\n{text}")
+    (tmp_path / "karaoke").write_text(f'#!/bin/sh\nexec "{program}" "$@"\n')
+    for name in ("sbatch", "parallel", "karaoke"):
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "music").mkdir()
+    for song in range(5):
+        sound = 0.1 * rng.standard_normal((3000, 2))
+        soundfile.write(tmp_path / "music" / f"{song}.wav", sound, 44100)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "KARAOKE_MODEL": str(tiny_model)}
+    done = subprocess.run(
+        ["sh", "-c", use], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 10, "two stems of each song, once"
+    assert len(list((tmp_path / "stems").rglob("vocals.flac"))) == 5

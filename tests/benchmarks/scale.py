@@ -52,15 +52,14 @@ def resident_bytes() -> int:
 
 
 @contextmanager
-def row(name: str, count: int, unit: str = "song") -> Iterator[None]:
-    """Print a row of the table: the time of a block, by the number of things done in it."""
+def row(name: str, count: int, unit: str = "song", *, kept: bool = False) -> Iterator[None]:
+    """Print a row of the table: the time of a block, and perhaps the memory that it keeps."""
     gc.collect()
     before, memory = cpu_seconds(), resident_bytes()
     yield
     each = (cpu_seconds() - before) / count
-    grown = max(resident_bytes() - memory, 0) / count
-    kept = f"{grown / 1e3:.1f} kB" if grown > 100 else ""
-    print(f"| {name} | {1e3 * each:,.2f} ms per {unit} | {kept} |", flush=True)
+    grown = f"{max(resident_bytes() - memory, 0) / count / 1e3:.1f} kB per {unit}" if kept else ""
+    print(f"| {name} | {1e3 * each:,.2f} ms per {unit} | {grown} |", flush=True)
 
 
 def names_only(count: int) -> None:
@@ -71,13 +70,14 @@ def names_only(count: int) -> None:
     ]
     with row("divide into shards", count):
         ours, others = Shard(1, 100).divide(songs)
-    with row("plan all", count):
+    with row("plan all", count, kept=True):
         jobs = plan(songs, Path("out"), STEMS, "flac")
     tasks = [SplitTask(job, SETTINGS, output_format("flac")) for job in jobs]
     size = sum(len(pickle.dumps(task.from_anywhere())) for task in tasks[:100]) / 100
     del jobs, tasks
-    with row("plan one shard of 100", count):
-        plan(ours, Path("out"), STEMS, "flac", elsewhere=others)
+    with row("plan one shard of 100", count, kept=True):
+        jobs = plan(ours, Path("out"), STEMS, "flac", elsewhere=others)
+    del jobs
     print(f"| send to a worker | {size:,.0f} bytes per song | |")
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from karaoke.audio import output_format
 from karaoke.errors import ClusterError
-from karaoke.files import MACHINE, PART_PREFIX, PartFile, checksum
+from karaoke.files import MACHINE, PART_PREFIX, PartFile, checksum, sweep
 from karaoke.jobs.elsewhere import do_elsewhere, work
 from karaoke.jobs.folders import _sweep
 from karaoke.jobs.manifest import SplitSettings, identify, is_complete
@@ -78,6 +78,8 @@ class SmallTask(SplitTask):
         """Leave what a killed process does: part files, whose locks have lapsed."""
         for path in self.job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        for path in self.job.outputs.values():
             left = f"{PART_PREFIX}{MACHINE}-{secrets.token_hex(6)}{path.suffix}"
             path.with_name(left).write_text("half")
 

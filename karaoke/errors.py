@@ -20,6 +20,7 @@
     +-- WriteError            74  write              (also a full disk)
     +-- LockedError           75  locked             (another process is writing the same files)
     +-- NetworkError          75  network            (no connection, or it broke)
+    +-- ClusterError          75  cluster            (no scheduler or no workers, or they are gone)
     +-- ChecksumError         76  checksum           (not the file that was published)
     +-- PermissionDeniedError 77  permission
 """
@@ -192,6 +193,13 @@ class NetworkError(KaraokeError):
     """A server cannot be reached, stalls or drops the connection."""
 
     code = "network"
+    exit_code = ExitCode.TRY_AGAIN
+
+
+class ClusterError(KaraokeError):
+    """The scheduler or the workers of a cluster cannot be reached, or no longer."""
+
+    code = "cluster"
     exit_code = ExitCode.TRY_AGAIN
 
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import platform
 import secrets
 import tempfile
 import time
@@ -24,6 +25,10 @@ except ImportError:  # pragma: no cover (Windows)
 ELSEWHERE = "Choose another folder with --out."
 SPACE = "Check the folder, and that the disk is not full."
 PART_PREFIX = ".karaoke-"
+#: In names of part files, since a file system may not tell one machine of the locks of another.
+MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+#: Part files of another machine are swept once nobody wrote to them for this long.
+ABANDONED_SECONDS = 86_400.0
 #: Errors that file systems return for calls that they lack.
 LACKING = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
@@ -201,7 +206,8 @@ class PartFile:
 
     def __init__(self, target: Path, hint: str = ELSEWHERE) -> None:
         self.target, self.hint = target, hint
-        self.path = target.with_name(f"{PART_PREFIX}{secrets.token_hex(6)}{target.suffix}")
+        mark = f"{PART_PREFIX}{MACHINE}-{secrets.token_hex(6)}"
+        self.path = target.with_name(f"{mark}{target.suffix}")
         self._lock = -1
 
     def flush(self) -> None:
@@ -265,7 +271,11 @@ def sweep(folder: Path) -> None:
     if fcntl is None:
         return
     for path in folder.glob(f"{PART_PREFIX}*"):
+        machine, dash, _ = path.name.removeprefix(PART_PREFIX).partition("-")
+        foreign = bool(dash) and machine != MACHINE
         with suppress(OSError):
+            if foreign and time.time() - path.stat().st_mtime < ABANDONED_SECONDS:
+                continue
             file = os.open(path, os.O_RDWR)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

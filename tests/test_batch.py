@@ -21,7 +21,7 @@ from karaoke.audio import load_audio
 from karaoke.audio.blocks import Block
 from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.errors import LockedError
-from karaoke.files import PartFile, checksum, locked, sweep
+from karaoke.files import MACHINE, PartFile, checksum, locked, sweep
 from karaoke.jobs.manifest import SplitSettings, identify, is_complete, make_manifest
 from karaoke.jobs.planning import Song, plan
 from tests.launching import Running
@@ -247,6 +247,19 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         sweep(tmp_path)
         assert stale.exists()
+
+
+def test_what_another_machine_may_be_writing_is_left_alone(tmp_path: Path) -> None:
+    """Its locks may not be seen from here."""
+    live, abandoned, ours = (
+        tmp_path / f".karaoke-{machine}-0123456789ab.wav" for machine in ("0" * 8, "1" * 8, MACHINE)
+    )
+    for path in (live, abandoned, ours):
+        path.write_bytes(b"half a song")
+    long_ago = time.time() - 2 * 86_400
+    os.utime(abandoned, (long_ago, long_ago))
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [live]
 
 
 def test_songs_side_by_side_come_out_the_same_and_in_order(

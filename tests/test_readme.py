@@ -162,10 +162,11 @@ def test_hooks_run_what_ci_runs() -> None:
         assert (README.parent / path).is_file()
 
 
-@pytest.mark.parametrize("guide", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("guide", ["README.md", "CONTRIBUTING.md", "docs/scale.md"])
 def test_links_lead_to_files(guide: str) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", (README.parent / guide).read_text(encoding="utf-8"))
-    assert all((README.parent / link).exists() for link in links), links
+    page = README.parent / guide
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert all((page.parent / link).exists() for link in links), links
 
 
 def test_the_guide_for_contributors_names_what_is_there() -> None:

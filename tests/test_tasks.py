@@ -7,7 +7,7 @@ import pickle
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from threading import Event
@@ -75,6 +75,9 @@ class CountTask:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_text(target, str(len(data)))
         return Result(self.job.outputs, {}, 0.0, 0.0, facts={"bytes": len(data)})
+
+    def from_anywhere(self) -> CountTask:
+        return replace(self, job=self.job.from_anywhere())
 
     def close(self) -> None:
         pass

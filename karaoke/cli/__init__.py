@@ -14,6 +14,7 @@ import typer
 from karaoke import __version__
 from karaoke.cli.analyse import analyse
 from karaoke.cli.bench import bench
+from karaoke.cli.cluster import app as cluster
 from karaoke.cli.commands import Command, Group, SignalHandler, Stopped, Telling
 from karaoke.cli.doctor import doctor
 from karaoke.cli.evaluate import evaluate
@@ -86,6 +87,7 @@ for command in COMMANDS.values():
 for command in (bench, use):
     models.command(cls=Command)(command)
 app.add_typer(models, name="models")
+app.add_typer(cluster, name="cluster")
 app.add_typer(workshop, name="workshop", hidden=True)
 
 

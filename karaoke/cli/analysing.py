@@ -29,8 +29,8 @@ from karaoke.errors import KaraokeError, LyricsError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.jobs.batch import Outcome
     from karaoke.jobs.naming import Song
+    from karaoke.jobs.outcomes import Outcome
     from karaoke.jobs.planning import Job
     from karaoke.lyrics.model import Lyrics
 
@@ -59,9 +59,9 @@ def analyse_all(context: typer.Context) -> None:
     kinds = read_kinds(wanted["write"])
     if set(kinds) & set(DRAWERS):
         require_filter("ass")
-    songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
+    songs, elsewhere = gather(wanted)
     stems_from, model = wanted["stems_from"], wanted["model"]
-    check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
+    check_for_one_song([*songs, *elsewhere], wanted, ("lyrics", "stems_from"))
     worded = worded_among(kinds, wanted)
     check_voice(wanted, worded)
     if not wanted["no_split"] and stems_from is None:
@@ -82,7 +82,7 @@ def analyse_all(context: typer.Context) -> None:
         songs = [song_from_standard_input(song, saved) for song in songs]
         words, failures = words_of(songs, wanted, worded, console)
         tasks = []
-        for job in planned(songs, wanted, kinds, words):
+        for job in planned(songs, elsewhere, wanted, kinds, words):
             job = replace(job, error=job.error or failures.get(job.source))
             lyrics = words.get(job.source, NO_LYRICS)
             described = settings_of(lyrics, wanted["language"])
@@ -90,7 +90,7 @@ def analyse_all(context: typer.Context) -> None:
             settings = AnalyseSettings(**common, **described)
             overwrite, strict = wanted["overwrite"], wanted["strict"]
             tasks.append(DrawTask(job, settings, chosen, overwrite, strict, lyrics))
-        run(tasks, load, options, reporter)
+        run(tasks, load, options, reporter, wanted)
 
 
 def worded_among(kinds: list[str], wanted: dict[str, Any]) -> list[str]:
@@ -160,7 +160,11 @@ def words_of(
 
 
 def planned(
-    songs: list[Song], wanted: dict[str, Any], kinds: list[str], words: dict[Path, Lyrics]
+    songs: list[Song],
+    elsewhere: list[Song],
+    wanted: dict[str, Any],
+    kinds: list[str],
+    words: dict[Path, Lyrics],
 ) -> list[Job]:
     """Plan the files of all songs; of those without words, what takes none."""
     from karaoke.jobs.planning import Job, plan
@@ -184,6 +188,7 @@ def planned(
         template=wanted["name"],
         model=wanted["model"],
         more=more,
+        elsewhere=elsewhere,
     )
 
 

@@ -15,7 +15,7 @@ from karaoke.store import speeds
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from karaoke.jobs.batch import Display
+    from karaoke.jobs.outcomes import Display
     from karaoke.jobs.planning import Job
     from karaoke.jobs.task import SongProgress, Task
     from karaoke.separation.separator import Separator

@@ -27,7 +27,7 @@ from karaoke.cli.split import (
 from karaoke.errors import UsageError
 
 if TYPE_CHECKING:
-    from karaoke.jobs.batch import Outcome
+    from karaoke.jobs.outcomes import Outcome
 
 LOWEST_BPM, HIGHEST_BPM = 20.0, 400.0
 #: Pitch classes of the names of notes.
@@ -61,8 +61,8 @@ def make_all(context: typer.Context) -> None:
     kinds = read_kinds(wanted["to"])
     in_full = wishes["tempo"] == 1 and wishes["bpm"] is None
     in_full = in_full and wishes["excerpt"] is None and not wishes["count_in"]
-    songs = gather(wanted["songs"] or [], wanted["from_file"], wanted["recursive"])
-    check_for_one_song(songs, wanted, ("lyrics", "stems_from"))
+    songs, elsewhere = gather(wanted)
+    check_for_one_song([*songs, *elsewhere], wanted, ("lyrics", "stems_from"))
     model, quality, overlap = wanted["model"], wanted["quality"], wanted["overlap"]
     offer_to_pull(model)
     load, device = model_loader(model, wanted["device"], overlap, quality, console)
@@ -83,6 +83,7 @@ def make_all(context: typer.Context) -> None:
             template=wanted["name"],
             model=model,
             more=lambda song: outputs_of(kinds, song.path, films.get(song.path), chosen.extension),
+            elsewhere=elsewhere,
         )
         tasks = []
         for song, job in zip(songs, planned, strict=True):
@@ -97,7 +98,7 @@ def make_all(context: typer.Context) -> None:
             overwrite, strict, verified = (wanted[n] for n in ("overwrite", "strict", "verify"))
             task = MakeTask(job, settings, chosen, overwrite, strict, film=film, verified=verified)
             tasks.append(task)
-        run(tasks, load, options, reporter)
+        run(tasks, load, options, reporter, wanted)
 
 
 class MakingReporter(Reporter):

@@ -37,6 +37,17 @@ FromFile = Annotated[
         help="Read song names from a file (- for standard input), one per line or NUL-terminated.",
     ),
 ]
+Shard = Annotated[
+    str | None,
+    option(
+        INPUT,
+        "--shard",
+        metavar="K/N",
+        help="Only the K-th of N shares of the songs, from 1/N to N/N; 0/N is N/N. Each song is in"
+        " one of them, the same on all machines.",
+        show_default="all songs",
+    ),
+]
 Stream = Annotated[
     int | None,
     option(
@@ -161,13 +172,26 @@ DryRun = Annotated[
     option(
         OUTPUT,
         "--dry-run",
-        help="Check everything and print what would be written, but write nothing.",
+        help="Check everything, and print what would be written.",
     ),
 ]
 FailFast = Annotated[bool, option(OUTPUT, "--fail-fast", help="Stop at the first song that fails.")]
 Jobs = Annotated[
     int,
     option(MODEL, "-j", "--jobs", metavar="N", min=1, help="How many songs to work on at a time."),
+]
+EngineName = Annotated[
+    str,
+    option(
+        MODEL,
+        "--engine",
+        metavar="NAME",
+        help="Workers: threads, or dask for those of a cluster.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    option(MODEL, "--address", metavar="HOST:PORT", help="Scheduler of the Dask cluster."),
 ]
 Model = Annotated[
     str,
@@ -206,7 +230,7 @@ Quality = Annotated[
     option(
         MODEL,
         metavar="NAME",
-        help="default, fast, or best: with the best model that is here.",
+        help="default, fast, or best of all models here.",
         variable="QUALITY",
     ),
 ]

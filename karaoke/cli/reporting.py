@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import typer
     from rich.console import Console
 
-    from karaoke.jobs.batch import Outcome
+    from karaoke.jobs.outcomes import Outcome
     from karaoke.jobs.planning import Job
     from karaoke.jobs.task import Result, SongProgress
 
@@ -105,7 +105,7 @@ class Reporter:
     def progress_display(self, job: Job) -> AbstractContextManager[SongProgress]:
         """Show a song's progress as the user wished."""
         from karaoke.cli.progress import json_progress, progress_display
-        from karaoke.jobs.batch import no_display
+        from karaoke.jobs.outcomes import no_display
 
         if self.progress == "none":
             return no_display(job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import typer
 
 from karaoke.cli import parameters
 from karaoke.cli.defaults import settle_model
+from karaoke.cli.engines import check_engine, engine_for
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
 from karaoke.errors import BatchError, KaraokeError, NoInputError, OutputExistsError, UsageError
 from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
@@ -38,6 +40,7 @@ def split(
     songs: parameters.Songs = None,
     recursive: parameters.Recursive = False,
     from_file: parameters.FromFile = None,
+    shard: parameters.Shard = None,
     stream: parameters.Stream = None,
     strict: parameters.Strict = False,
     out: parameters.Out = Path("separated"),
@@ -55,6 +58,8 @@ def split(
     quality: parameters.Quality = "default",
     overlap: parameters.Overlap = None,
     jobs: parameters.Jobs = 1,
+    engine: parameters.EngineName = "threads",
+    address: parameters.Address = None,
     json_: parameters.Json = False,
     progress: parameters.ProgressKind = "auto",
     quiet: parameters.Quiet = False,
@@ -77,7 +82,7 @@ def split(
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)
     model, quality = settle_model(context, parse_stems(stems) or ("vocals",))
     wanted = choose_stems(stems, model)
-    found = gather(songs or [], from_file, recursive)
+    found, elsewhere = gather(context.params)
     load, used_device = model_loader(model, device, overlap, quality, console)
     if out == STANDARD:
         pipe_song(found, wanted, load, format_.lower(), stream, console)
@@ -88,9 +93,12 @@ def split(
     options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
-        planned = plan(ready, out, wanted, chosen.extension, template=name, model=model)
+        extension = chosen.extension
+        planned = plan(
+            ready, out, wanted, extension, template=name, model=model, elsewhere=elsewhere
+        )
         tasks = [SplitTask(job, settings, chosen, overwrite, strict) for job in planned]
-        run(tasks, load, options, reporter)
+        run(tasks, load, options, reporter, context.params)
 
 
 def batch_options(wanted: Mapping[str, Any]) -> BatchOptions:
@@ -174,8 +182,9 @@ def run(
     load: Callable[[], Separator],
     options: BatchOptions,
     reporter: Reporter,
+    wanted: Mapping[str, Any],
 ) -> None:
-    """Run a batch and report on each song.
+    """Run a batch, on the engine that is wanted, and report on each song.
 
     Raises
     ------
@@ -186,12 +195,19 @@ def run(
     from karaoke.jobs.batch import run_batch
 
     alone = len(tasks) == 1
+    if not tasks:
+        reporter.console.print("this shard has no songs; the others have them all", markup=False)
     error: KaraokeError | None = None
     forecast = Forecast(reporter.console, tasks, reporter.facts["device"], load)
     display = forecast.watch(reporter.progress_display)
-    # Closed at once if interrupted, so as not to wait for the songs in progress.
-    with closing(run_batch(tasks, load, options, display, begin=forecast.begin)) as outcomes:
-        for outcome in outcomes:
+    with ExitStack() as held:
+        engine = None
+        if elsewhere := held.enter_context(engine_for(tasks, wanted, reporter.console)):
+            engine, load = elsewhere
+            options = replace(options, jobs=engine.size)
+        # Closed at once if interrupted, so as not to wait for the songs in progress.
+        batch = run_batch(tasks, load, options, display, engine, begin=forecast.begin)
+        for outcome in held.enter_context(closing(batch)):
             reporter.report(outcome, alone)
             error = error or outcome.error
     if error is not None and not alone:
@@ -259,20 +275,27 @@ def parse_stems(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(STEM_ALIASES.get(part, part) for part in parts))
 
 
-def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[Song]:
+def gather(wanted: Mapping[str, Any]) -> tuple[list[Song], list[Song]]:
     """Collect the songs from the arguments, folders and lists.
+
+    Returns
+    -------
+    tuple
+        The songs of this shard, and those of the others.
 
     Raises
     ------
     UsageError
-        No songs were named, or one has an empty name.
+        No songs were named, one has an empty name, or they cannot be where they are wanted.
     NoInputError
         A list cannot be read, or a folder contains no songs.
     """
     from karaoke.jobs.planning import find_songs, list_entries, printable
+    from karaoke.jobs.shards import parse_shard
 
+    from_file = wanted["from_file"]
     inputs: list[str] = []
-    for song in songs:
+    for song in wanted["songs"] or []:
         if not song:
             raise UsageError('"" names no song', hint="Perhaps a variable is empty.")
         if song.startswith("@") and not os.path.exists(song):
@@ -283,7 +306,11 @@ def gather(songs: list[str], from_file: Path | None, recursive: bool) -> list[So
         inputs += list_entries(read_bytes(from_file), printable(from_file))
     if not inputs:
         raise UsageError("no songs named", hint="Name files or folders; see --help.")
-    return find_songs(inputs, recursive=recursive)
+    found = find_songs(inputs, recursive=wanted["recursive"])
+    check_engine(wanted, found)
+    if wanted["out"] == STANDARD and wanted["shard"] is not None:
+        raise UsageError("-o - and --shard: choose one of them")
+    return parse_shard(wanted["shard"]).divide(found)
 
 
 def read_bytes(path: Path) -> bytes:

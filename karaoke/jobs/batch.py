@@ -6,34 +6,23 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from karaoke.errors import DeviceMemoryError, KaraokeError, WriteError
+from karaoke.errors import WriteError
 from karaoke.files import check_writable, writing_to
+from karaoke.jobs.elsewhere import do_elsewhere
 from karaoke.jobs.manifest import is_complete
-from karaoke.jobs.planning import Job
-from karaoke.jobs.task import (
-    Result,
-    SongProgress,
-    Space,
-    Task,
-    Tools,
-    check_outputs,
-    unseen,
-)
+from karaoke.jobs.outcomes import Display, Outcome, attempt, failure, no_display
+from karaoke.jobs.task import Space, Task, check_outputs
 
 if TYPE_CHECKING:
     from karaoke.separation.separator import Separator
 
 #: Number of songs checked in parallel before the work begins.
 LOOKS = 4
-
-#: Called for each song; returns a context manager that yields a function to call with progress.
-Display = Callable[[Job], AbstractContextManager[SongProgress]]
 
 
 @dataclass(frozen=True)
@@ -59,34 +48,6 @@ class BatchOptions:
     jobs: int = 1
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a song.
-
-    Parameters
-    ----------
-    job
-        The song's plan.
-    status
-        ``done``, ``skipped``, ``planned`` (in a dry run), ``failed``, or ``not tried`` after a
-        failure with ``fail_fast``.
-    result
-        Result of the work, if done.
-    error
-        Why it failed, if it did.
-    """
-
-    job: Job
-    status: str
-    result: Result | None = None
-    error: KaraokeError | None = None
-
-
-def no_display(_job: Job) -> AbstractContextManager[SongProgress]:
-    """Show no progress."""
-    return nullcontext(unseen)
-
-
 def run_batch(
     tasks: Sequence[Task],
     separator: Callable[[], Separator],
@@ -107,7 +68,7 @@ def run_batch(
     options
         What to do about existing outputs and failures.
     display
-        Shows progress, if the work is done in this process.
+        Shows progress; of work elsewhere, as far as the executor tells of it.
     executor
         Where to work, and on how many songs at a time; by default ``options.jobs`` threads. Tasks
         and ``separator`` are pickled if it runs other processes.
@@ -127,7 +88,8 @@ def run_batch(
     """
     stopped = stopped or Event()
     try:
-        seen = check_space(tasks, look_at(tasks, options, stopped), options.jobs)
+        kept_open = 0 if options.dry_run or executor is not None else options.jobs
+        seen = check_space(tasks, look_at(tasks, options, stopped, kept_open), options.jobs)
         if options.dry_run:
             seen = [
                 one if isinstance(one, Outcome) else Outcome(task.job, "planned")
@@ -144,7 +106,7 @@ def run_batch(
                 separator()
             yield from do_here(tasks, seen, separator, options, display, stopped)
         else:
-            yield from do_elsewhere(tasks, seen, separator, options.fail_fast, executor)
+            yield from do_elsewhere(tasks, seen, separator, options.fail_fast, executor, display)
     finally:
         for task in tasks:
             task.close()
@@ -181,56 +143,12 @@ def do_here(
         pool.shutdown(cancel_futures=True)
 
 
-def do_elsewhere(
-    tasks: Sequence[Task],
-    seen: Sequence[Space | Outcome],
-    separator: Callable[[], Separator],
-    fail_fast: bool,
-    executor: Executor,
-) -> Iterator[Outcome]:
-    """Have an executor do what is left."""
-    pending = [
-        one if isinstance(one, Outcome) else executor.submit(attempt, task, separator)
-        for task, one in zip(tasks, seen, strict=True)
-    ]
-    failed = False
-    try:
-        for task, one in zip(tasks, pending, strict=True):
-            if failed and fail_fast and (isinstance(one, Outcome) or one.cancel()):
-                outcome = Outcome(task.job, "not tried")
-            else:
-                outcome = one if isinstance(one, Outcome) else one.result()
-            failed = failed or outcome.status == "failed"
-            yield outcome
-    finally:
-        for one in pending:
-            if not isinstance(one, Outcome):
-                one.cancel()
-
-
-def attempt(
-    task: Task,
-    separator: Callable[[], Separator],
-    stopped: Event | None = None,
-    display: Display = no_display,
-) -> Outcome:
-    """Run one task; any error becomes its outcome, except being told to stop."""
-    try:
-        with display(task.job) as progress:
-            return Outcome(task.job, "done", task.run(Tools(separator, progress, stopped)))
-    except Exception as error:
-        return failure(task.job, error)
-
-
-def failure(job: Job, error: Exception) -> Outcome:
-    """Turn an error into an outcome."""
-    return Outcome(job, "failed", error=as_karaoke_error(error, job.source))
-
-
-def look_at(tasks: Sequence[Task], options: BatchOptions, stopped: Event) -> list[Space | Outcome]:
+def look_at(
+    tasks: Sequence[Task], options: BatchOptions, stopped: Event, kept_open: int
+) -> list[Space | Outcome]:
     """Check the songs before the work: which are done, missing, or not songs.
 
-    Those that come first stay open.
+    The first ``kept_open`` stay open.
     """
 
     def look(task: Task, first: bool) -> Space | Outcome:
@@ -249,7 +167,6 @@ def look_at(tasks: Sequence[Task], options: BatchOptions, stopped: Event) -> lis
             task.close()
             return failure(job, error)
 
-    kept_open = 0 if options.dry_run else options.jobs
     with ThreadPoolExecutor(LOOKS) as pool:
         try:
             return list(pool.map(look, tasks, [n < kept_open for n in range(len(tasks))]))
@@ -334,14 +251,3 @@ def lack_of_space(folder: Path, needed_bytes: float) -> WriteError | None:
         f'"{folder}": {needed_bytes / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB free',
         hint="Free some space, choose another folder with --out, or --format flac.",
     )
-
-
-def as_karaoke_error(error: Exception, source: Path) -> KaraokeError:
-    """Turn any error into one of ours, so that a bug in one song does not stop the others."""
-    if isinstance(error, KaraokeError):
-        return error
-    if isinstance(error, MemoryError):
-        return DeviceMemoryError(f'"{source}": out of memory', hint="Close other programs.")
-    told = KaraokeError(f'"{source}": {type(error).__name__}: {error}', hint="This is a bug.")
-    told.__cause__ = error
-    return told

@@ -40,11 +40,14 @@ class Song:
         Its folder within the folder that the user named; empty if the user named the file.
     named
         What the user called it if that is not a path: ``-``, or a URL.
+    from_folder
+        Whether it was found in a folder that the user named.
     """
 
     path: Path
     parent: PurePath = field(default_factory=PurePath)
     named: str = ""
+    from_folder: bool = False
 
     @property
     def title(self) -> str:

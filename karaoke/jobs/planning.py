@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from karaoke.errors import (
@@ -80,6 +80,12 @@ class Job:
     manifest: Path
     named: str = ""
     error: KaraokeError | None = None
+
+    def from_anywhere(self) -> Job:
+        """Return the same job for a process whose current folder is another."""
+        outputs = {name: path.absolute() for name, path in self.outputs.items()}
+        source, manifest = self.source.absolute(), self.manifest.absolute()
+        return replace(self, source=source, outputs=outputs, manifest=manifest)
 
     @property
     def label(self) -> str:
@@ -219,7 +225,7 @@ def _songs_in(folder: Path, recursive: bool) -> Iterator[Song]:
         for name in files:
             known = os.path.splitext(name)[1].lower() in EXTENSIONS
             if known and not name.startswith(".") and os.path.realpath(top / name) not in ours:
-                yield Song(top / name, top.relative_to(folder))
+                yield Song(top / name, top.relative_to(folder), from_folder=True)
 
 
 def _is_manifest(name: str) -> bool:
@@ -247,12 +253,14 @@ def plan(
     template: str = DEFAULT_TEMPLATE,
     model: str = "",
     more: Callable[[Song], Mapping[str, str | PurePath]] = lambda song: {},
+    elsewhere: Sequence[Song] = (),
 ) -> list[Job]:
     """Plan all outputs before any work.
 
     Songs that would write the same files, on whatever file system, each get a job with an error.
     ``more`` returns what a song becomes besides: by its name, the extension of a file that is
-    otherwise called as that of the first stem, or a path beside that.
+    otherwise called as that of the first stem, or a path beside that. Songs that other machines
+    work on, ``elsewhere``, get no job, but must not write the same files either.
 
     Raises
     ------
@@ -263,8 +271,9 @@ def plan(
     check_template(template, stems)
     name = Path(model).stem
     laid_out: list[tuple[dict[str, Path], Path]] = []
-    owners: dict[str, set[int]] = {}
-    for number, song in enumerate(songs):
+    owners: dict[str, list[int]] = {}
+    everything = [*songs, *elsewhere]
+    for number, song in enumerate(everything):
         paths = {stem: name_output(template, song, stem, extension, name) for stem in stems}
         beside = paths[stems[0]].parent
         for output, other in more(song).items():
@@ -274,14 +283,16 @@ def plan(
                 paths[output] = beside / other
         outputs = {output: folder / path for output, path in paths.items()}
         manifest = folder / name_manifest(template, song, extension, name)
-        laid_out.append((outputs, manifest))
+        if number < len(songs):
+            laid_out.append((outputs, manifest))
         for path in (*outputs.values(), manifest):
-            owners.setdefault(_as_compared(path), set()).add(number)
-    sources = {os.path.realpath(song.path) for song in songs}
+            owners.setdefault(_as_compared(path), []).append(number)
+    sources = {os.path.realpath(song.path) for song in everything}
     jobs = []
-    for number, (song, (outputs, manifest)) in enumerate(zip(songs, laid_out, strict=True)):
+    for number, song in enumerate(songs):
+        outputs, manifest = laid_out[number]
         files = [*outputs.values(), manifest]
-        others = [songs[n] for n in sorted(_rivals(files, owners) - {number})]
+        others = [everything[n] for n in sorted(_rivals(files, owners) - {number})]
         error = _refusal(song, files, others, sources)
         jobs.append(Job(song.path, outputs, manifest, song.named, error))
     return jobs
@@ -292,7 +303,7 @@ def _as_compared(path: Path) -> str:
     return unicodedata.normalize("NFC", os.fspath(path)).casefold()
 
 
-def _rivals(paths: Sequence[Path], owners: Mapping[str, set[int]]) -> set[int]:
+def _rivals(paths: Sequence[Path], owners: Mapping[str, Sequence[int]]) -> set[int]:
     """List the songs that would write one of these files, or a file in place of a parent folder."""
     places = {place for path in paths for place in (path, *path.parents)}
     return {number for place in places for number in owners.get(_as_compared(place), ())}

@@ -6,9 +6,8 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
@@ -34,13 +33,12 @@ from karaoke.errors import NotAudioError, WriteError
 from karaoke.files import (
     HashedFile,
     PartFile,
-    check_writable,
     checksum,
     locked,
     publish_all,
-    sweep,
     writing_to,
 )
+from karaoke.jobs.folders import output_folder, sweep_at_times
 from karaoke.jobs.manifest import SplitSettings, identify, make_manifest, with_earlier
 from karaoke.jobs.planning import Job
 from karaoke.jobs.task import Result, Space, Tools, check_outputs
@@ -74,6 +72,10 @@ class SplitTask:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the open song, which belongs to this process."""
         return {**vars(self), "_song": None}
+
+    def from_anywhere(self) -> SplitTask:
+        """Return the same task with absolute paths."""
+        return replace(self, job=self.job.from_anywhere())
 
     def open(self, stopped: Event | None) -> OpenSong:
         """Open the song, and remember the state of its file."""
@@ -238,22 +240,6 @@ class OpenSong:
     identity: dict[str, Any]
 
 
-@contextmanager
-def output_folder(path: Path) -> Iterator[None]:
-    """Create a writable folder; if the work in it fails, remove created folders that are empty."""
-    missing = [p for p in (path, *path.parents) if not p.exists()]
-    with writing_to(path):
-        path.mkdir(parents=True, exist_ok=True)
-    try:
-        check_writable(path)
-        yield
-    except BaseException:
-        with suppress(OSError):
-            for folder in missing:
-                folder.rmdir()
-        raise
-
-
 def publish_stems(
     job: Job,
     settings: SplitSettings,
@@ -318,7 +304,7 @@ def prepare(job: Job, files: ExitStack) -> str:
     trouble = files.enter_context(locked(job.outputs.values()))
     for path in {path.parent for path in (*job.outputs.values(), job.manifest)}:
         files.enter_context(output_folder(path))
-        sweep(path)
+        sweep_at_times(path)
     return trouble
 
 

@@ -136,6 +136,9 @@ class Task(Protocol):
             The work failed, and nothing was written.
         """
 
+    def from_anywhere(self) -> Task:
+        """Return the same task for a process whose current folder is another."""
+
     def close(self) -> None:
         """Close a song that was kept open but not worked on."""
 

@@ -68,6 +68,15 @@ class Film:
     chords: tuple[tuple[float, str], ...] = ()
     sung: Lyrics | None = None
 
+    def from_anywhere(self) -> Film:
+        """Return the same film for a process whose current folder is another."""
+        picture, footage = self.picture, self.picture.footage
+        image = None if picture.image is None else picture.image.absolute()
+        if footage is not None:
+            footage = replace(footage, path=footage.path.absolute())
+        picture = replace(picture, image=image, footage=footage)
+        return replace(self, font_path=self.font_path.absolute(), picture=picture)
+
     def can_be(self, kind: str) -> bool:
         """Tell whether it can be written so: what is text needs words."""
         return kind in SOUNDS or self.lyrics is not None

@@ -70,6 +70,11 @@ class MakeTask(SplitTask):
     _tempo: float | None = field(default=None, init=False, repr=False, compare=False)
     _lead_in: float = field(default=0.0, init=False, repr=False, compare=False)
 
+    def from_anywhere(self) -> MakeTask:
+        """Return the same task with absolute paths, those of the film among them."""
+        film = None if self.film is None else self.film.from_anywhere()
+        return replace(self, job=self.job.from_anywhere(), film=film)
+
     def check_channels(self, channels: int) -> None:
         """Refuse more channels than all that is to be written can hold."""
         super().check_channels(channels)

@@ -13,7 +13,8 @@ from threading import Condition, Event, Thread
 from typing import Any, TypeVar
 
 from karaoke.errors import KaraokeError
-from karaoke.jobs.batch import BatchOptions, as_karaoke_error, run_batch
+from karaoke.jobs.batch import BatchOptions, run_batch
+from karaoke.jobs.outcomes import as_karaoke_error
 from karaoke.jobs.planning import Job
 from karaoke.jobs.task import Cancelled, Result, SongProgress
 from karaoke.service import words as words_files

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -69,3 +71,24 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@functools.cache
+def has_bfloat16_units(kind: str) -> bool:
+    """Return whether a kind of device (``cpu``, ``cuda``) multiplies bfloat16 in hardware.
+
+    For a CPU, this asks oneDNN and, on x86, where oneDNN may emulate, the processor itself.
+    """
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind != "cpu":
+        return False
+    try:
+        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
+    except (AttributeError, RuntimeError):  # a build without oneDNN
+        return False
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return bool(native())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from karaoke.errors import ForeignModelError
-from karaoke.separation.headers import Header
+from karaoke.separation.fields import check_fields
+from karaoke.separation.headers import Header, check_header
 from karaoke.separation.networks.bs_roformer import BAND_BINS
 from karaoke.separation.networks.roformer import THETA
 
@@ -186,7 +188,9 @@ def read_header(
             raise ForeignModelError(f"its setting {name!r:.60} is unknown", hint=OTHER)
     length = inference.get("chunk_size", audio.get("chunk_size", 8 * rate))
     overlap = 1 - 1 / inference.get("num_overlap", 2)
-    return Header(architecture, shape, rate, channels, stems, length / rate, overlap)
+    header = Header(architecture, shape, rate, channels, stems, length / rate, overlap)
+    check_header(Header(**check_fields(Header, asdict(header))))
+    return header
 
 
 def stems_of(training: Mapping[str, Any], count: int) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from karaoke.errors import ModelError
-from karaoke.separation.networks.roformer import Roformer, RoformerConfig
+from karaoke.separation.networks.roformer import MOST_BANDS, MaskLayers, Roformer, RoformerConfig
 from karaoke.separation.networks.sizes import Width
 
 #: Bins of the bands of published models, for frames of 2048 samples.
@@ -24,7 +24,7 @@ class BSRoformerConfig(RoformerConfig):
         :class:`karaoke.separation.networks.roformer.RoformerConfig` for the rest.
     """
 
-    mask_layers: int = 1
+    mask_layers: MaskLayers = 1
     band_bins: tuple[Width, ...] = BAND_BINS
 
     def __post_init__(self) -> None:
@@ -33,9 +33,11 @@ class BSRoformerConfig(RoformerConfig):
         Raises
         ------
         ModelError
-            They have more or fewer bins in total than the transform.
+            There are too many, or they have more or fewer bins in total than the transform.
         """
         object.__setattr__(self, "band_bins", tuple(self.band_bins))
+        if len(self.band_bins) > MOST_BANDS:
+            raise ModelError(f"there are {len(self.band_bins)} bands, more than {MOST_BANDS}")
         bins, total = self.n_fft // 2 + 1, sum(self.band_bins)
         if total != bins:
             raise ModelError(f"band_bins must add up to {bins}, not {total}")

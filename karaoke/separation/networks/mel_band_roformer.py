@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from karaoke.errors import ModelError
-from karaoke.separation.networks.roformer import Roformer, RoformerConfig
-from karaoke.separation.networks.sizes import Width
+from karaoke.separation.fields import Within
+from karaoke.separation.networks.roformer import MOST_BANDS, Roformer, RoformerConfig
 
 #: The mel scale of Slaney's Auditory Toolbox: linear up to 1 kHz, logarithmic above.
 LINEAR_HZ = 200 / 3
@@ -26,7 +27,7 @@ class MelBandRoformerConfig(RoformerConfig):
         K; see :class:`karaoke.separation.networks.roformer.RoformerConfig` for the rest.
     """
 
-    bands: Width = 60
+    bands: Annotated[int, Within(1, MOST_BANDS)] = 60
 
 
 def mel_bands(bands: int, *, sample_rate: int, n_fft: int) -> tuple[tuple[int, int], ...]:

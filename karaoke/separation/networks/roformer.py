@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from karaoke.errors import ModelError
 from karaoke.separation.devices import has_bfloat16_units
 from karaoke.separation.fields import Within
-from karaoke.separation.networks.sizes import Depth, FftLength, HopLength, Width
+from karaoke.separation.networks.sizes import FftLength, HopLength, Width
 from karaoke.separation.spectral import Stft
 
 #: Tokens that pass through a transformer at a time: on a CPU few, since what they need should fit
@@ -27,6 +27,13 @@ MOST_TOKENS = 1 << 17
 THETA = 10_000.0
 #: Keeps the norm of silence at zero.
 EPSILON = 1e-24
+
+
+#: Bands, each of which has layers of its own.
+MOST_BANDS = 256
+#: Stacked layers, few enough that their product with the bands is safe.
+Layers = Annotated[int, Within(1, 32)]
+MaskLayers = Annotated[int, Within(0, 4)]
 
 
 @dataclass(frozen=True)
@@ -54,13 +61,13 @@ class RoformerConfig:
     n_fft: FftLength = 2048
     hop_length: HopLength = 441
     features: Width = 384
-    depth: Depth = 6
-    time_layers: Depth = 1
-    band_layers: Depth = 1
+    depth: Layers = 6
+    time_layers: Layers = 1
+    band_layers: Layers = 1
     heads: Annotated[int, Within(1, 256)] = 8
     head_features: Annotated[int, Within(2, 1024)] = 64
     expansion: Annotated[int, Within(1, 64)] = 4
-    mask_layers: Annotated[int, Within(0, 16)] = 2
+    mask_layers: MaskLayers = 2
 
 
 class Linear(nn.Linear):

@@ -238,8 +238,6 @@ def test_a_model_is_pulled_and_splits_a_song(
     mixture = soundfile.read(song)[0]
     np.testing.assert_allclose(stems["vocals"] + stems["instrumental"], mixture, atol=1e-4)
     assert stems["vocals"].std() > 1e-4
-    verified = run_karaoke("models", "verify", "mel-roformer-kim", env=env)
-    assert verified.stdout == "mel-roformer-kim: whole\n"
 
 
 def test_weights_are_imported_with_their_configuration(

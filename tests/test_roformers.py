@@ -218,10 +218,8 @@ def test_gpu_gives_what_the_cpu_gives(architecture: str, noise: Callable[..., Bl
     network = small(architecture)
     header = Header(architecture, {}, RATE, 2, ("vocals",), 0.3, 0.5)
     song = noise(2, 50_000)
-    with torch.enable_grad():
-        exact = network(torch.from_numpy(song)[None]).detach()[0, 0].numpy()
-    assert exact.std() > 1e-3
     on_gpu = Separator(network, header, device="cuda").separate(song)["vocals"]
-    # Segments, and bfloat16 where the GPU has it.
-    whole = Separator(network, header, device="cpu").separate(song)["vocals"]
-    assert np.std(on_gpu - whole) < 2e-2 * np.std(whole)
+    on_cpu = Separator(network, header, device="cpu").separate(song)["vocals"]
+    assert np.std(on_cpu) > 1e-3
+    # Either may compute in bfloat16.
+    assert np.std(on_gpu - on_cpu) < 2e-2 * np.std(on_cpu)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from karaoke.audio.blocks import Block
 from karaoke.errors import ModelError
-from karaoke.separation.checkpoints import build_network, load_checkpoint
+from karaoke.separation.checkpoints import build_network, load_checkpoint, save_checkpoint
 from karaoke.separation.devices import has_bfloat16_units
-from karaoke.separation.headers import Header
+from karaoke.separation.headers import Header, read_safetensors
 from karaoke.separation.networks import roformer
 from karaoke.separation.networks.bs_roformer import BSRoformerConfig
 from karaoke.separation.networks.mel_band_roformer import mel_bands
@@ -204,6 +204,24 @@ def test_every_weight_is_trained(architecture: str) -> None:
 def test_shapes_that_do_not_fit_are_refused(name: str, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ModelError, match=says):
         small(name, **changes)
+
+
+def test_weights_stay_as_stored_unless_they_are_whole_numbers(
+    architecture: str, tmp_path: Path
+) -> None:
+    network = small(architecture)
+    name = "turns.0.time.layers.0.attention.project.weight"
+    state = {key: weight.half() for key, weight in network.state_dict().items()}
+    state[name] = torch.ones_like(state[name])
+    network.load_state_dict(state)
+    config, mixture = dataclasses.asdict(network.config), torch.randn(1, 2, 3000)
+    header = Header(architecture, config, RATE, 2, ("vocals",), 0.3, 0.5)
+    save_checkpoint(tmp_path / "single", network, header)
+    metadata, _ = read_safetensors(tmp_path / "single")
+    save_file({**state, name: state[name].long()}, tmp_path / "whole", metadata)
+    loaded, _ = load_checkpoint(tmp_path / "whole")
+    assert {p.dtype for p in loaded.parameters()} == {torch.float16, torch.float32}
+    torch.testing.assert_close(loaded(mixture), network(mixture))
 
 
 def test_bs_config_takes_lists() -> None:

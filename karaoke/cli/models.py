@@ -49,7 +49,18 @@ Files = Annotated[
     list[str],
     typer.Argument(metavar="[STEM=]FILE", help="A .pth or .ckpt file for each stem."),
 ]
-Architecture = Annotated[str, typer.Option(metavar="NAME", help="open_unmix or spleeter_unet.")]
+Architecture = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="open_unmix, spleeter_unet, mel_band_roformer or bs_roformer."
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="YAML or JSON that a RoFormer was published with; it names the stems."
+    ),
+]
 NewName = Annotated[str, typer.Option("--name", metavar="NAME", help="What to call the model.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of the same name.")]
 
@@ -96,6 +107,7 @@ def info(
         notice=entry.notice,
         commercial_use=entry.commercial_use,
         citation=entry.citation,
+        demands=entry.demands,
         unverified=entry.unverified,
         sha256=entry.sha256,
         downloads=[asdict(file) for file in entry.downloads],
@@ -167,6 +179,9 @@ def agree(entry: Entry, accept: bool, console: Console) -> None:
     if entry.name in catalogue.available_models():
         return
     console.print(f"{entry.name}: licence {entry.license}. {entry.notice}", markup=False)
+    if entry.demands:
+        size = megabytes(entry.download_bytes)
+        console.print(f"{entry.name}: {size} to download. {entry.demands}", markup=False)
     if entry.unverified:
         say(console, "warning: ", "yellow", f"{entry.name}: {entry.unverified}")
     if entry.commercial_use or accept:
@@ -249,6 +264,7 @@ def import_(
     files: Files,
     architecture: Architecture,
     name: NewName,
+    config: Config = None,
     overwrite: Overwrite = False,
     json_: AsJson = False,
     debug: PlainDebug = False,
@@ -256,11 +272,12 @@ def import_(
     """Import weights from elsewhere as a model, without running any code in them.
 
     Pass one file per stem. The stem is given as in vocals=a.pth, or else the file's name must begin
-    with it.
+    with it. A RoFormer is one file, and --config names its stems.
     """
     from karaoke.store.installing import take_over
 
-    target = take_over(stems_of(files), architecture, name, overwrite=overwrite)
+    found = {f"file{n}": Path(file) for n, file in enumerate(files)} if config else stems_of(files)
+    target = take_over(found, architecture, name, config=config, overwrite=overwrite)
     if json_:
         print_json({"name": name, "path": str(target)})
     else:

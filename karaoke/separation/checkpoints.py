@@ -140,13 +140,17 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Header]:
         # torch.empty_like does the same, and takes half a second to import what it does it with.
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
 
-    # Allocate what is only outlined, in the same layout; the rest, such as windows, stays.
-    network._apply(allocated)  # type: ignore[no-untyped-call]
+    as_stored = getattr(network, "keeps_precision", False)  # only RoFormers have it
+    if not as_stored:
+        # Allocate what is only outlined, in the same layout; the rest, such as windows, stays.
+        network._apply(allocated)  # type: ignore[no-untyped-call]
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise DamagedModelError(f'"{path}": not a checkpoint ({error})', hint=RETRAIN) from error
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise DamagedModelError(f'"{path}": some weights are not finite', hint=RETRAIN)
-    network.load_state_dict(weights, strict=True)
+    if as_stored:  # but whole numbers have no gradients
+        weights = {n: t if t.is_floating_point() else t.float() for n, t in weights.items()}
+    network.load_state_dict(weights, strict=True, assign=as_stored)
     return network.eval(), header

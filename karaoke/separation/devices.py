@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -61,3 +63,24 @@ def single_threads(count: int) -> ThreadPoolExecutor:
     list(pool.map(prepare, range(count)))
     torch.set_num_threads(before)
     return pool
+
+
+@functools.cache
+def has_bfloat16_units(kind: str) -> bool:
+    """Return whether a kind of device (``cpu``, ``cuda``) multiplies bfloat16 in hardware.
+
+    For a CPU, this asks oneDNN and, on x86, where oneDNN may emulate, the processor itself.
+    """
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind != "cpu":
+        return False
+    try:
+        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
+    except (AttributeError, RuntimeError):  # a build without oneDNN
+        return False
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return bool(native())

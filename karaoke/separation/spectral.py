@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Stft(nn.Module):
     """Transform waveforms to complex spectrograms and back.
 
-    Frames are centred and the signal is zero-padded at both ends, so that a signal of any length,
-    even one shorter than a window, is restored exactly. The window is periodic Hann, as in
+    Frames are centred and the signal is padded at both ends, so that a signal of any length, even
+    one shorter than a window, is restored exactly. The window is periodic Hann, as in
     ``librosa.stft``.
 
     Parameters
@@ -19,6 +19,9 @@ class Stft(nn.Module):
         Length of a frame in samples.
     hop_length
         Distance between frames in samples; at most ``n_fft // 2``.
+    mirrored
+        Whether the signal is padded with its mirror image, if it is long enough to have one,
+        instead of zeros.
 
     Attributes
     ----------
@@ -28,10 +31,11 @@ class Stft(nn.Module):
 
     window: Tensor
 
-    def __init__(self, n_fft: int, hop_length: int) -> None:
+    def __init__(self, n_fft: int, hop_length: int, *, mirrored: bool = False) -> None:
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
+        self.mirrored = mirrored
         self.bins = n_fft // 2 + 1
         # Non-persistent: it follows from n_fft, so a checkpoint must not be able to disagree.
         # On the CPU even for outlines of networks: on the meta device, it takes torch a second.
@@ -54,13 +58,14 @@ class Stft(nn.Module):
         lead, length = waveform.shape[:-1], waveform.shape[-1]
         # Whole hops, so that the last frame's window is not zero at the last sample.
         flat = nn.functional.pad(waveform.reshape(-1, length), (0, -length % self.hop_length))
+        mirror = self.mirrored and flat.shape[-1] > self.n_fft // 2
         spectrogram = torch.stft(
             flat,
             self.n_fft,
             self.hop_length,
             window=self.window,
             center=True,
-            pad_mode="constant",
+            pad_mode="reflect" if mirror else "constant",
             return_complex=True,
         )
         return spectrogram.reshape(*lead, *spectrogram.shape[-2:])

@@ -111,8 +111,10 @@ class Entry:
         Whom to credit.
     metrics
         Published figures and, under ``source``, where they come from.
-    architecture
-        Argument of :func:`karaoke.store.conversion.convert`.
+    demands
+        How much memory and time it takes, and on what machine that was measured.
+    architecture, config
+        Arguments of :func:`karaoke.store.conversion.convert`.
     downloads
         Files to convert, one per stem.
     wheel
@@ -131,7 +133,9 @@ class Entry:
     commercial_use: bool = True
     citation: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
+    demands: str = ""
     architecture: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
     wheel: Wheel | None = None
     unverified: str = ""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from karaoke.errors import ForeignModelError, NoInputError, UsageError
-from karaoke.separation.checkpoints import build_network, first_unlike, save_checkpoint
+from karaoke.errors import ForeignModelError, ModelError, NoInputError, UsageError
+from karaoke.separation.checkpoints import first_unlike, outline, save_checkpoint
 from karaoke.separation.headers import Header
 from karaoke.store.pickles import read_arrays
+from karaoke.store.roformers import convert_roformer
 
 Weights = dict[str, Tensor]
 
@@ -54,7 +57,8 @@ def read_weights(path: Path) -> Weights:
     Parameters
     ----------
     path
-        A pickled state dict, or a dict that has one under ``state_dict``, as Lightning writes it.
+        A pickled state dict, or a dict that has one under ``state_dict`` or ``state``, as trainers
+        write it.
 
     Returns
     -------
@@ -85,8 +89,9 @@ def read_weights(path: Path) -> Weights:
         raise ForeignModelError(
             f'"{path}": damaged, or contains more than tensors', hint=SAFE
         ) from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    for nest in ("state_dict", "state"):
+        if isinstance(content, dict) and isinstance(content.get(nest), dict):
+            content = content[nest]
     if not isinstance(content, dict) or not content:
         raise ForeignModelError(f'"{path}": contains no named tensors', hint=SAFE)
     for name, tensor in content.items():
@@ -220,44 +225,99 @@ def read_array_weights(path: Path) -> Weights:
 
 @dataclass(frozen=True)
 class Converter:
-    """How to read foreign files and rename their weights."""
+    """How to read foreign files and rename their weights.
+
+    Parameters
+    ----------
+    read
+        Reads a file.
+    convert
+        Takes the weights of each file by stem; or, if ``configured``, those of the only file, and
+        the published configuration.
+    configured
+        Whether there is such a configuration; then, one file separates all stems.
+    halved
+        Whether weights are stored in half precision.
+    """
 
     read: Callable[[Path], Weights]
-    convert: Callable[[Mapping[str, Weights]], tuple[Header, Weights]]
+    convert: Callable[..., tuple[Header, Weights]]
+    configured: bool = False
+    halved: bool = False
 
 
 CONVERTERS = {
     "open_unmix": Converter(read_weights, convert_open_unmix),
     "spleeter_unet": Converter(read_array_weights, convert_spleeter),
+    **{
+        name: Converter(read_weights, partial(convert_roformer, name), True, True)
+        for name in ("mel_band_roformer", "bs_roformer")
+    },
 }
 
 
-def convert(files: Mapping[str, Path], architecture: str, target: Path) -> Header:
-    """Convert foreign weights to a checkpoint of ours.
-
-    Parameters
-    ----------
-    files
-        Weights files, by the stem that each separates.
-    architecture
-        A key of ``CONVERTERS``.
-    target
-        Where the checkpoint goes.
+def find_converter(architecture: str, *, files: int, configured: bool) -> Converter:
+    """Find the converter of an architecture, and check what it is given.
 
     Raises
     ------
     UsageError
-        There is no converter for the architecture.
-    ForeignModelError
-        The weights are of another architecture, not finite, or unreadable without running code.
+        There is none, it needs a configuration or has none, or it takes one file only.
     """
     if architecture not in CONVERTERS:
         known = ", ".join(CONVERTERS)
         raise UsageError(f"--architecture {architecture}: unknown", hint=f"Known: {known}.")
     converter = CONVERTERS[architecture]
+    if converter.configured and not configured:
+        raise UsageError(
+            f"{architecture} needs a configuration",
+            hint="Add --config with the YAML or JSON file that was published with the weights.",
+        )
+    if configured and not converter.configured:
+        raise UsageError(f"{architecture} has no configuration", hint="Leave out --config.")
+    if converter.configured and files != 1:
+        raise UsageError(f"{architecture} takes one file, not {files}", hint="Import one by one.")
+    return converter
+
+
+def convert(
+    files: Mapping[str, Path],
+    architecture: str,
+    target: Path,
+    config: Mapping[str, Any] | None = None,
+) -> Header:
+    """Convert foreign weights to a checkpoint of ours.
+
+    Parameters
+    ----------
+    files
+        Weights files, by the stem that each separates; a file that comes with a configuration
+        separates all stems, under any key.
+    architecture
+        A key of ``CONVERTERS``.
+    target
+        Where the checkpoint goes.
+    config
+        The published configuration, for architectures that have one.
+
+    Raises
+    ------
+    UsageError
+        There is no converter for the architecture, or it takes other files.
+    ForeignModelError
+        The weights are of another architecture, not finite, or unreadable without running code.
+    """
+    converter = find_converter(architecture, files=len(files), configured=config is not None)
     read = {stem: converter.read(path) for stem, path in files.items()}
     try:
-        header, weights = converter.convert(read)
+        if converter.configured:
+            (weights,) = read.values()
+            header, weights = converter.convert(weights, config)
+        else:
+            header, weights = converter.convert(read)
+        read.clear()
+        if converter.halved:
+            weights = {name: weights.pop(name).half() for name in list(weights)}
         network = fit(header, weights)
     except ForeignModelError as error:
         named = ", ".join(f'"{path}"' for path in files.values())
@@ -277,11 +337,14 @@ def fit(header: Header, weights: Weights) -> nn.Module:
     """
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise ForeignModelError("some weights are not finite numbers", hint=OTHER)
-    network = build_network(header)
+    try:
+        network = outline(header)
+    except ModelError as error:
+        raise ForeignModelError(error.message, hint=OTHER) from error
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if name := first_unlike(given, wanted):
         shapes = f"is {given.get(name, 'missing')} and should be {wanted.get(name, 'absent')}"
         raise ForeignModelError(f"the weights do not fit: {name} {shapes}", hint=OTHER)
-    network.load_state_dict(weights, strict=True)
+    network.load_state_dict(weights, strict=True, assign=True)
     return network.eval()

@@ -29,6 +29,7 @@ from karaoke.store.catalogue import (
 )
 from karaoke.store.conversion import convert
 from karaoke.store.downloads import OTHER_FOLDER, BytesDone, fetch, settle
+from karaoke.store.published import read_config
 from karaoke.store.wheels import fetch_files
 
 #: Within the models folder: one folder per model for incomplete downloads.
@@ -103,7 +104,7 @@ def install(entry: Entry, files: Mapping[str, Path], folder: Path) -> Path:
     target = folder / f"{entry.name}.safetensors"
     made = folder / f".{entry.name}.made"
     with writing_to(target, hint=OTHER_FOLDER):
-        convert(files, entry.architecture, made)
+        convert(files, entry.architecture, made, entry.config or None)
         record(entry, made, target)
     return target
 
@@ -118,7 +119,12 @@ def record(entry: Entry, made: Path, target: Path) -> None:
 
 
 def take_over(
-    files: Mapping[str, Path], architecture: str, name: str, *, overwrite: bool = False
+    files: Mapping[str, Path],
+    architecture: str,
+    name: str,
+    *,
+    config: Path | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Import weights from elsewhere as a model of this name.
 
@@ -130,17 +136,20 @@ def take_over(
         A key of ``karaoke.store.conversion.CONVERTERS``.
     name
         Name of the new model.
+    config
+        The configuration that was published with the weights, if the architecture needs one.
     overwrite
         Whether to replace an earlier model of this name.
 
     Raises
     ------
     UsageError
-        The name is invalid, or that of a model in the catalogue.
+        The name is invalid or that of a model in the catalogue, or the architecture takes other
+        files.
     OutputExistsError
         There is already a model of this name.
-    ForeignModelError
-        The weights cannot be imported.
+    NoInputError, ForeignModelError
+        The weights or the configuration cannot be imported.
     """
     if NAME.fullmatch(name) is None:
         raise UsageError(
@@ -151,12 +160,14 @@ def take_over(
         raise UsageError(
             f"--name {name}: the catalogue has a model of this name", hint="Choose another."
         )
+    published = read_config(config) if config else {}
     with locked_model(name) as folder:
         if name in downloaded_models() and not overwrite:
             raise OutputExistsError(
                 f'model "{name}": exists', hint="Add --overwrite to replace it."
             )
-        return install(Entry(name, architecture=architecture), files, folder)
+        entry = Entry(name, architecture=architecture, config=published)
+        return install(entry, files, folder)
 
 
 def remove(name: str) -> Path:

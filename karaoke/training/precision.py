@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-import platform
 
 import torch
 from torch import nn
+
+from karaoke.separation.devices import has_bfloat16_units
 
 
 @functools.cache
@@ -16,26 +17,7 @@ def has_bfloat16(kind: str) -> bool:
     If emulated, it takes 1.7 times as long as float32; if missing, LSTMs fail. The hardware is
     asked first, then a small LSTM is tried, since a library may not support what hardware does.
     """
-    if kind == "cpu":
-        says = cpu_says_bfloat16()
-    elif kind == "cuda":
-        says = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        says = True
-    return says and runs_bfloat16(kind)
-
-
-def cpu_says_bfloat16() -> bool:
-    """Ask oneDNN and, on x86, where oneDNN may emulate, the processor itself."""
-    try:
-        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            return False
-    except (AttributeError, RuntimeError):  # a build without oneDNN
-        return False
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return True
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return bool(native())
+    return (kind == "mps" or has_bfloat16_units(kind)) and runs_bfloat16(kind)
 
 
 def runs_bfloat16(kind: str) -> bool:

@@ -19,9 +19,11 @@ from karaoke.separation.networks.band_split_ensemble import (
     BandSplitEnsemble,
     BandSplitEnsembleConfig,
 )
+from karaoke.separation.networks.bs_roformer import BSRoformer, BSRoformerConfig
 from karaoke.separation.networks.cnn_binary_mask import CNNBinaryMask, CNNBinaryMaskConfig
 from karaoke.separation.networks.lstm_mask import LSTMMask, LSTMMaskConfig
 from karaoke.separation.networks.mask_vote import MaskVote, MaskVoteConfig
+from karaoke.separation.networks.mel_band_roformer import MelBandRoformer, MelBandRoformerConfig
 from karaoke.separation.networks.open_unmix import OpenUnmix, OpenUnmixConfig
 from karaoke.separation.networks.spleeter_unet import SpleeterUNet, SpleeterUNetConfig
 from karaoke.separation.networks.unet_ratio_mask import UNetRatioMask, UNetRatioMaskConfig
@@ -30,9 +32,11 @@ from karaoke.separation.networks.unet_soft_mask import UNetSoftMask, UNetSoftMas
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "band_split_bilstm": (BandSplitBiLSTM, BandSplitConfig),
     "band_split_ensemble": (BandSplitEnsemble, BandSplitEnsembleConfig),
+    "bs_roformer": (BSRoformer, BSRoformerConfig),
     "cnn_binary_mask": (CNNBinaryMask, CNNBinaryMaskConfig),
     "lstm_mask": (LSTMMask, LSTMMaskConfig),
     "mask_vote": (MaskVote, MaskVoteConfig),
+    "mel_band_roformer": (MelBandRoformer, MelBandRoformerConfig),
     "open_unmix": (OpenUnmix, OpenUnmixConfig),
     "spleeter_unet": (SpleeterUNet, SpleeterUNetConfig),
     "unet_ratio_mask": (UNetRatioMask, UNetRatioMaskConfig),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -128,9 +129,18 @@ def check_current_folder() -> None:
         ) from error
 
 
+def start_fast() -> None:
+    """Set what makes the start quicker, and large arrays, in this process."""
+    # Importing torch makes many objects and no garbage; to look for it takes a tenth of the time.
+    gc.set_threshold(50_000)
+    # Read by torch when it is imported: large pages, where Linux has them, are quicker to get.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
     SignalHandler()
+    start_fast()
     # If the caller closed a stream, its output must not end up in the other one, or in a file.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

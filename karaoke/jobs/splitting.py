@@ -6,13 +6,16 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
+from soundfile import SoundFile
 
 from karaoke.audio import (
     AudioReader,
@@ -43,7 +46,7 @@ from karaoke.files import (
 )
 from karaoke.jobs.manifest import SplitSettings, identify, make_manifest, with_earlier
 from karaoke.jobs.planning import Job
-from karaoke.jobs.task import Result, Space, Tools, check_outputs
+from karaoke.jobs.task import Cancelled, Result, Space, Tools, check_outputs
 
 
 @dataclass
@@ -296,9 +299,11 @@ def verify(
     with ExitStack() as files:
         hashed = {stem: files.enter_context(HashedFile(p.path)) for stem, p in parts.items()}
         sounds = [files.enter_context(read_back(file)) for file in hashed.values()]
+        pool = files.enter_context(ThreadPoolExecutor(len(sounds)))
         for stems in zip(*(in_blocks(s.read, s.frames) for s in spools.values()), strict=True):
             length = stems[0].shape[1]
-            blocks = [sound.read(length, dtype="float64", always_2d=True).T for sound in sounds]
+            read = partial(SoundFile.read, frames=length, dtype="float64", always_2d=True)
+            blocks = [block.T for block in pool.map(read, sounds)]
             if not all(np.isfinite(block).all() for block in blocks):
                 raise WriteError(f'"{next(iter(parts.values())).target}": did not read back')
             song = np.sum(stems, axis=0)
@@ -358,8 +363,24 @@ def write_stems(
 ) -> list[str]:
     """Encode every spool to its part file with the song's tags; return warnings about lost tags."""
     tags, lost = fit_tags(tags, chosen.extension)
-    for stem, part in parts.items():
-        encode_spool(part, spools[stem], gain, reader, chosen, check, tags.for_stem(stem))
+    given_up = Event()
+
+    def check_both() -> None:
+        check()
+        if given_up.is_set():
+            raise Cancelled
+
+    def write(stem: str) -> None:
+        encode_spool(
+            parts[stem], spools[stem], gain, reader, chosen, check_both, tags.for_stem(stem)
+        )
+
+    with ThreadPoolExecutor(max(1, len(parts))) as pool:
+        try:
+            list(pool.map(write, parts))
+        except BaseException:
+            given_up.set()
+            raise
     return lost
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import traceback
@@ -23,6 +22,7 @@ from karaoke.cli.output import error_object, print_json, say_error
 from karaoke.cli.serve import serve
 from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
+from karaoke.cli.starting import set_up_memory
 from karaoke.cli.train import train
 from karaoke.cli.workshop import app as workshop
 from karaoke.errors import DeviceMemoryError, ExitCode, KaraokeError, NoInputError, UsageError
@@ -129,18 +129,10 @@ def check_current_folder() -> None:
         ) from error
 
 
-def start_fast() -> None:
-    """Set what makes the start quicker, and large arrays, in this process."""
-    # Importing torch makes many objects and no garbage; to look for it takes a tenth of the time.
-    gc.set_threshold(50_000)
-    # Read by torch when it is imported: large pages, where Linux has them, are quicker to get.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
-
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
     SignalHandler()
-    start_fast()
+    set_up_memory()
     # If the caller closed a stream, its output must not end up in the other one, or in a file.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

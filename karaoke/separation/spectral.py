@@ -82,7 +82,7 @@ class Stft(nn.Module):
         """
         lead = spectrogram.shape[:-2]
         flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
-        frames = torch.fft.irfft(flat.transpose(1, 2), self.n_fft) * self.window  # (..., T, n_fft)
+        frames = torch.fft.irfft(flat.transpose(1, 2), self.n_fft).mul_(self.window)
         squares = self.window.square().expand(1, frames.shape[1], -1)
         half = self.n_fft // 2
         waveform = self._overlap(frames)[:, half : half + length]
@@ -92,7 +92,8 @@ class Stft(nn.Module):
     def _overlap(self, frames: Tensor) -> Tensor:
         """Add frames ``(rows, T, n_fft)`` up, each a hop after the previous one."""
         hops = -(-self.n_fft // self.hop_length)
-        whole = nn.functional.pad(frames, (0, hops * self.hop_length - self.n_fft))
+        missing = hops * self.hop_length - self.n_fft
+        whole = nn.functional.pad(frames, (0, missing)) if missing else frames
         rows, count = frames.shape[:2]
         parts = whole.reshape(rows, count, hops, self.hop_length)
         total = frames.new_zeros(rows, count + hops - 1, self.hop_length)

@@ -36,6 +36,17 @@ def test_agrees_with_librosa() -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("hop_length", [100, 128, 256])
+def test_inverse_agrees_with_torch(hop_length: int) -> None:
+    stft = Stft(512, hop_length)
+    torch.manual_seed(hop_length)
+    # Not the transform of any signal, as masked ones are.
+    spectrogram = torch.randn(2, stft.bins, 9, dtype=torch.complex64)
+    length = 8 * hop_length
+    expected = torch.istft(spectrogram, 512, hop_length, window=stft.window, length=length)
+    torch.testing.assert_close(stft.inverse(spectrogram, length), expected, atol=1e-6, rtol=1e-5)
+
+
 def test_window_is_not_stored() -> None:
     assert not Stft(512, 128).state_dict()
     assert Stft(512, 128).to(torch.float64).window.dtype == torch.float64

@@ -99,3 +99,13 @@ def test_weights_that_are_no_spleeter(tmp_path: Path) -> None:
     with pytest.raises(ForeignModelError, match="vocals=FILE"):
         convert({"drums": path}, "spleeter_unet", target)
     assert not target.exists()
+
+
+def test_a_single_channel_doubles_as_several_do(rng: np.random.Generator) -> None:
+    image = torch.from_numpy(rng.standard_normal((2, 3, 4, 6)).astype(np.float32))
+    one, two = DoublingConvolution(3, 1).eval(), DoublingConvolution(3, 2).eval()
+    with torch.no_grad():
+        two.convolution.weight[:, :1] = one.convolution.weight
+        assert one.convolution.bias is not None and two.convolution.bias is not None
+        two.convolution.bias[:1] = one.convolution.bias
+        torch.testing.assert_close(one(image), two(image)[:, :1], atol=1e-6, rtol=1e-5)

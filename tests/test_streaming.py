@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,10 +57,10 @@ def test_identity_comes_back_exactly(
     assert done == sorted(done) and done[-1] == length
 
 
-@given(**streams)
+@given(**streams, ahead=st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_result_depends_on_neither_blocks_nor_batch(
-    length: int, sizes: list[int], segment_length: int, overlap: float, batch_size: int
+    length: int, sizes: list[int], segment_length: int, overlap: float, batch_size: int, ahead: bool
 ) -> None:
     audio = np.random.default_rng(length).standard_normal((1, length)).astype(np.float32)
 
@@ -68,8 +69,9 @@ def test_result_depends_on_neither_blocks_nor_batch(
         louder = segments * (1 + segments.std(axis=-1, keepdims=True))
         return np.stack([louder, segments[..., ::-1]], axis=1)
 
-    options = {"segment_length": segment_length, "overlap": overlap}
+    options: dict[str, Any] = {"segment_length": segment_length, "overlap": overlap}
     whole = join(overlap_add(process, [audio], batch_size=1, **options))
+    options["ahead"] = ahead
     pieces = join(overlap_add(process, cut(audio, sizes), batch_size=batch_size, **options))
     np.testing.assert_array_equal(pieces, whole)
     assert whole.shape == (2, 1, length)
@@ -110,6 +112,15 @@ def test_memory_does_not_grow_with_length() -> None:
     for out in overlap_add(lambda s: s, blocks(), segment_length=300, overlap=0.5, batch_size=2):
         held -= out.shape[1]
         assert held <= 4 * 300
+
+
+def test_an_error_in_the_thread_ahead_reaches_the_caller() -> None:
+    def process(segments: Block) -> Block:
+        raise ValueError("no result")
+
+    blocks = [np.ones((1, 50), dtype=np.float32)]
+    with pytest.raises(ValueError, match="no result"):
+        list(overlap_add(process, blocks, segment_length=10, overlap=0.0, batch_size=1, ahead=True))
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 48000, 96000])

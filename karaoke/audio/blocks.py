@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 from typing import IO, Protocol
 
 import numpy as np
@@ -134,6 +135,7 @@ class Spool:
         self.channels = channels
         self.frames = 0
         self.peak = 0.0
+        self._reading = Lock()
         with writing_to(folder):
             file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by `files`)
         self._file: IO[bytes] = files.enter_context(file)
@@ -144,15 +146,16 @@ class Spool:
             self._file.write(interleaved(block))
         self.frames += block.shape[1]
         if block.size:
-            peak = float(np.abs(block).max())
+            peak = float(np.maximum(block.max(), -block.min()))
             if not np.isfinite(peak):
                 raise KaraokeError("the model's output is not a number", hint="Try --device cpu.")
             self.peak = max(self.peak, peak)
 
     def read(self, start: int, length: int) -> Block:
-        """Read samples back."""
-        self._file.seek(4 * self.channels * start)
-        data = self._file.read(4 * self.channels * length)
+        """Read samples back; several threads may."""
+        with self._reading:
+            self._file.seek(4 * self.channels * start)
+            data = self._file.read(4 * self.channels * length)
         if len(data) != 4 * self.channels * length:
             raise WriteError("the temporary file lost samples", hint="Free some space.")
         return from_interleaved(data, self.channels)

@@ -34,8 +34,9 @@ def to_integers(block: Block, bit_depth: int) -> np.ndarray[Any, np.dtype[Any]]:
 
     A power-of-two scale, unlike libsndfile's 32767, returns a source's integers unchanged.
     """
-    scale = 2.0 ** (bit_depth - 1)
-    levels = np.clip(np.rint(block.astype(np.float64) * scale), -scale, scale - 1)
+    scale = np.float32(2 ** (bit_depth - 1))
+    levels = block * scale  # exact, as are the limits: both fit into the 24 bits of a float32
+    np.clip(np.rint(levels, out=levels), -scale, scale - 1, out=levels)
     return levels.astype(np.int16) if bit_depth == 16 else levels.astype(np.int32) << 8
 
 

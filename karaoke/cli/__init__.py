@@ -24,6 +24,7 @@ from karaoke.cli.output import error_object, print_json, say_error
 from karaoke.cli.serve import serve
 from karaoke.cli.settings import default_path, read_config
 from karaoke.cli.split import Reported, split
+from karaoke.cli.starting import set_up_memory
 from karaoke.cli.train import train
 from karaoke.cli.use import use
 from karaoke.cli.workshop import app as workshop
@@ -137,6 +138,7 @@ def check_current_folder() -> None:
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
     SignalHandler()
+    set_up_memory()
     # If the caller closed a stream, its output must not end up in the other one, or in a file.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

@@ -117,7 +117,8 @@ def write_stem(
             sys.stdout.buffer, name, sample_rate=rate, channels=channels, layout=reader.layout
         ) as writer:
             groups = channel_groups(reader.layout, channels)
-            for stems in separator.stream(reader.blocks(), sample_rate=rate, groups=groups):
+            stream = separator.stream(reader.blocks(), sample_rate=rate, groups=groups, ahead=False)
+            for stems in stream:
                 writer.write(stems[stem])
         nameless = "" if name == "raw" else unspoken(reader.layout, channels)
         lost = f"{name} cannot say that its channels are {nameless}" if nameless else ""

@@ -15,6 +15,7 @@ from karaoke.cli import parameters
 from karaoke.cli.defaults import settle_model
 from karaoke.cli.engines import check_engine, engine_for
 from karaoke.cli.piping import STANDARD, pipe_song, spooled
+from karaoke.cli.starting import import_torch
 from karaoke.errors import BatchError, KaraokeError, NoInputError, OutputExistsError, UsageError
 from karaoke.jobs.naming import DEFAULT_TEMPLATE, Song
 from karaoke.store.catalogue import DEFAULT_MODEL
@@ -77,6 +78,7 @@ def split(
     from karaoke.jobs.planning import plan
     from karaoke.jobs.splitting import SplitTask
 
+    import_torch()
     console = make_console(quiet=quiet)
     raw = out == STANDARD and format_.lower() == "raw"
     chosen = output_format("wav" if raw else format_, parse_bit_depth(bit_depth), bitrate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from threading import Event
@@ -21,23 +21,18 @@ from karaoke.audio import (
     Spool,
     Tags,
     channel_groups,
-    encode,
-    fit_tags,
-    in_blocks,
-    read_back,
     unspoken,
 )
 from karaoke.audio.blocks import Warn, silenced
-from karaoke.audio.writing import NO_TAGS
-from karaoke.errors import NotAudioError, WriteError
+from karaoke.errors import NotAudioError
 from karaoke.files import (
-    HashedFile,
     PartFile,
     checksum,
     locked,
     publish_all,
     writing_to,
 )
+from karaoke.jobs.encoding import verify, write_stems
 from karaoke.jobs.folders import output_folder, sweep_at_times
 from karaoke.jobs.manifest import SplitSettings, identify, make_manifest, with_earlier
 from karaoke.jobs.planning import Job
@@ -260,39 +255,6 @@ def publish_stems(
     return facts
 
 
-def verify(
-    parts: dict[str, PartFile], spools: Mapping[str, Samples], gain: float, chosen: OutputFormat
-) -> tuple[dict[str, str], float | None]:
-    """Read the files back, once.
-
-    Returns
-    -------
-    tuple
-        The SHA-256 of each, and the peak difference in dBFS between their sum and that of the
-        spools; None for lossy formats, which do not preserve samples.
-
-    Raises
-    ------
-    WriteError
-        They do not contain what was written.
-    """
-    if chosen.encoder is not None or not parts:
-        return {stem: checksum(part.path) for stem, part in parts.items()}, None
-    peak = 0.0
-    with ExitStack() as files:
-        hashed = {stem: files.enter_context(HashedFile(p.path)) for stem, p in parts.items()}
-        sounds = [files.enter_context(read_back(file)) for file in hashed.values()]
-        for stems in zip(*(in_blocks(s.read, s.frames) for s in spools.values()), strict=True):
-            length = stems[0].shape[1]
-            blocks = [sound.read(length, dtype="float64", always_2d=True).T for sound in sounds]
-            if not all(np.isfinite(block).all() for block in blocks):
-                raise WriteError(f'"{next(iter(parts.values())).target}": did not read back')
-            song = np.sum(stems, axis=0)
-            peak = max(peak, float(np.abs(np.sum(blocks, axis=0) - gain * song).max()))
-        checksums = {stem: file.sha256() for stem, file in hashed.items()}
-    return checksums, round(float(20 * np.log10(max(peak, 1e-10))), 1)
-
-
 def prepare(job: Job, files: ExitStack) -> str:
     """Lock the outputs, create their folders, and sweep what a killed process left there.
 
@@ -331,47 +293,3 @@ def fill_spools(
         tools.check()
         for stem, spool in spools.items():
             spool.append(stems[stem])
-
-
-def write_stems(
-    parts: dict[str, PartFile],
-    spools: Mapping[str, Samples],
-    gain: float,
-    reader: AudioReader,
-    chosen: OutputFormat,
-    tags: Tags,
-    check: Callable[[], None],
-) -> list[str]:
-    """Encode every spool to its part file with the song's tags; return warnings about lost tags."""
-    tags, lost = fit_tags(tags, chosen.extension)
-    for stem, part in parts.items():
-        encode_spool(part, spools[stem], gain, reader, chosen, check, tags.for_stem(stem))
-    return lost
-
-
-def encode_spool(
-    part: PartFile,
-    spool: Samples,
-    gain: float,
-    reader: AudioReader,
-    chosen: OutputFormat,
-    check: Callable[[], None],
-    tags: Tags = NO_TAGS,
-) -> None:
-    """Encode a spool, at a gain, to a part file that has the song's rate, channels and layout."""
-
-    def lowered() -> Iterator[Block]:
-        for block in in_blocks(spool.read, spool.frames):
-            check()
-            yield np.float32(gain) * block
-
-    encode(
-        part,
-        lowered(),
-        sample_rate=reader.sample_rate,
-        channels=reader.channels,
-        frames=spool.frames,
-        chosen=chosen,
-        tags=tags,
-        layout=reader.layout,
-    )

@@ -12,7 +12,7 @@ from karaoke.audio import AudioReader, OutputFormat, Samples, Tags, output_forma
 from karaoke.audio.writing import NO_TAGS
 from karaoke.files import PartFile
 from karaoke.jobs.aligning import Listening
-from karaoke.jobs.splitting import encode_spool
+from karaoke.jobs.encoding import encode_spool
 from karaoke.lyrics import Lyrics, Timeline
 from karaoke.lyrics.languages import LANGUAGES
 from karaoke.making.font import Font

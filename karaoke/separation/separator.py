@@ -236,6 +236,7 @@ class Separator:
         *,
         sample_rate: int,
         groups: Groups | None = None,
+        ahead: bool = True,
         progress: SecondsDone | None = None,
         warn: Warn = warnings.warn,
     ) -> Iterator[dict[str, Block]]:
@@ -250,6 +251,9 @@ class Separator:
         groups
             Channels that form a left and right pair, or stand alone; every index exactly once.
             By default, those of the commonest layout with as many channels.
+        ahead
+            Whether to read on while a result is in use, which is faster. Without it, what can be
+            separated of blocks that arrive slowly comes before the next of them is asked for.
         progress
             Called with the number of seconds finished.
         warn
@@ -269,6 +273,7 @@ class Separator:
             segment_length=self.segment_length,
             overlap=self.overlap,
             batch_size=self._at_a_time,
+            ahead=ahead,
             progress=report,
         )
         count = len(self.network_stems)

@@ -7,7 +7,9 @@ holds more than a few segments of it, nor depends on how it is cut into blocks.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,15 +92,15 @@ class RunningMean:
     def add(self, start: int, result: Block) -> None:
         """Add a result ``(..., length)`` that begins at an unfinished sample."""
         offset = start - self.finished
-        missing = offset + self.weights.size - self._total.size
         if not self._total.size:
             self._mean = np.zeros((*result.shape[:-1], 0), dtype=result.dtype)
-        padding = np.zeros((*result.shape[:-1], missing), dtype=result.dtype)
-        self._mean = np.concatenate([self._mean, padding], axis=-1)
-        self._total = np.concatenate([self._total, np.zeros(missing, dtype=np.float32)])
-        self._total[offset:] += self.weights
-        share = self.weights / self._total[offset:]
-        self._mean[..., offset:] += (result - self._mean[..., offset:]) * share
+        # The rest of the result is the first to reach its samples, and so their mean.
+        common = self._total.size - offset
+        self._total[offset:] += self.weights[:common]
+        share = self.weights[:common] / self._total[offset:]
+        self._mean[..., offset:] += (result[..., :common] - self._mean[..., offset:]) * share
+        self._mean = np.concatenate([self._mean, result[..., common:]], axis=-1)
+        self._total = np.concatenate([self._total, self.weights[common:]])
 
     def finish(self, until: int, progress: SecondsDone | None) -> Iterator[Block]:
         """Yield and forget the samples before ``until``, if there are any."""
@@ -111,6 +113,23 @@ class RunningMean:
                 progress(until)
 
 
+def run_ahead(process: Process, batches: Iterator[Block]) -> Iterator[Block]:
+    """Map batches in a thread that begins with the next while the caller uses a result."""
+    pool = ThreadPoolExecutor(1, "ahead")
+    try:
+        pending: Future[Block] | None = None
+        for batch in batches:
+            following = pool.submit(process, batch)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
+    finally:
+        # Even if the caller stops early, which does not wait for a result.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 def overlap_add(
     process: Process,
     blocks: Iterable[Block],
@@ -118,6 +137,7 @@ def overlap_add(
     segment_length: int,
     overlap: float,
     batch_size: int,
+    ahead: bool = False,
     progress: SecondsDone | None = None,
 ) -> Iterator[Block]:
     """Run a function over overlapping segments of a stream and cross-fade the results.
@@ -136,6 +156,8 @@ def overlap_add(
         Share of a segment that overlaps the next, in [0, 1).
     batch_size
         Segments per call; the last call may have fewer.
+    ahead
+        Whether to read on, and to process the next batch, before a result is yielded.
     progress
         Called with the number of samples finished.
 
@@ -147,12 +169,18 @@ def overlap_add(
     stride = max(1, round(segment_length * (1 - overlap)))
     mean = RunningMean(fade_weights(segment_length, stride))
     segments = cut_segments(blocks, segment_length, stride)
-    while batch := list(itertools.islice(segments, batch_size)):
-        results = process(np.stack([segment for _, _, segment in batch]))
-        for (start, known, _), result in zip(batch, results, strict=True):
+    places: deque[tuple[int, int]] = deque()
+
+    def batches() -> Iterator[Block]:
+        while batch := list(itertools.islice(segments, batch_size)):
+            places.extend((start, known) for start, known, _ in batch)
+            yield np.stack([segment for _, _, segment in batch])
+
+    for results in (run_ahead if ahead else map)(process, batches()):
+        for result in results:
+            start, length = places.popleft()
             # No later segment begins before this one, so everything before it is final.
             yield from mean.finish(start, progress)
             mean.add(start, result)
-            length = known
     if mean.finished < mean.end:
         yield from mean.finish(length, progress)

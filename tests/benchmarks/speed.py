@@ -2,17 +2,20 @@
 
     python tests/benchmarks/speed.py
     python tests/benchmarks/speed.py --seconds 30 180 --peer openunmix --json speed.json
+    python tests/benchmarks/speed.py --tree before=../old after=. --model duo-v1 duo-v1@fast
 
-The clips are the test song, looped. Every run is a process of its own, from the start of Python to
-the finished files, and is charged with the ffmpeg processes that it starts. Nothing is asserted
-about time: the figures are for people to compare. Needs Linux or macOS and, for an hour of music,
-about 5 GB of room in the folder for temporary files.
+The clips are the test song, looped. Other models run in karaoke's own engine; for the peers, see
+``peers.py``. Every run is a process of its own, from the start of Python to the finished files, and
+is charged with the ffmpeg processes that it starts. Nothing is asserted about time: the figures are
+for people to compare. Needs Linux or macOS and, for an hour of music, about 5 GB of room in the
+folder for temporary files.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -22,29 +25,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 # The heavy imports are in the functions that run in a child. Linux counts the memory of a parent
 # at the fork towards the peak of its child, so this process must stay small to be no part of what
 # it measures.
 
+#: Runs networks of other packages.
+PEERS = Path(__file__).with_name("peers.py")
 SONG = Path(__file__).parents[1] / "data" / "song.mp3"
 #: Clips at least this long run once: an hour of music averages out what noise there is.
 ONCE_FROM_SECONDS = 1800
 #: The peer takes a song in one piece; longer ones would measure the machine's swap.
 PEER_UP_TO_SECONDS = 180
-#: Open-Unmix's umxhq: size of its spectra, and the bins below 16 kHz that its network hears.
-N_FFT, HOP, BINS, HEARD_BINS, HIDDEN = 4096, 1024, 2049, 1487, 512
-PEER_PARAMETERS = 8_893_348
+#: The time to the first output is measured for clips up to this length.
+FIRST_UP_TO_SECONDS = 60
+#: Bytes of raw samples that are the first output.
+FIRST_BYTES = 1 << 16
 #: Figures of a run: field of :class:`Usage` and name for people.
-FIGURES = {"wall_seconds": "wall", "cpu_seconds": "CPU", "peak_rss_mb": "peak RSS"}
+FIGURES = {
+    "wall_seconds": "wall",
+    "cpu_seconds": "CPU",
+    "peak_rss_mb": "peak RSS",
+    "first_seconds": "first output",
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,35 @@ class Usage:
     wall_seconds: float
     cpu_seconds: float
     peak_rss_mb: float
+    first_seconds: float = math.nan
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs on the clips: a model in a tree of karaoke, or a peer."""
+
+    name: str
+    tree: Path = Path()
+    model: str | None = None
+    peer: str = ""
+    python: str = sys.executable
+
+    def run(self, clip: Path, folder: Path, *, first: bool) -> Usage:
+        """Run on a clip; ``first`` also measures the time to the first output."""
+        if self.peer:
+            usage, said = run_peer(self, clip, folder)
+            print(f"{self.peer}: {said}", file=sys.stderr)
+            return usage
+        usage = run_karaoke(self, clip, folder)
+        return replace(usage, first_seconds=first_output(self, clip)) if first else usage
+
+    def karaoke(self, clip: Path) -> tuple[list[str], dict[str, str]]:
+        """Give the command that splits a clip, without where to, and its environment."""
+        name, _, quality = (self.model or "").partition("@")
+        command = [self.python, "-m", "karaoke", "split", os.fspath(clip), "--quiet"]
+        command += ["--model", name] if name else []
+        command += ["--quality", quality] if quality else []
+        return command, {**os.environ, "PYTHONPATH": os.fspath(self.tree)}
 
 
 @dataclass
@@ -77,10 +113,10 @@ class Clip:
         """Give minimum, median and maximum of a figure over the runs of a program."""
         return spread([getattr(run, figure) for run in self.runs[program]])
 
-    def ratios(self, figure: str) -> list[float]:
-        """Divide karaoke's figure by the peer's, pair by pair of neighbouring runs."""
-        pairs = zip(self.runs["karaoke"], self.runs["openunmix"], strict=True)
-        return [getattr(ours, figure) / getattr(theirs, figure) for ours, theirs in pairs]
+    def ratios(self, program: str, figure: str) -> list[float]:
+        """Divide a program's figure by the first one's, pair by pair of neighbouring runs."""
+        pairs = zip(self.runs[program], next(iter(self.runs.values())), strict=True)
+        return [getattr(its, figure) / getattr(base, figure) for its, base in pairs]
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
@@ -99,7 +135,9 @@ def make_clip(path: Path, seconds: int) -> None:
     subprocess.run(command, check=True)
 
 
-def measure(command: Sequence[str]) -> tuple[Usage, str]:
+def measure(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> tuple[Usage, str]:
     """Run a command to its end.
 
     Returns
@@ -114,7 +152,9 @@ def measure(command: Sequence[str]) -> tuple[Usage, str]:
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment
+        )
         try:
             _, status, taken = os.wait4(process.pid, 0)
         except BaseException:
@@ -138,53 +178,58 @@ def measure(command: Sequence[str]) -> tuple[Usage, str]:
         return Usage(wall, taken.ru_utime + taken.ru_stime, rss / 1e6), output.read()
 
 
-def run_karaoke(clip: Path, folder: Path, model: str | None) -> Usage:
+def run_karaoke(program: Program, clip: Path, folder: Path) -> Usage:
     """Run the command on a clip."""
     out = folder / "karaoke"
-    command = [sys.executable, "-m", "karaoke", "split", os.fspath(clip), "-o", os.fspath(out)]
-    command += ["--overwrite", "--quiet", *([] if model is None else ["--model", model])]
-    usage, _ = measure(command)
+    command, environment = program.karaoke(clip)
+    usage, _ = measure([*command, "--overwrite", "-o", os.fspath(out)], environment)
     if not (out / clip.stem / "vocals.wav").is_file():
         raise SystemExit("karaoke wrote no vocals.wav")
     shutil.rmtree(out)
     return usage
 
 
-def run_peer(clip: Path, folder: Path) -> tuple[Usage, str]:
-    """Run the peer on a clip; also tell which of its variants ran."""
-    out = folder / "openunmix.wav"
-    command = [sys.executable, __file__, "--as-peer", os.fspath(clip), os.fspath(out)]
-    usage, variant = measure(command)
+def first_output(program: Program, clip: Path) -> float:
+    """Measure the seconds from the start to the first sound on standard output."""
+    command, environment = program.karaoke(clip)
+    command += ["--stems", "vocals", "-o", "-", "--format", "raw"]
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        if len(process.stdout.read(FIRST_BYTES)) < FIRST_BYTES:
+            raise SystemExit("karaoke wrote no sound to standard output")
+        taken = time.perf_counter() - started
+        while process.stdout.read(1 << 20):
+            pass
+    return taken
+
+
+def run_peer(program: Program, clip: Path, folder: Path) -> tuple[Usage, str]:
+    """Run a peer on a clip; also tell which of its variants ran."""
+    out = folder / "peer.wav"
+    command = [program.python, os.fspath(PEERS), program.peer]
+    usage, variant = measure([*command, os.fspath(clip), os.fspath(out)])
     out.unlink()
     return usage, variant.strip()
 
 
 def run_clip(
-    clip: Clip, folder: Path, *, runs: int, model: str | None, peer: bool, warm_up: bool
-) -> str:
-    """Make a clip and run the programs on it in turn, so that noise hits both alike.
-
-    Returns
-    -------
-    str
-        The variant of the peer that ran; empty where none did.
-    """
+    clip: Clip, folder: Path, programs: Sequence[Program], *, runs: int, warm_up: bool
+) -> None:
+    """Make a clip and run the programs on it in turn, so that noise hits all alike."""
     path = folder / f"clip-{clip.seconds}.mp3"
     make_clip(path, clip.seconds)
-    peer = peer and clip.seconds <= PEER_UP_TO_SECONDS
-    variant = ""
     count = 1 if clip.seconds >= ONCE_FROM_SECONDS else runs
     for number in range(0 if warm_up else 1, count + 1):
         what = f"run {number} of {count}" if number else "warm-up"
-        print(f"{clip.seconds} s of music: {what}", file=sys.stderr, flush=True)
-        usages = {"karaoke": run_karaoke(path, folder, model)}
-        if peer:
-            usages["openunmix"], variant = run_peer(path, folder)
-        if number:
-            for program, usage in usages.items():
-                clip.runs.setdefault(program, []).append(usage)
+        for program in programs:
+            if program.peer and clip.seconds > PEER_UP_TO_SECONDS:
+                continue
+            print(f"{clip.seconds} s of music: {what}, {program.name}", file=sys.stderr, flush=True)
+            usage = program.run(path, folder, first=clip.seconds <= FIRST_UP_TO_SECONDS)
+            if number:
+                clip.runs.setdefault(program.name, []).append(usage)
     path.unlink()
-    return variant
 
 
 def describe_machine() -> dict[str, str | int | float]:
@@ -211,11 +256,12 @@ def print_tables(clips: Sequence[Clip], *, machine: dict[str, str | int | float]
     console.width = max(console.width, 140)
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()), markup=False)
     figures = Table(title="min / median / max over the runs; real time = 1", title_justify="left")
-    for name in ("clip", "program", "runs", "wall s", "real-time factor", "CPU s", "peak RSS MB"):
+    names = ("clip", "program", "runs", "wall s", "real-time factor", "CPU s", "peak RSS MB")
+    for name in (*names, "first output s"):
         figures.add_column(name, justify="left" if name == "program" else "right", no_wrap=True)
-    ratios = Table(title="karaoke / openunmix, pair by pair", title_justify="left")
-    for name in ("clip", *FIGURES.values()):
-        ratios.add_column(name, justify="right", no_wrap=True)
+    ratios = Table(title="ratios to the first program, pair by pair", title_justify="left")
+    for name in ("clip", "program", *FIGURES.values()):
+        ratios.add_column(name, justify="left" if name == "program" else "right", no_wrap=True)
     for clip in clips:
         length = f"{clip.seconds} s"
         for program, usages in clip.runs.items():
@@ -228,9 +274,11 @@ def print_tables(clips: Sequence[Clip], *, machine: dict[str, str | int | float]
                 texts([value / clip.seconds for value in wall], 3),
                 texts(clip.spread(program, "cpu_seconds"), 1),
                 texts(clip.spread(program, "peak_rss_mb"), 0),
+                texts(clip.spread(program, "first_seconds"), 2),
             )
-        if "openunmix" in clip.runs:
-            ratios.add_row(length, *(texts(spread(clip.ratios(f)), 2) for f in FIGURES))
+        for program in list(clip.runs)[1:]:
+            found = (texts(spread(clip.ratios(program, figure)), 2) for figure in FIGURES)
+            ratios.add_row(length, program, *found)
     console.print(figures)
     if ratios.row_count:
         console.print(ratios)
@@ -245,101 +293,45 @@ def as_json(clips: Sequence[Clip]) -> list[dict[str, object]]:
             entry[program] = [
                 {**asdict(u), "real_time_factor": u.wall_seconds / clip.seconds} for u in usages
             ]
-        if "openunmix" in clip.runs:
-            entry["ratios"] = {figure: clip.ratios(figure) for figure in FIGURES}
+        entry["ratios"] = {
+            program: {figure: clip.ratios(program, figure) for figure in FIGURES}
+            for program in list(clip.runs)[1:]
+        }
         found.append(entry)
     return found
 
 
-def umxhq_shape() -> nn.Module:
-    """Build a network of exactly the shape of Open-Unmix's umxhq, with random weights.
-
-    Magnitudes ``(1, 2, BINS, frames)`` in, magnitudes of the vocals out; the order of the steps is
-    that of the paper of Stöter et al., "Open-Unmix", JOSS 2019.
-    """
-    import torch
-    from torch import nn
-
-    class UmxhqShape(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.input_mean = nn.Parameter(torch.zeros(HEARD_BINS))
-            self.input_scale = nn.Parameter(torch.ones(HEARD_BINS))
-            self.squeeze = nn.Linear(2 * HEARD_BINS, HIDDEN, bias=False)
-            self.squeeze_norm = nn.BatchNorm1d(HIDDEN)
-            self.lstm = nn.LSTM(HIDDEN, HIDDEN // 2, num_layers=3, bidirectional=True)
-            self.mix = nn.Linear(2 * HIDDEN, HIDDEN, bias=False)
-            self.mix_norm = nn.BatchNorm1d(HIDDEN)
-            self.expand = nn.Linear(HIDDEN, 2 * BINS, bias=False)
-            self.expand_norm = nn.BatchNorm1d(2 * BINS)
-            self.output_scale = nn.Parameter(torch.ones(BINS))
-            self.output_mean = nn.Parameter(torch.ones(BINS))
-
-        def forward(self, magnitude: Tensor) -> Tensor:
-            # Frames first: (frames, 1, 2, bins), as the LSTM wants them.
-            mixture = magnitude.permute(3, 0, 1, 2)
-            frames = len(mixture)
-            heard = (mixture[..., :HEARD_BINS] + self.input_mean) * self.input_scale
-            squeezed = self.squeeze_norm(self.squeeze(heard.reshape(frames, -1))).tanh()
-            context = self.lstm(squeezed[:, None])[0][:, 0]
-            mixed = self.mix_norm(self.mix(torch.cat([squeezed, context], -1))).relu()
-            mask = self.expand_norm(self.expand(mixed)).reshape(frames, 1, 2, BINS)
-            mask = (mask * self.output_scale + self.output_mean).relu()
-            vocals: Tensor = (mask * mixture).permute(1, 2, 3, 0)
-            return vocals
-
-    return UmxhqShape()
-
-
-def peer_network() -> tuple[nn.Module, str]:
-    """Build the peer's network with random weights: speed does not depend on their values.
-
-    Returns
-    -------
-    Module, str
-        The network, and where it came from.
-    """
-    import torch
-
-    torch.manual_seed(0)
-    try:
-        from openunmix.model import OpenUnmix  # type: ignore[import-not-found,unused-ignore]
-    except (ImportError, OSError):  # OSError: a torchaudio made for another torch
-        network, variant = umxhq_shape(), "a network of umxhq's shape (no usable package openunmix)"
-    else:
-        network = OpenUnmix(nb_bins=BINS, nb_channels=2, hidden_size=HIDDEN, max_bin=HEARD_BINS)
-        variant = f"umxhq's network from openunmix {version('openunmix')}"
-    count = sum(parameter.numel() for parameter in network.parameters())
-    assert abs(count / PEER_PARAMETERS - 1) < 0.01, f"{count} parameters are not umxhq's"
-    return network.eval(), f"{variant}, random weights, {count} parameters"
-
-
-def be_peer(clip: Path, out: Path) -> None:
-    """Split a clip as Open-Unmix does, in one piece, without a Wiener filter; runs in a child."""
-    import soundfile
-    import torch
-
-    network, variant = peer_network()
-    samples, rate = soundfile.read(clip, dtype="float32", always_2d=True)
-    mixture = torch.from_numpy(samples.T.copy())
-    window = torch.hann_window(N_FFT)
-    with torch.inference_mode():
-        spectrum = torch.stft(mixture, N_FFT, HOP, window=window, return_complex=True)
-        vocals = torch.polar(network(spectrum.abs()[None])[0], spectrum.angle())
-        sound = torch.istft(vocals, N_FFT, HOP, window=window, length=mixture.shape[1])
-    soundfile.write(out, sound.T.numpy(), rate, subtype="PCM_24")
-    print(variant)
+def programs_of(options: argparse.Namespace) -> list[Program]:
+    """List what is to run: each model in each tree, then the peers."""
+    trees = dict(text.partition("=")[::2] for text in options.tree)
+    several = len(trees) > 1
+    programs = [
+        Program(f"{model} {label}" if several else model, Path(tree).resolve(), model)
+        for label, tree in trees.items()
+        for model in options.model
+    ]
+    python = options.peer_python
+    return [*programs, *(Program(peer, peer=peer, python=python) for peer in options.peer)]
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Measure karaoke split as a whole command.")
     parser.add_argument("--seconds", type=int, nargs="+", default=[30, 180, 3600], metavar="N")
-    parser.add_argument("--model", metavar="NAME|PATH", help="as in karaoke split --model")
+    parser.add_argument(
+        "--model", nargs="+", default=["duo-v1"], metavar="NAME[@QUALITY]", help="in each tree"
+    )
+    parser.add_argument(
+        "--tree",
+        nargs="+",
+        default=[f"here={SONG.parents[2]}"],
+        metavar="LABEL=DIR",
+        help="checkouts of karaoke to compare; by default this one",
+    )
     parser.add_argument("--runs", type=int, default=3, help="per clip; clips of 30 min: 1")
-    parser.add_argument("--peer", choices=["openunmix"], help="run it in turn, up to 180 s")
+    parser.add_argument("--peer", nargs="*", default=[], choices=["openunmix", "htdemucs"])
+    parser.add_argument("--peer-python", default=sys.executable, metavar="PATH")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--as-peer", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.runs < 1 or min(options.seconds) < 1:
         parser.error("--runs and --seconds must be at least 1")
@@ -347,34 +339,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the benchmark, or, in a child of its own, the peer."""
+    """Run the benchmark."""
     options = parse(arguments)
-    if options.as_peer:
-        be_peer(*options.as_peer)
-        return
-    machine = describe_machine()
+    machine, programs = describe_machine(), programs_of(options)
     clips = [Clip(seconds) for seconds in sorted(set(options.seconds))]
-    variants = []
     with tempfile.TemporaryDirectory(prefix="karaoke-speed-") as folder:
         for clip in clips:
-            variants.append(
-                run_clip(
-                    clip,
-                    Path(folder),
-                    runs=options.runs,
-                    model=options.model,
-                    peer=options.peer is not None,
-                    # One does: it fills the disk's cache and compiles the modules.
-                    warm_up=clip is clips[0],
-                )
-            )
+            # One warms up: it fills the disk's cache and compiles the modules.
+            first = clip is clips[0]
+            run_clip(clip, Path(folder), programs, runs=options.runs, warm_up=first)
     print_tables(clips, machine=machine)
-    variant = next(filter(None, variants), None)
-    if variant:
-        print(f"openunmix: {variant}")
     if options.json:
-        found = {"machine": machine, "model": options.model, "peer": variant}
-        text = json.dumps({**found, "clips": as_json(clips)}, indent=2)
+        text = json.dumps({"machine": machine, "clips": as_json(clips)}, indent=2)
         options.json.write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -146,7 +146,16 @@ class MaskVote(MaskingNetwork):
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""
-        total = spectrogram.new_zeros((), dtype=torch.float32)
-        for member, weight in zip(self, self.weights, strict=True):
-            total = total + weight * member.masks(spectrogram).float() ** self.exponent
-        return (total / sum(self.weights)) ** (1.0 / self.exponent)
+        shares = (
+            power(member.masks(spectrogram).float(), self.exponent) * (weight / sum(self.weights))
+            for member, weight in zip(self, self.weights, strict=True)
+        )
+        total = next(shares)
+        for share in shares:
+            total.add_(share)
+        return power(total, 1 / self.exponent)
+
+
+def power(mask: Tensor, exponent: float) -> Tensor:
+    """Raise a mask to a power; to the first it is the mask itself, not a copy."""
+    return mask if exponent == 1 else mask**exponent

@@ -80,22 +80,21 @@ class MaskingNetwork(Masking):
 
         Views after the first C do not count towards the level.
         """
-        return spectrogram.real.square() + spectrogram.imag.square()
+        return spectrogram.real.square().add_(spectrogram.imag.square())
 
     def compress(self, spectrogram: Tensor) -> Tensor:
         """Return the compressed magnitudes of all views, level-normalised: ``(B, V, F, T)``."""
         power = self.power(spectrogram)
         level = power[:, : self.channels].mean(dim=(1, 2, 3), keepdim=True)
         # The floor keeps digital silence silent, instead of boosting rounding noise to full level.
-        power = power / level.clamp_min(1e-7)
-        magnitudes: Tensor = (power + EPSILON**2) ** (self.magnitude_exponent / 2)
-        return magnitudes
+        # In place: new tensors of this size cost a CPU more than the arithmetic.
+        power.div_(level.clamp_min(1e-7)).add_(EPSILON**2)
+        return power.pow_(self.magnitude_exponent / 2)
 
     def standardise(self, spectrogram: Tensor) -> Tensor:
         """Return a network's input for a spectrogram ``(B, C, F, T)``: ``(B, V, F, T)``."""
-        return (self.compress(spectrogram) - self.input_mean[..., None]) / self.input_scale[
-            ..., None
-        ]
+        views = self.compress(spectrogram)
+        return views.sub_(self.input_mean[..., None]).div_(self.input_scale[..., None])
 
     @torch.no_grad()
     def calibrate(self, mixture: Tensor) -> None:

@@ -91,8 +91,23 @@ class DoublingConvolution(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Crop as TensorFlow does; the norm follows the rectifier."""
-        doubled: Tensor = self.norm(self.convolution(image)[..., 1:-2, 1:-2].relu())
-        return doubled
+        if self.convolution.out_channels == 1:
+            doubled = self._double_to_one(image)
+        else:
+            doubled = self.convolution(image)[..., 1:-2, 1:-2]
+        normed: Tensor = self.norm(doubled.relu())
+        return normed
+
+    def _double_to_one(self, image: Tensor) -> Tensor:
+        """Convolve as a product of matrices; torch would compute 16 channels and keep one."""
+        weight, bias = self.convolution.weight, self.convolution.bias
+        height, width = image.shape[2:]
+        pixels = image.permute(0, 2, 3, 1).flatten(1, 2)  # (B, T F, inputs)
+        patches = weight.flatten(1).T @ pixels.transpose(1, 2)  # (B, 25, T F)
+        size = (2 * height + 1, 2 * width + 1)
+        doubled = nn.functional.fold(patches, size, kernel_size=5, stride=2, padding=1)
+        assert bias is not None
+        return doubled[..., :-1, :-1] + bias[:, None, None]
 
 
 class MagnitudeUNet(nn.Module):

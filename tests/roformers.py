@@ -20,15 +20,15 @@ MODEL: dict[str, Any] = {
 }
 MEL = {**MODEL, "num_bands": 20}
 BS = {**MODEL, "freqs_per_bands": [2] * 24 + [8] * 25 + [9]}
+#: The same by our names, but for the bands.
+SHAPE = {"n_fft": 512, "hop_length": 110, "features": 24, "depth": 2, "heads": 3,
+         "head_features": 8, "band_layers": 2}  # fmt: skip
 TRAINING = {"instruments": ["vocals", "other"], "target_instrument": "vocals"}
 
 
 def small(architecture: str, stems: tuple[str, ...] = ("vocals",), **changes: Any) -> Roformer:
     """Build a small network with random weights."""
-    config: dict[str, Any] = {
-        **{"n_fft": 512, "hop_length": 110, "features": 24, "depth": 2, "heads": 3},
-        **{"head_features": 8, "band_layers": 2},
-    }
+    config: dict[str, Any] = dict(SHAPE)
     if architecture == "mel_band_roformer":
         config["bands"] = 20
     else:

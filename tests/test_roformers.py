@@ -123,7 +123,7 @@ def test_mel_bands_are_those_of_librosa(rate: int) -> None:
 def test_the_published_size() -> None:
     entry = read_entry(Path(__file__).parents[1] / "models" / "mel-roformer-kim.json")
     with torch.device("meta"):
-        network = build_network(Header("mel_band_roformer", {}, RATE, 2, ("vocals",), 8.0, 0.5))
+        network = build_network(Header(stems=entry.stems, **entry.outline))
     weights = sum(parameter.numel() for parameter in network.parameters())
     assert entry.parameters == weights == 228_202_788
     (file,) = entry.downloads

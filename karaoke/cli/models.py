@@ -17,6 +17,7 @@ from karaoke.cli.defaults import default_model
 from karaoke.cli.output import make_console, print_json, print_paragraph, print_rows, say
 from karaoke.cli.parameters import AsJson, PlainDebug
 from karaoke.cli.timing import memory_of, speeds_of, stems_in_short, times_of
+from karaoke.cli.trial import say_speed
 from karaoke.errors import ChecksumError, ExitCode, ModelError, UsageError
 from karaoke.store import catalogue
 from karaoke.store.catalogue import WHOLE_SHA256
@@ -107,7 +108,6 @@ def info(
         notice=entry.notice,
         commercial_use=entry.commercial_use,
         citation=entry.citation,
-        demands=entry.demands,
         unverified=entry.unverified,
         sha256=entry.sha256,
         downloads=[asdict(file) for file in entry.downloads],
@@ -179,9 +179,8 @@ def agree(entry: Entry, accept: bool, console: Console) -> None:
     if entry.name in catalogue.available_models():
         return
     console.print(f"{entry.name}: licence {entry.license}. {entry.notice}", markup=False)
-    if entry.demands:
-        size = megabytes(entry.download_bytes)
-        console.print(f"{entry.name}: {size} to download. {entry.demands}", markup=False)
+    console.print(f"{entry.name}: {megabytes(entry.download_bytes)} to download", markup=False)
+    say_speed(entry, console)
     if entry.unverified:
         say(console, "warning: ", "yellow", f"{entry.name}: {entry.unverified}")
     if entry.commercial_use or accept:

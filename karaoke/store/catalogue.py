@@ -111,8 +111,9 @@ class Entry:
         Whom to credit.
     metrics
         Published figures and, under ``source``, where they come from.
-    demands
-        How much memory and time it takes, and on what machine that was measured.
+    outline
+        The header of its checkpoint but for the stems, by which its speed is measured before the
+        download; empty for models that are small.
     architecture, config
         Arguments of :func:`karaoke.store.conversion.convert`.
     downloads
@@ -133,7 +134,7 @@ class Entry:
     commercial_use: bool = True
     citation: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
-    demands: str = ""
+    outline: dict[str, Any] = field(default_factory=dict)
     architecture: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()

@@ -22,7 +22,7 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from karaoke.analysis.features import BEAT_FPS, CHORD_FPS, Features
 from karaoke.analysis.grids import on_grid
-from karaoke.analysis.harmony import bass_and_treble
+from karaoke.analysis.harmony import bass_and_treble, in_tune
 from karaoke.analysis.learned import learned, softmax
 
 Curve = NDArray[np.float64]
@@ -53,6 +53,8 @@ BAR_WEIGHT = 4.0
 #: noise has at most 0.2, of speech 0.35; of music on which a beat is heard, 0.5 or more, mostly 1
 #: to 3. In less time more repeats by chance.
 FAINTEST, FAINTEST_SECONDS = 0.4, 8.0
+#: What is in tune is music, and its beats may be fainter by this share.
+TUNE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ def find_pulse(accents: Accents) -> Pulse | None:
     shares = softmax(levels + BAR_WEIGHT * np.array(bars))
     order = np.argsort(-shares)
     best = found[int(order[0])]
-    if strength(accents, best) < FAINTEST * (1 + FAINTEST_SECONDS / accents.features.seconds):
+    faintest = FAINTEST * (1 + FAINTEST_SECONDS / accents.features.seconds)
+    faintest *= 1 - TUNE_SHARE * max(0.0, in_tune(accents.features.notes))
+    if strength(accents, best) < faintest:
         return None
     others = tuple((found[int(n)].tempo_bpm, float(shares[n])) for n in order[1:])
     kept = on_grid(smoothed(best.frames), accents.curves["all"])

@@ -74,7 +74,6 @@ def split(
     from karaoke.audio import output_format
     from karaoke.cli.output import make_console
     from karaoke.cli.reporting import reporter_for
-    from karaoke.jobs.batch import BatchOptions
     from karaoke.jobs.planning import plan
     from karaoke.jobs.splitting import SplitTask
 
@@ -92,7 +91,7 @@ def split(
     facts = {"model": model, "device": used_device}
     reporter = reporter_for(context, console, facts, ("splitting", "split"))
     settings = settings_for(model, chosen, overlap, quality, stream)
-    options = BatchOptions(skip_existing, dry_run, fail_fast, jobs)
+    options = batch_options(context.params)
     with ExitStack() as saved:
         ready = [song_from_standard_input(song, saved) for song in found]
         extension = chosen.extension

@@ -11,11 +11,13 @@ from types import ModuleType
 #: Objects that Python makes before it looks for garbage. Importing torch makes many and leaves no
 #: garbage; with the usual 700, looking for it takes a tenth of the time.
 OBJECTS = 50_000
-#: Bytes of an array that goes back to the system at once. By default glibc keeps what was freed,
-#: for each thread by itself: a third of all memory.
-LARGE_BYTES = 4_000_000
-#: The option's number in glibc's ``malloc.h``.
-M_MMAP_THRESHOLD = -3
+#: Bytes of an array that goes back to the system at once, where glibc would keep what was freed. A
+#: third of it saves another tenth of the memory, and costs a fifth of the time.
+LARGE_BYTES = 12_000_000
+#: Pools that threads take smaller arrays from: with one for each, none uses what another freed.
+POOLS = 1
+#: The options' numbers in glibc's ``malloc.h``.
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 #: Python code for tensors without data, for torch.compile and the like: a quarter of torch's start.
 UNUSED = "torch._meta_registrations"
 #: Versions that are known to do without it.
@@ -29,6 +31,7 @@ def set_up_memory() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl, for one, has none
         if mallopt is not None:
             mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+            mallopt(M_ARENA_MAX, POOLS)
 
 
 def import_torch() -> None:

@@ -16,8 +16,10 @@ OBJECTS = 50_000
 LARGE_BYTES = 12_000_000
 #: Pools that threads take smaller arrays from: with one for each, none uses what another freed.
 POOLS = 1
+#: Bytes of that pool that are kept for the next array.
+KEPT_BYTES = 1 << 27
 #: The options' numbers in glibc's ``malloc.h``.
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 #: Python code for tensors without data, for torch.compile and the like: a quarter of torch's start.
 UNUSED = "torch._meta_registrations"
 #: Versions that are known to do without it.
@@ -32,6 +34,7 @@ def set_up_memory() -> None:
         if mallopt is not None:
             mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
             mallopt(M_ARENA_MAX, POOLS)
+            mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def import_torch() -> None:

@@ -15,7 +15,7 @@ from karaoke.separation.checkpoints import build_network, load_checkpoint, save_
 from karaoke.separation.headers import Header
 from karaoke.separation.networks.band_split_ensemble import BandSplitEnsembleConfig
 from karaoke.separation.networks.mask_vote import MaskVote
-from karaoke.separation.separator import QUALITIES
+from karaoke.separation.qualities import QUALITIES
 from karaoke.store.catalogue import find_model
 from karaoke.store.loading import load_model
 from karaoke.training.workshop.combine import combine, halve, interpolate, take_out

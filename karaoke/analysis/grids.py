@@ -36,7 +36,7 @@ def on_grid(path: Curve, onsets: Curve) -> Curve:
     """
     if len(path) < FEWEST_BEATS:
         return path
-    usual = float(np.median(path[SPAN:] - path[:-SPAN])) / SPAN
+    usual = usual_interval(path)
     count = int(2 * AROUND * (path[-1] - path[0]) / (STEP * usual)) + 1
     intervals = usual * np.linspace(1 - AROUND, 1 + AROUND, count)
     turns = np.array([np.exp(2j * np.pi * path / interval).sum() for interval in intervals])
@@ -48,10 +48,16 @@ def on_grid(path: Curve, onsets: Curve) -> Curve:
     interval, begin = np.polyfit(counts[near], path[near], 1)
     grid = np.asarray(begin + interval * np.arange(counts[0], counts[-1] + 1), np.float64)
     inside = grid[(grid >= 0) & (grid < len(onsets))]
-    strong = STRONG_SHARE * strength_at(path, onsets)
-    return inside if strength_at(inside, onsets) >= strong else path
+    strong = STRONG_SHARE * sample(onsets, path).mean()
+    return inside if sample(onsets, inside).mean() >= strong else path
 
 
-def strength_at(beats: Curve, onsets: Curve) -> float:
-    """Average the strength of onsets on beats, between frames."""
-    return float(np.interp(beats, np.arange(len(onsets)), onsets).mean())
+def usual_interval(path: Curve) -> float:
+    """Give the usual interval between beats; over several of them, it is finer than a frame."""
+    span = min(SPAN, len(path) - 1)
+    return float(np.median(path[span:] - path[:-span])) / span
+
+
+def sample(curve: Curve, frames: Curve) -> Curve:
+    """Read a curve between its frames."""
+    return np.asarray(np.interp(frames, np.arange(len(curve)), curve))

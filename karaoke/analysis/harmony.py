@@ -212,8 +212,13 @@ def find_chords(notes: NDArray[np.float32], beats: Curve, seconds: float) -> lis
 
 def has_harmony(chords: Sequence[Chord]) -> bool:
     """Tell whether chords sound for long enough to say anything of the song."""
+    return sounding_share(chords) >= FEWEST_SHARE
+
+
+def sounding_share(chords: Sequence[Chord]) -> float:
+    """Tell for which share of the song chords sound."""
     sounding = [chord for chord in chords if chord.root is not None]
-    return bool(sounding) and seconds_of(sounding) >= FEWEST_SHARE * seconds_of(chords)
+    return seconds_of(sounding) / max(seconds_of(chords), 1e-9)
 
 
 def seconds_of(chords: Sequence[Chord]) -> float:

@@ -23,6 +23,7 @@ from karaoke.analysis.harmony import (
     has_harmony,
     in_tune,
     seconds_of,
+    sounding_share,
 )
 from karaoke.analysis.learned import softmax
 from karaoke.analysis.melody import Note
@@ -136,8 +137,7 @@ def find_key(
     trust = max(by_chords.trust, by_band.trust, by_melody.trust)
     if not trust:
         return None
-    share = seconds_of([c for c in chords if c.root is not None]) / max(seconds_of(chords), 1e-9)
-    scores = share * by_chords.scores + BAND_WEIGHT * by_band.scores
+    scores = sounding_share(chords) * by_chords.scores + BAND_WEIGHT * by_band.scores
     shares = softmax(KEY_SHARPNESS * (scores + MELODY_WEIGHT * by_melody.scores))
     best = int(shares.argmax())
     return Key(best % 12, best >= 12, float(shares[best] * trust))

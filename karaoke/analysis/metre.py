@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karaoke.analysis.features import BEAT_FPS
+from karaoke.analysis.grids import sample
 from karaoke.analysis.learned import learned, softmax
-from karaoke.analysis.pulse import Accents, sample
+from karaoke.analysis.pulse import Accents
 
 Curve = NDArray[np.float64]
 #: Beats a bar; in 6/8 a beat is three eighths.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from karaoke.analysis.features import BEAT_FPS, CHORD_FPS, Features
-from karaoke.analysis.grids import on_grid
+from karaoke.analysis.grids import on_grid, sample, usual_interval
 from karaoke.analysis.harmony import bass_and_treble, in_tune
 from karaoke.analysis.learned import learned, softmax
 
@@ -179,9 +179,8 @@ def candidates(accents: Accents) -> list[Candidate]:
 
 
 def tempo_of(path: Curve) -> float:
-    """Give the usual tempo of beats in frames; over several of them, it is finer than a frame."""
-    span = min(8, len(path) - 1)
-    return 60 * BEAT_FPS * span / float(np.median(path[span:] - path[:-span]))
+    """Give the usual tempo of beats in frames."""
+    return 60 * BEAT_FPS / usual_interval(path)
 
 
 def extended(path: Curve, bands: NDArray[np.float32]) -> Curve:
@@ -365,11 +364,6 @@ def changes(chroma: NDArray[np.float32], length: int, reach: int = 4) -> Curve:
     norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1) + 1e-6
     apart = 1 - (before * after).sum(axis=1) / norms
     return np.asarray(np.interp(np.arange(length) / BEAT_FPS, np.arange(count) / CHORD_FPS, apart))
-
-
-def sample(curve: Curve, frames: Curve) -> Curve:
-    """Read a curve between its frames."""
-    return np.asarray(np.interp(frames, np.arange(len(curve)), curve))
 
 
 def describe(curves: dict[str, Curve], path: Curve, tempo_bpm: float) -> Curve:

@@ -23,6 +23,8 @@ from karaoke.errors import BatchError, KaraokeError
 from karaoke.store import catalogue, speeds
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 BenchNames = Annotated[
@@ -48,11 +50,13 @@ def bench(
     split does. Results are remembered: karaoke models shows them, and a split that will take long
     says so before it begins.
     """
+    from karaoke.separation.qualities import split_quality
+
     console = make_console(quiet=quiet)
     warn_if_busy(console)
     chosen = list(dict.fromkeys(names or catalogue.available_models()))
     # What is not there is found before minutes of work.
-    paths = {name: str(catalogue.find_model(split_quality(name)[0])) for name in chosen}
+    paths = {name: catalogue.find_model(split_quality(name)[0]) for name in chosen}
     found = [bench_one(name, paths[name], device, console) for name in chosen]
     if json_:
         print_json({"machine": speeds.machine(), "models": [entry for entry, _ in found]})
@@ -79,24 +83,19 @@ def warn_if_busy(console: Console) -> None:
         say(console, "warning: ", "yellow", f"{busy}: times will be longer than on a quiet machine")
 
 
-def split_quality(name: str) -> tuple[str, str]:
-    """Split ``NAME@fast`` into name and quality."""
-    model, at, quality = name.rpartition("@")
-    return (model, quality) if at and quality == "fast" else (name, "default")
-
-
 def bench_one(
-    name: str, path: str, device: str, console: Console
+    name: str, path: Path, device: str, console: Console
 ) -> tuple[dict[str, Any], KaraokeError | None]:
     """Measure a model and remember the result; return what is known of it, and what went wrong."""
     from karaoke.evaluation.bench import measure
+    from karaoke.separation.qualities import split_quality
 
     model, quality = split_quality(name)
     console.print(f"{name}: measuring", markup=False)
     entry: dict[str, Any] = {"name": name, "quality": quality}
     try:
-        stems, _ = catalogue.look_into(catalogue.find_model(model))
-        kind, speed = measure(path, device=device, quality=quality)
+        stems, _ = catalogue.look_into(path)
+        kind, speed = measure(str(path), device=device, quality=quality)
         known = speeds.Setup(__version__, speeds.weights_of(model), kind, quality)
         speeds.remember(known, speed)
     except KaraokeError as error:

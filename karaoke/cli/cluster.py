@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,10 +55,10 @@ def check(
     from karaoke.files import checksum
     from karaoke.jobs.cluster import as_object, ask, probing
     from karaoke.jobs.engines.dask import connected
-    from karaoke.store.catalogue import available_models, find_model
+    from karaoke.store.catalogue import find_model, name_from_anywhere
 
     weights = checksum(find_model(model))
-    model = model if model in available_models() else os.path.abspath(model)
+    model = name_from_anywhere(model)
     with connected(address) as client, probing(out, songs or [], model, weights) as probe:
         workers = list(ask(client, probe))
     fit = sum(worker.is_fit for worker in workers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -66,11 +65,10 @@ def engine_for(
     from karaoke.jobs.cluster import require_fit
     from karaoke.jobs.engines.dask import DaskEngine, connected
     from karaoke.jobs.loading import ModelLoader
-    from karaoke.store.catalogue import available_models
+    from karaoke.store.catalogue import name_from_anywhere
 
     settings = tasks[0].settings
-    known = settings.model in available_models()
-    model = settings.model if known else os.path.abspath(settings.model)
+    model = name_from_anywhere(settings.model)
     load = ModelLoader(
         model, settings.weights_sha256, wanted["device"], settings.overlap, settings.quality
     )

@@ -241,8 +241,9 @@ def remove(
     from karaoke.store.installing import remove as remove_files
 
     removed = [{"name": name, "path": str(remove_files(name))} for name in names]
-    if default_model(context)[0] in names:
-        said = f"{default_model(context)[0]} was the default; karaoke models use chooses another"
+    default, _ = default_model(context)
+    if default in names:
+        said = f"{default} was the default; karaoke models use chooses another"
         say(make_console(), "warning: ", "yellow", said)
     if json_:
         print_json({"removed": removed})

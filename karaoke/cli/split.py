@@ -154,7 +154,8 @@ def model_loader(
     from functools import cache
 
     from karaoke.separation.devices import choose_device
-    from karaoke.separation.separator import check_overlap, find_quality
+    from karaoke.separation.qualities import find_quality
+    from karaoke.separation.separator import check_overlap
     from karaoke.store.loading import load_model
 
     check_overlap(overlap)

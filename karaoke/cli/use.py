@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from karaoke.cli.output import make_console, print_json, say
 from karaoke.cli.parameters import AsJson, PlainDebug
 from karaoke.cli.settings import read_tables, write_default_model
 from karaoke.errors import UsageError
-from karaoke.store.catalogue import DEFAULT_MODEL, available_models, find_model
+from karaoke.store.catalogue import DEFAULT_MODEL, find_model, name_from_anywhere
 
 ModelName = Annotated[
     str | None,
@@ -42,7 +41,7 @@ def use(
     if name is not None:
         offer_to_pull(name)
         read_header(find_model(name))
-        name = name if name in available_models() else str(Path(name).absolute())
+        name = name_from_anywhere(name)
     if name is not None or reset:
         write_default_model(path, name)
     chosen, origin = default_model(context)

@@ -90,7 +90,7 @@ def measure(model: str, *, device: str = "auto", quality: str = "default") -> tu
     device
         As for :func:`karaoke.separation.devices.choose_device`.
     quality
-        A key of :data:`karaoke.separation.separator.QUALITIES`.
+        A key of :data:`karaoke.separation.qualities.QUALITIES`.
 
     Returns
     -------

@@ -10,7 +10,8 @@ from karaoke.errors import UsageError
 from karaoke.evaluation import baselines
 from karaoke.evaluation.songs import Reference
 from karaoke.files import checksum
-from karaoke.separation.separator import QUALITIES, Separator
+from karaoke.separation.qualities import QUALITIES, split_quality
+from karaoke.separation.separator import Separator
 from karaoke.store.catalogue import find_model
 from karaoke.store.loading import load_model
 
@@ -55,12 +56,6 @@ def by_model(separator: Separator) -> Separate:
     return separate
 
 
-def find_quality(name: str) -> tuple[str, str]:
-    """Split a name that may end in ``@`` and a quality into the model's name and the quality."""
-    model, at, quality = name.rpartition("@")
-    return (model, quality) if at and quality in QUALITIES else (name, "default")
-
-
 def load_method(name: str, device: str = "auto", overlap: float | None = None) -> Separator:
     """Load a model by a name that may end in ``@`` and a quality.
 
@@ -69,7 +64,7 @@ def load_method(name: str, device: str = "auto", overlap: float | None = None) -
     ModelError, UsageError
         As for :func:`karaoke.store.loading.load_model`.
     """
-    model, quality = find_quality(name)
+    model, quality = split_quality(name)
     return load_model(find_model(model), device=device, overlap=overlap, quality=quality)
 
 
@@ -83,7 +78,7 @@ def model_method(name: str, *, device: str = "auto", overlap: float | None = Non
     ModelError, UsageError
         As for :func:`karaoke.store.loading.load_model`.
     """
-    model, quality = find_quality(name)
+    model, quality = split_quality(name)
     path = find_model(model)
     separator = load_method(name, device, overlap)
     votes = QUALITIES[quality]

@@ -18,14 +18,13 @@ from karaoke.separation.cores import usable_cores
 from karaoke.separation.devices import single_threads
 from karaoke.separation.gpu import fit_to_gpu, in_half_precision
 from karaoke.separation.headers import Header, stem_names
+from karaoke.separation.qualities import find_quality
 from karaoke.separation.streaming import SecondsDone, overlap_add
 
 #: Indices of channels that form a left and right pair, or stand alone.
 Groups = tuple[tuple[int, ...], ...]
 #: Each takes about 110 MB, of which a machine with many cores could run out.
 MOST_WORKERS = 8
-#: Members of an ensemble to use; zero for all. Other models ignore it.
-QUALITIES = {"fast": 1, "default": 0}
 #: How often to halve the batch before giving up on a GPU.
 MOST_HALVINGS = 2
 #: An array with more must be (samples, channels) by mistake.
@@ -58,20 +57,6 @@ def check_overlap(overlap: float | None) -> None:
         )
 
 
-def find_quality(name: str) -> int:
-    """Return how many members of an ensemble a quality uses, zero for all.
-
-    Raises
-    ------
-    UsageError
-        There is no such quality.
-    """
-    if name not in QUALITIES:
-        hint = f"Choose {' or '.join(QUALITIES)}; commands know best, too."
-        raise UsageError(f"unknown quality {name!r}", hint=hint)
-    return QUALITIES[name]
-
-
 class Separator:
     """A network, ready to be used on songs of any length, sample rate and channel count.
 
@@ -84,7 +69,7 @@ class Separator:
     overlap
         Share of a segment that overlaps the next, in [0, 1); None for the model's.
     quality
-        A key of :data:`QUALITIES`.
+        A key of :data:`karaoke.separation.qualities.QUALITIES`.
 
     Attributes
     ----------

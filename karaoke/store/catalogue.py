@@ -277,6 +277,11 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
     )
 
 
+def name_from_anywhere(name: str) -> str:
+    """Return a model's name, or the absolute path of its file: the same from any folder."""
+    return name if name in available_models() else str(Path(name).absolute())
+
+
 def find_entry(name: str) -> Entry:
     """Find what is known about a model, whether it is here or not.
 

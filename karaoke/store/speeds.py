@@ -42,7 +42,7 @@ class Setup:
     device
         Kind of device: ``cpu``, ``cuda`` or ``mps``.
     quality
-        A key of :data:`karaoke.separation.separator.QUALITIES`.
+        A key of :data:`karaoke.separation.qualities.QUALITIES`.
     """
 
     version: str

@@ -93,7 +93,8 @@ class DaskEngine(Engine):
         name = f"song-{self._count}"
         future: Future[Any] = Future()
         inner = self.client.submit(
-            *(answer, work, self._topic, name, *arguments),
+            partial(answer, work, self._topic, name),
+            *arguments,
             key=f"karaoke-{self.client.id}-{name}",
             pure=False,
         )

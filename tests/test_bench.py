@@ -187,7 +187,7 @@ def test_slow_work_is_told_of_by_its_first_segments(
         yield lambda done, total: seen.append(done)
 
     with forecast.watch(display)(job) as update:
-        song = np.zeros((2, 44_100 * 5), np.float32)
+        song = np.ones((2, 44_100 * 5), np.float32)
         for _ in separator.stream(
             [song], sample_rate=44_100, progress=lambda done: update(done, None)
         ):

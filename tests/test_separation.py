@@ -55,6 +55,29 @@ def test_streaming_is_the_same_path(separator: Separator, noise: Callable[..., B
     assert len(pieces) > 2
 
 
+def test_digital_silence_costs_nothing(
+    separator: Separator, noise: Callable[..., Block], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = noise(6, 10 * 44100)
+    song[:, 2 * 44100 : 9 * 44100] = 0
+    song[3] = 0  # an LFE channel that is empty throughout
+    asked: list[int] = []
+    run = separator._run
+
+    def counting(mixture: Block) -> Block:
+        asked.append(len(mixture))
+        return run(mixture)
+
+    monkeypatch.setattr(separator, "_run", counting)
+    vocals = separator.separate(song)["vocals"]
+    # Segments of a second begin every 0.75 s: three touch the first two seconds, two the last one.
+    assert len(asked) == (3 + 2) * 3
+    heard = separator.separate(song + np.float32(1e-30))["vocals"]  # the network is asked for all
+    assert len(asked) == (3 + 2) * 3 + 13 * 4
+    assert np.abs(vocals - heard).max() < 1e-6
+    assert np.abs(vocals[0, :44100]).max() > 0.001
+
+
 def test_models_without_vocals_have_no_instrumental(tiny_header: Header) -> None:
     header = dataclasses.replace(tiny_header, stems=("drums",))
     stems = Separator(build_network(header), header).separate(np.zeros((2, 500), np.float32))
@@ -77,7 +100,7 @@ def test_memory_that_does_not_suffice(tiny_header: Header) -> None:
 
     greedy = Separator(Greedy(), tiny_header)
     with pytest.raises(DeviceMemoryError, match="is used up"):
-        list(greedy.stream([np.zeros((2, 500), np.float32)], sample_rate=44_100, warn=str))
+        list(greedy.stream([np.ones((2, 500), np.float32)], sample_rate=44_100, warn=str))
 
 
 def test_one_dimensional_mono_and_empty_songs(separator: Separator) -> None:

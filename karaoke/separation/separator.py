@@ -205,6 +205,9 @@ class Separator:
         stems = np.empty((len(segments), len(self.network_stems), *segments.shape[1:]), np.float32)
         for group in groups:
             heard = segments[:, list(group)]
+            if not heard.any():  # a mask leaves nothing of digital silence, so nothing is asked
+                stems[:, :, list(group)] = 0
+                continue
             if len(group) < self.network_channels:
                 heard = np.repeat(heard, self.network_channels, axis=1)
             elif len(group) > self.network_channels:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from karaoke.audio.blocks import Block, from_interleaved, interleaved
+from karaoke.audio.ffmpeg import find_ffmpeg
 from karaoke.audio.filtering import filtered, measure_loudness
 from karaoke.errors import KaraokeError
 
@@ -54,3 +56,16 @@ def test_a_filter_whose_output_nobody_wants_ends(noise: Noise) -> None:
     through = filtered(repeat(noise(2, 50_000)), sample_rate=44100, channels=2, filters="anull")
     assert next(through).shape[0] == 2
     del through  # and with it what feeds ffmpeg, or this would never end
+
+
+def test_what_an_ffmpeg_that_is_a_script_has_started_ends_with_it(
+    noise: Noise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ffmpeg"
+    does = f'*pipe:0*) sleep 1000; true;; *) exec {find_ffmpeg()} "$@";;'
+    script.write_text(f'#!/bin/sh\ncase "$*" in {does} esac\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("KARAOKE_FFMPEG", str(script))
+    # It would hold the pipe of messages open, and be waited for, for as long as it sleeps.
+    with pytest.raises(KaraokeError, match="on fire"):
+        measure_loudness(broken(noise), sample_rate=44100, channels=2)

@@ -25,8 +25,10 @@ from karaoke.jobs.shards import Shard, parse_shard, place_of
 
 Run = Callable[..., object]
 #: What a file may be called on Linux: bytes that are no characters, too.
-NAMES = st.binary(min_size=1, max_size=30).map(
-    lambda b: b.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape")
+NAMES = (
+    st.binary(min_size=1, max_size=30)
+    .map(lambda b: b.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape"))
+    .filter(lambda name: name not in (".", ".."))
 )
 
 

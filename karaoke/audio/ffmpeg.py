@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -260,8 +261,16 @@ class FfmpegProcess:
         return code
 
     def end(self) -> None:
-        """Kill the process if it is still running; its reader sees the end of the stream."""
-        if self._process.poll() is None:
+        """Kill the process if it is still running; its reader sees the end of the stream.
+
+        With it goes what it started: an ffmpeg that is a script would leave a program behind that
+        keeps the pipes open, which would never end.
+        """
+        if self._process.poll() is not None:
+            return
+        if os.name == "posix":
+            os.killpg(self._process.pid, signal.SIGKILL)
+        else:
             self._process.kill()
 
     def kill(self) -> None:

@@ -90,12 +90,16 @@ class Watched:
         if not early or not over:
             return
         seen = [(at, unpacked(lit, wide)) for at, _, lit in self.seen if at <= over[0]]
-        letters = unpacked(early[-1], wide) & seen[-1][1]
+        # Of a film that is early, some are lit by then, and the last picture may have none.
+        ever_lit = np.any([picture for _, picture in seen], axis=0)
+        letters = unpacked(np.bitwise_or.reduce(early), wide) & ever_lit
         columns = np.nonzero(letters)[1]
         if not len(columns):
             return
         lit = np.stack([picture[letters] for _, picture in seen])
-        times = np.array([at for at, _ in seen])
+        bright = lit.mean(axis=1)
+        there = np.flatnonzero(bright >= bright.max() / 2)[-1] + 1
+        lit, times = lit[:there], np.array([at for at, _ in seen[:there]])
         if runs_leftwards(row.text):
             # Its syllables stand elsewhere than their order says: only its beginning is known.
             yield from begun(times, lit, FIRST_LIGHT, row.start)

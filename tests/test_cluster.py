@@ -127,6 +127,10 @@ def test_a_cluster_is_checked(
     done = run_karaoke(*command, "/proc/self/status", "-o", tmp_path / "out")
     assert done.returncode == 69, "each process has its own"
     assert done.stdout.endswith("0 of 3 workers are fit\n") and "songs: " in done.stdout
+    # Without -n, the model is the one that karaoke split would take.
+    chosen = {**os.environ, "KARAOKE_MODEL": str(tmp_path / "gone.safetensors")}
+    done = run_karaoke(*command[:-2], songs, env=chosen)
+    assert done.returncode == 69 and "gone.safetensors" in done.stderr
 
 
 @pytest.mark.parametrize("guide", ["README.md", "docs/scale.md"])

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karaoke.cli.commands import Command, Group
+from karaoke.cli.defaults import default_model
 from karaoke.cli.output import print_json, visible
 from karaoke.cli.parameters import AsJson, PlainDebug
 from karaoke.errors import ExitCode
-from karaoke.store.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,14 @@ Inputs = Annotated[
 Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="Scheduler of the cluster.")]
 Out = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results.")]
 Model = Annotated[
-    str, typer.Option("-n", "--model", metavar="NAME|PATH", help="The model that they must have.")
+    str | None,
+    typer.Option(
+        "-n",
+        "--model",
+        metavar="NAME|PATH",
+        help="The model that they must have.",
+        show_default="that of karaoke split",
+    ),
 ]
 
 
@@ -40,10 +47,11 @@ def cluster() -> None:
 
 @command()
 def check(
+    context: typer.Context,
     address: Address,
     songs: Inputs = None,
     out: Out = Path("separated"),
-    model: Model = DEFAULT_MODEL,
+    model: Model = None,
     json_: AsJson = False,
     debug: PlainDebug = False,
 ) -> None:
@@ -57,6 +65,7 @@ def check(
     from karaoke.jobs.engines.dask import connected
     from karaoke.store.catalogue import find_model, name_from_anywhere
 
+    model = model or default_model(context)[0]
     weights = checksum(find_model(model))
     model = name_from_anywhere(model)
     with connected(address) as client, probing(out, songs or [], model, weights) as probe:

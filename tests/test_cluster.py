@@ -272,7 +272,7 @@ def test_without_a_scheduler_nothing_is_half_written(
         started.callback(scheduler.kill)
         worker = start("distributed.cli.dask_worker", "--no-nanny", "--nthreads", "1", *where)
         started.callback(worker.kill)
-        wait_for(place.exists, 60)
+        wait_for(lambda: place.exists() and place.read_text().strip().endswith("}"), 60)
         address = json.loads(place.read_text())["address"]
         wait_for(lambda: run_karaoke("cluster", "check", "--address", address).returncode != 75, 60)
         command = ["split", *sorted(tmp_path.glob("*.wav")), "-n", tiny_model, "-o", "out"]

@@ -136,9 +136,11 @@ def make_clip(path: Path, seconds: int) -> None:
 
 
 def measure(
-    command: Sequence[str], environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> tuple[Usage, str]:
-    """Run a command to its end.
+    """Run a command in a folder to its end.
 
     Returns
     -------
@@ -153,7 +155,12 @@ def measure(
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            env=environment,
+            cwd=folder,
         )
         try:
             _, status, taken = os.wait4(process.pid, 0)
@@ -182,7 +189,9 @@ def run_karaoke(program: Program, clip: Path, folder: Path) -> Usage:
     """Run the command on a clip."""
     out = folder / "karaoke"
     command, environment = program.karaoke(clip)
-    usage, _ = measure([*command, "--overwrite", "-o", os.fspath(out)], environment)
+    # In the tree: Python looks for karaoke in the folder where it starts first.
+    command += ["--overwrite", "-o", os.fspath(out)]
+    usage, _ = measure(command, environment, program.tree)
     if not (out / clip.stem / "vocals.wav").is_file():
         raise SystemExit("karaoke wrote no vocals.wav")
     shutil.rmtree(out)
@@ -194,7 +203,9 @@ def first_output(program: Program, clip: Path) -> float:
     command, environment = program.karaoke(clip)
     command += ["--stems", "vocals", "-o", "-", "--format", "raw"]
     started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=environment, cwd=program.tree
+    ) as process:
         assert process.stdout is not None
         if len(process.stdout.read(FIRST_BYTES)) < FIRST_BYTES:
             raise SystemExit("karaoke wrote no sound to standard output")

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import IO, Any
 
@@ -268,10 +268,12 @@ class FfmpegProcess:
         """
         if self._process.poll() is not None:
             return
-        if os.name == "posix":
-            os.killpg(self._process.pid, signal.SIGKILL)
-        else:
+        if os.name != "posix":
             self._process.kill()
+            return
+        # It may end, and be waited for in another thread, in between.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """Kill the process if it is still running, and close the pipes."""

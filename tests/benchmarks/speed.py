@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -93,13 +93,15 @@ class Program:
         usage = run_karaoke(self, clip, folder)
         return replace(usage, first_seconds=first_output(self, clip)) if first else usage
 
-    def karaoke(self, clip: Path) -> tuple[list[str], dict[str, str]]:
-        """Give the command that splits a clip, without where to, and its environment."""
+    def karaoke(self, clip: Path) -> list[str]:
+        """Give the command that splits a clip, without where to.
+
+        To be run in the tree: Python looks for karaoke first in the folder where it starts.
+        """
         name, _, quality = (self.model or "").partition("@")
         command = [self.python, "-m", "karaoke", "split", os.fspath(clip), "--quiet"]
         command += ["--model", name] if name else []
-        command += ["--quality", quality] if quality else []
-        return command, {**os.environ, "PYTHONPATH": os.fspath(self.tree)}
+        return command + (["--quality", quality] if quality else [])
 
 
 @dataclass
@@ -135,11 +137,7 @@ def make_clip(path: Path, seconds: int) -> None:
     subprocess.run(command, check=True)
 
 
-def measure(
-    command: Sequence[str],
-    environment: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-) -> tuple[Usage, str]:
+def measure(command: Sequence[str], folder: Path | None = None) -> tuple[Usage, str]:
     """Run a command in a folder to its end.
 
     Returns
@@ -155,12 +153,7 @@ def measure(
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            env=environment,
-            cwd=folder,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=folder
         )
         try:
             _, status, taken = os.wait4(process.pid, 0)
@@ -188,10 +181,8 @@ def measure(
 def run_karaoke(program: Program, clip: Path, folder: Path) -> Usage:
     """Run the command on a clip."""
     out = folder / "karaoke"
-    command, environment = program.karaoke(clip)
-    # In the tree: Python looks for karaoke in the folder where it starts first.
-    command += ["--overwrite", "-o", os.fspath(out)]
-    usage, _ = measure(command, environment, program.tree)
+    command = [*program.karaoke(clip), "--overwrite", "-o", os.fspath(out)]
+    usage, _ = measure(command, program.tree)
     if not (out / clip.stem / "vocals.wav").is_file():
         raise SystemExit("karaoke wrote no vocals.wav")
     shutil.rmtree(out)
@@ -200,12 +191,9 @@ def run_karaoke(program: Program, clip: Path, folder: Path) -> Usage:
 
 def first_output(program: Program, clip: Path) -> float:
     """Measure the seconds from the start to the first sound on standard output."""
-    command, environment = program.karaoke(clip)
-    command += ["--stems", "vocals", "-o", "-", "--format", "raw"]
+    command = [*program.karaoke(clip), "--stems", "vocals", "-o", "-", "--format", "raw"]
     started = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, env=environment, cwd=program.tree
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=program.tree) as process:
         assert process.stdout is not None
         if len(process.stdout.read(FIRST_BYTES)) < FIRST_BYTES:
             raise SystemExit("karaoke wrote no sound to standard output")

@@ -232,9 +232,13 @@ def test_damaged_samples_are_silenced(tiny_model: Path) -> None:
 def test_the_threads_of_the_host_keep_their_cores(tiny_model: Path) -> None:
     before = torch.get_num_threads()
     seen: list[int] = []
+    ours: list[int] = []
     try:
         torch.set_num_threads(3)
-        load_model(tiny_model, device="cpu").separate(np.ones((2, 50_000), np.float32))
+        separator = load_model(tiny_model, device="cpu")
+        separator.network.register_forward_hook(lambda *_: ours.append(torch.get_num_threads()))
+        separator.separate(np.ones((2, 50_000), np.float32))
+        assert set(ours) == {1}, "each segment has one core"
         host = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
         host.start()
         host.join()

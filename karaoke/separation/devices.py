@@ -57,6 +57,7 @@ def single_threads(count: int) -> ThreadPoolExecutor:
     pool = ThreadPoolExecutor(count, "separator")
 
     def prepare(_number: int) -> None:
+        torch.get_num_threads()  # a thread's first question would undo what was set before it
         torch.set_num_threads(1)
         ready.wait()  # or one thread might run prepare twice
 

@@ -11,9 +11,10 @@ from types import ModuleType
 #: Objects that Python makes before it looks for garbage. Importing torch makes many and leaves no
 #: garbage; with the usual 700, looking for it takes a tenth of the time.
 OBJECTS = 50_000
-#: Bytes of an array that goes back to the system at once, where glibc would keep what was freed. A
-#: third of it saves another tenth of the memory, and costs a fifth of the time.
-LARGE_BYTES = 12_000_000
+#: Bytes of an array that goes back to the system at once, where glibc would keep what was freed.
+#: With half as many again, `split` takes 30 MB more and a fifteenth less time; with half as many,
+#: 20 MB less and a seventh more time.
+LARGE_BYTES = 8_000_000
 #: Pools that threads take smaller arrays from: with one for each, none uses what another freed.
 POOLS = 1
 #: Bytes of that pool that are kept for the next array.

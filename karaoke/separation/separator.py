@@ -182,21 +182,22 @@ class Separator:
         """
         with self._one_at_a_time:
             while True:
-                parts = range(0, len(segments), self._at_a_time)
+                size = self._at_a_time
+                parts = [segments[p : p + size] for p in range(0, len(segments), size)]
                 try:
                     return np.concatenate(
-                        [self._run_part(segments[p : p + self._at_a_time], groups) for p in parts]
+                        [stems for part in parts for stems in self._run_part(part, groups)]
                     )
                 except DeviceMemoryError:
                     if not self._use_less(warn):
                         raise
 
-    def _run_part(self, segments: Block, groups: Groups | None) -> Block:
-        """Separate segments that fit into memory together."""
+    def _run_part(self, segments: Block, groups: Groups | None) -> Iterable[Block]:
+        """Separate segments that fit into memory together, into one array or several."""
         separate = partial(self._separate_groups, groups=groups)
         if self._workers is None:
-            return separate(segments)
-        return np.concatenate(list(self._workers.map(separate, np.split(segments, len(segments)))))
+            return [separate(segments)]
+        return self._workers.map(separate, np.split(segments, len(segments)))
 
     def _separate_groups(self, segments: Block, groups: Groups | None) -> Block:
         """Map the song's channels to the network's, group by group, and back."""

@@ -88,6 +88,7 @@ class Stft(nn.Module):
         lead = spectrogram.shape[:-2]
         flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
         frames = torch.fft.irfft(flat.transpose(1, 2), self.n_fft).mul_(self.window)
+        del spectrogram, flat  # what follows needs their room
         squares = self.window.square().expand(1, frames.shape[1], -1)
         half = self.n_fft // 2
         waveform = self._overlap(frames)[:, half : half + length]

@@ -49,7 +49,7 @@ def cut_segments(
             start += stride
         # Keep what the next segment needs, and what the last one may reach back to.
         keep = max(origin, min(start, known - segment_length))
-        buffer, origin = buffer[:, keep - origin :], keep
+        buffer, origin = buffer[:, keep - origin :].copy(), keep  # a view would keep the whole
     if known == 0 or (start and known == start - stride + segment_length):
         return
     rest = np.concatenate(waiting if buffer is None else [buffer, *waiting], axis=-1)
@@ -174,13 +174,17 @@ def overlap_add(
     def batches() -> Iterator[Block]:
         while batch := list(itertools.islice(segments, batch_size)):
             places.extend((start, known) for start, known, _ in batch)
-            yield np.stack([segment for _, _, segment in batch])
+            stacked = np.stack([segment for _, _, segment in batch])
+            del batch  # or it would wait in memory, too, until the next is asked for
+            yield stacked
+            del stacked
 
-    for results in (run_ahead if ahead else map)(process, batches()):
-        for result in results:
-            start, length = places.popleft()
-            # No later segment begins before this one, so everything before it is final.
-            yield from mean.finish(start, progress)
-            mean.add(start, result)
+    results = (run_ahead if ahead else map)(process, batches())
+    for result in itertools.chain.from_iterable(results):
+        start, length = places.popleft()
+        # No later segment begins before this one, so everything before it is final.
+        yield from mean.finish(start, progress)
+        mean.add(start, result)
+        del result  # its whole batch would wait with it
     if mean.finished < mean.end:
         yield from mean.finish(length, progress)

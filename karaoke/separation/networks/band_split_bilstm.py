@@ -239,10 +239,10 @@ class BandSplitBiLSTM(MaskingNetwork):
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, S, C, F, T)``."""
-        views = self.standardise(spectrogram)  # (B, V, F, T)
         if not self.config.local_channels:
-            masks, _ = self.model_bands(views)
+            masks, _ = self.model_bands(self.standardise(spectrogram))
         else:
+            views = self.standardise(spectrogram)  # (B, V, F, T)
             low, high = views[:, :, : self.local_bins], views[:, :, self.local_bins :]
             low = low + self.local_views(channels_last(low)).float()
             masks, hints = self.model_bands(torch.cat([low, high], dim=2))
@@ -275,7 +275,9 @@ class BandSplitBiLSTM(MaskingNetwork):
             layer(pad_and_stack(split[group]).flatten(3))  # (B, bands of the group, T, D)
             for layer, group in zip(self.embed, self.groups, strict=True)
         ]
+        del views, split  # the largest of all; what follows needs their room
         features = torch.cat(embedded, dim=1)
+        del embedded
         features = features + self.band_embedding[:, None]  # (B, K, T, D)
         for index in range(self.config.layers):
             model = functools.partial(self.model_layer, index)

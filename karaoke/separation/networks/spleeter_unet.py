@@ -95,15 +95,16 @@ class DoublingConvolution(nn.Module):
             doubled = self._double_to_one(image)
         else:
             doubled = self.convolution(image)[..., 1:-2, 1:-2]
-        normed: Tensor = self.norm(doubled.relu())
+        normed: Tensor = self.norm(doubled.relu_())
         return normed
 
     def _double_to_one(self, image: Tensor) -> Tensor:
         """Convolve as a product of matrices; torch would compute 16 channels and keep one."""
         weight, bias = self.convolution.weight, self.convolution.bias
         height, width = image.shape[2:]
-        pixels = image.permute(0, 2, 3, 1).flatten(1, 2)  # (B, T F, inputs)
-        patches = weight.flatten(1).T @ pixels.transpose(1, 2)  # (B, 25, T F)
+        kernel = weight.flatten(1).T.expand(len(image), -1, -1)  # (B, 25, inputs)
+        # Not `@`, which would copy the product to have it in another order.
+        patches = torch.bmm(kernel, image.flatten(2))  # (B, 25, T F)
         size = (2 * height + 1, 2 * width + 1)
         doubled = nn.functional.fold(patches, size, kernel_size=5, stride=2, padding=1)
         assert bias is not None
@@ -144,9 +145,11 @@ class MagnitudeUNet(nn.Module):
             image = halve(image)
             if level < len(self.norms):
                 skips.append(image)  # from before the norm
-                image = nn.functional.leaky_relu(self.norms[level](image), 0.2)
+                image = nn.functional.leaky_relu_(self.norms[level](image), 0.2)
         for level, double in enumerate(self.doubling):
-            image = double(image if level == 0 else torch.cat([skips.pop(), image], dim=1))
+            if level:
+                image = torch.cat([skips.pop(), image], dim=1)
+            image = double(image)
         mask: Tensor = self.mask(image).float().sigmoid()
         return mask
 
@@ -174,25 +177,20 @@ class Treble(nn.Module):
         for weight in self.move.parameters():
             nn.init.zeros_(weight)
 
-    def forward(self, mask: Tensor, magnitudes: Tensor) -> Tensor:
-        """Map a mask ``(B, C, T, heard)`` and magnitudes ``(B, C, T, F)`` to the mask above."""
-        heard = mask.shape[3]
+    def levels(self, magnitudes: Tensor, heard: int) -> Tensor:
+        """Return levels of magnitudes ``(B, C, T, F)`` in bands: ``(B, C, T, KNOWN_BANDS + K)``."""
         below, above = magnitudes[..., :heard], magnitudes[..., heard:]
-        features = torch.cat(
-            [
-                in_bands(mask, KNOWN_BANDS),
-                (in_bands(below, KNOWN_BANDS) + EPSILON).log10(),
-                (in_bands(above, self.bands) + EPSILON).log10(),
-            ],
-            dim=3,
-        )  # (B, C, T, 2 KNOWN_BANDS + K)
+        bands = torch.cat([in_bands(below, KNOWN_BANDS), in_bands(above, self.bands)], dim=3)
+        return (bands + EPSILON).log10()
+
+    def forward(self, mask: Tensor, levels: Tensor, bins: int) -> Tensor:
+        """Map a mask ``(B, C, T, heard)`` and :meth:`levels` to the mask of the bins above."""
+        features = torch.cat([in_bands(mask, KNOWN_BANDS), levels], dim=3)
         rows = features.transpose(2, 3).flatten(1, 2)
         moved = self.move(nn.functional.leaky_relu(self.listen(rows), 0.2))
         moved = moved.view(len(mask), self.channels, self.bands, -1).transpose(2, 3)  # (B, C, T, K)
         shares = (mask.mean(dim=3, keepdim=True).logit(1e-4) + moved).sigmoid()
-        spread: Tensor = nn.functional.interpolate(
-            shares.flatten(0, 1), above.shape[3], mode="linear"
-        )
+        spread: Tensor = nn.functional.interpolate(shares.flatten(0, 1), bins, mode="linear")
         return spread.view(*shares.shape[:3], -1)
 
 
@@ -244,19 +242,19 @@ class SpleeterUNet(Masking):
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Estimate the masks of a complex spectrogram ``(B, C, F, T)``: ``(B, 1, C, F, T)``."""
-        frames = spectrogram.shape[-1]
+        bins, frames = spectrogram.shape[-2:]
         magnitudes = spectrogram.abs().transpose(2, 3)  # (B, C, T, F)
-        heard = magnitudes[..., : self.heard_bins]
-        padded = nn.functional.pad(heard, (0, 0, 0, -frames % self.grain))
-        estimates = [network(padded)[:, :, :frames] for network in self.networks]
-        if len(estimates) == 1:
-            (mask,) = estimates
-        else:
-            powers = [(estimate * heard).square() for estimate in estimates]
+        levels = None if self.treble is None else self.treble.levels(magnitudes, self.heard_bins)
+        heard = nn.functional.pad(
+            magnitudes[..., : self.heard_bins], (0, 0, 0, -frames % self.grain)
+        )
+        del magnitudes  # the networks need its room
+        mask, *rivals = [network(heard)[:, :, :frames] for network in self.networks]
+        if rivals:
+            powers = [(estimate * heard[:, :, :frames]).square() for estimate in (mask, *rivals)]
             mask = (powers[0] + EPSILON / 2) / (powers[0] + powers[1] + EPSILON)
         if self.treble is not None:
-            above = self.treble(mask, magnitudes)
+            above = self.treble(mask, levels, bins - self.heard_bins)
         else:
-            unheard = magnitudes.shape[3] - self.heard_bins
-            above = mask.mean(dim=3, keepdim=True).expand(-1, -1, -1, unheard)
+            above = mask.mean(dim=3, keepdim=True).expand(-1, -1, -1, bins - self.heard_bins)
         return torch.cat([mask, above], dim=3).transpose(2, 3)[:, None]

@@ -42,3 +42,25 @@ def test_split_imports_no_compiler_of_torch(imported: set[str]) -> None:
 
     assert "torch._dynamo" not in imported
     assert version("torch").startswith(TRIED) <= ("torch._prims" not in imported)
+
+
+#: Where Linux says whether programs may ask for large pages.
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+FILL = """
+from karaoke.cli.starting import import_torch, set_up_memory
+set_up_memory()
+import_torch()
+import torch
+array = torch.ones(8_000_000)
+lines = open("/proc/self/smaps").read().splitlines()
+print(sum(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages")))
+"""
+
+
+@pytest.mark.skipif(
+    not LARGE_PAGES.is_file() or "[never]" in LARGE_PAGES.read_text(),
+    reason="this system has no large pages",
+)
+def test_large_arrays_lie_in_large_pages() -> None:
+    done = subprocess.run([sys.executable, "-c", FILL], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 16_000, "kilobytes, of 32,000"

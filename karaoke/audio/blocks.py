@@ -38,6 +38,13 @@ def from_interleaved(data: bytes, channels: int, kind: str = "<f4") -> Block:
     return np.ascontiguousarray(samples.reshape(-1, channels).T, dtype=np.float32)
 
 
+def shorter(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Cut blocks ``(..., samples)`` into such of at most ``BLOCK_LENGTH`` samples."""
+    for block in blocks:
+        for start in range(0, block.shape[-1], BLOCK_LENGTH):
+            yield block[..., start : start + BLOCK_LENGTH]
+
+
 def silence_damage(block: Block) -> tuple[Block, int]:
     """Silence samples that are NaN, infinite or absurdly large, and count them."""
     sound = np.abs(block) <= LOUDEST

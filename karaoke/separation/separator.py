@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from karaoke.audio.blocks import Block, Delay, Warn, resample, sound_only
+from karaoke.audio.blocks import Block, Delay, Warn, resample, shorter, sound_only
 from karaoke.errors import DeviceMemoryError, UsageError
 from karaoke.separation.cores import usable_cores
 from karaoke.separation.devices import single_threads
@@ -175,8 +175,8 @@ class Separator:
             self.half = False  # numbers went beyond its range, and may do so again
         return cast(torch.Tensor, self.network(mixture))
 
-    def _process(self, segments: Block, groups: Groups | None, warn: Warn) -> Block:
-        """Separate segments ``(batch, channels, N)`` into ``(batch, S, channels, N)``.
+    def _process(self, segments: Block, groups: Groups | None, warn: Warn) -> list[Block]:
+        """Separate segments ``(batch, channels, N)`` into ``(S, channels, N)`` each.
 
         Songs that are separated concurrently take turns here.
         """
@@ -185,9 +185,12 @@ class Separator:
                 size = self._at_a_time
                 parts = [segments[p : p + size] for p in range(0, len(segments), size)]
                 try:
-                    return np.concatenate(
-                        [stems for part in parts for stems in self._run_part(part, groups)]
-                    )
+                    return [
+                        stems
+                        for part in parts
+                        for several in self._run_part(part, groups)
+                        for stems in several
+                    ]
                 except DeviceMemoryError:
                     if not self._use_less(warn):
                         raise
@@ -266,7 +269,7 @@ class Separator:
             progress=report,
         )
         count = len(self.network_stems)
-        flat = (block.reshape(-1, block.shape[-1]) for block in estimates)
+        flat = (block.reshape(-1, block.shape[-1]) for block in shorter(estimates))
         for estimate in resample(flat, self.sample_rate, sample_rate):
             mixture = source.take(estimate.shape[-1])
             if mixture is not None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from karaoke.audio.blocks import Block
 
-Process = Callable[[Block], Block]
+#: Maps segments ``(batch, channels, N)`` to as many results ``(..., N)``.
+Process = Callable[[Block], Iterable[Block]]
 SecondsDone = Callable[[float], object]
 
 
@@ -113,11 +114,11 @@ class RunningMean:
                 progress(until)
 
 
-def run_ahead(process: Process, batches: Iterator[Block]) -> Iterator[Block]:
+def run_ahead(process: Process, batches: Iterator[Block]) -> Iterator[Iterable[Block]]:
     """Map batches in a thread that begins with the next while the caller uses a result."""
     pool = ThreadPoolExecutor(1, "ahead")
     try:
-        pending: Future[Block] | None = None
+        pending: Future[Iterable[Block]] | None = None
         for batch in batches:
             following = pool.submit(process, batch)
             if pending is not None:
@@ -147,7 +148,8 @@ def overlap_add(
     Parameters
     ----------
     process
-        Maps segments ``(batch, channels, segment_length)`` to ``(batch, ..., segment_length)``.
+        Maps segments ``(batch, channels, segment_length)`` to as many results ``(...,
+        segment_length)``.
     blocks
         ``(channels, samples)``; their lengths do not affect the result.
     segment_length

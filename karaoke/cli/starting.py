@@ -13,8 +13,8 @@ from types import ModuleType
 #: garbage; with the usual 700, looking for it takes a tenth of the time.
 OBJECTS = 50_000
 #: Bytes of an array that goes back to the system at once, where glibc would keep what was freed.
-#: With twice as many, `split` takes 50 MB more and, where the system has large pages, a twentieth
-#: less time.
+#: With twice as many, `split` takes 50 MB more and, where the system has large pages, a tenth less
+#: time.
 LARGE_BYTES = 4_000_000
 #: Pools that threads take smaller arrays from: with one for each, none uses what another freed.
 POOLS = 1

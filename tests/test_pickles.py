@@ -107,3 +107,18 @@ def test_damage_is_an_error_of_ours(tmp_path: Path, data: st.DataObject) -> None
     except ForeignModelError:
         return
     assert all(array.dtype.kind in "fiu" for array in found.values())
+
+
+class Misleading:
+    """Is pickled as numpy's own float32, said to hold references to objects."""
+
+    def __reduce__(self) -> Any:
+        return np.dtype, ("f4", False, False), (3, "<", None, None, None, -1, -1, 63)
+
+
+def test_numpy_is_told_nothing_of_its_own_types(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(pickle.dumps({"weights": Misleading()}, protocol=2))
+    with pytest.raises(ForeignModelError, match="not an array"):
+        read_arrays(path)
+    assert np.dtype("f4").flags == 0

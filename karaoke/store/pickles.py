@@ -25,10 +25,37 @@ def encode(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
+class Kind:
+    """Stands in for ``numpy.dtype``, which believes what a damaged pickle says of its memory."""
+
+    def __init__(self, code: str, _align: Any = False, _copy: Any = True) -> None:
+        self.dtype = np.dtype(code) if isinstance(code, str) else np.dtype(object)
+        if self.dtype.hasobject or self.dtype.names or self.dtype.subdtype:
+            raise pickle.UnpicklingError(f"values of the kind {code!r:.50}")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Take over the order of bytes; there is nothing else that plain numbers have."""
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class Array:
+    """Stands in for an array while a pickle fills it."""
+
+    array: NDArray[Any] | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Make the array of its version, shape, kind, order and bytes."""
+        _, shape, kind, by_columns, content = state
+        values = np.frombuffer(content, kind.dtype).astype(kind.dtype.newbyteorder("="))
+        if any(size < 0 for size in shape):
+            raise pickle.UnpicklingError(f"an array of shape {shape!r:.50}")
+        self.array = values.reshape(shape, order="F" if by_columns else "C")
+
+
 #: What pickles may refer to, by module and name; numpy has moved one of them.
 ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): Kind,
     ("_codecs", "encode"): encode,
 }
 RECONSTRUCT = {
@@ -37,11 +64,11 @@ RECONSTRUCT = {
 }
 
 
-def reconstruct(kind: Any, shape: tuple[int, ...], code: bytes) -> NDArray[Any]:
-    """Make the empty array that a pickle fills, of bytes whatever the pickle asks for."""
+def reconstruct(kind: Any, shape: tuple[int, ...], _code: bytes) -> Array:
+    """Make what a pickle fills, whatever the pickle asks for."""
     if kind is not np.ndarray or shape != (0,):
         raise pickle.UnpicklingError("not a plain array")
-    return np.ndarray((0,), dtype=np.uint8)
+    return Array()
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -85,12 +112,15 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ForeignModelError(f'"{path}": not read ({reason})', hint=SAFE) from error
     if not isinstance(content, dict) or not content:
         raise ForeignModelError(f'"{path}": not a dict of arrays', hint=SAFE)
-    for name, array in content.items():
-        if not isinstance(name, str) or not isinstance(array, np.ndarray):
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, value in content.items():
+        array = value.array if isinstance(value, Array) else None
+        if not isinstance(name, str) or array is None:
             raise ForeignModelError(f'"{path}": {name!r:.50} is not an array', hint=SAFE)
         if array.dtype.kind not in "fiu":
             raise ForeignModelError(f'"{path}": {name!r:.50} is not numeric', hint=SAFE)
-    return content
+        arrays[name] = array
+    return arrays
 
 
 def _read_pickle(path: Path) -> bytes:

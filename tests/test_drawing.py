@@ -33,7 +33,7 @@ from karaoke.making.canvas import Canvas
 from karaoke.making.font import Font
 from karaoke.making.keyboard import is_black, keyboard_for
 from karaoke.making.paper import PAGE, pages_of
-from karaoke.making.printing import EDGE, Drawing, Print, Waves, peaks_of, write_print
+from karaoke.making.printing import EDGE, WORDS, Drawing, Print, Waves, peaks_of, write_print
 from karaoke.making.tutorial import (
     BLACK_HEIGHT,
     FPS,
@@ -294,13 +294,15 @@ def test_words_have_room(rng: np.random.Generator) -> None:
         drawing = Drawing(song, Canvas(PAGE, font), system, (page, page + 1), y)
         said = [(system.x(n.start_seconds), n.text) for n in facts.notes
                 if system.holds(n.start_seconds)]  # fmt: skip
-        placed = list(drawing.placed(said, 24.0))
+        # Where they have none, words are written smaller, as `draw_words` does.
+        tried = ((size, list(drawing.placed(said, size))) for size in WORDS)
+        size, placed = next(way for way in tried if len(way[1]) == len(said))
         assert [text for text, _, _ in placed] == [text for _, text in said]
         for (x, _), (text, left, lane) in zip(said, placed, strict=True):
-            assert x <= left <= x + 40 or left + font.width(text, 24.0) == pytest.approx(EDGE)
-            assert left + font.width(text, 24.0) <= EDGE + 1e-6
+            assert x <= left <= x + 40 or left + font.width(text, size) == pytest.approx(EDGE)
+            assert left + font.width(text, size) <= EDGE + 1e-6
             others = [o for o in placed if o[2] == lane and o[1] > left]
-            assert all(left + font.width(text, 24.0) < other[1] for other in others)
+            assert all(left + font.width(text, size) < other[1] for other in others)
 
 
 def test_peaks_of_a_sound(rng: np.random.Generator) -> None:

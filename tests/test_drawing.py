@@ -33,7 +33,7 @@ from karaoke.making.canvas import Canvas
 from karaoke.making.font import Font
 from karaoke.making.keyboard import is_black, keyboard_for
 from karaoke.making.paper import PAGE, pages_of
-from karaoke.making.printing import EDGE, WORDS, Drawing, Print, Waves, peaks_of, write_print
+from karaoke.making.printing import EDGE, Drawing, Print, Waves, peaks_of, write_print
 from karaoke.making.tutorial import (
     BLACK_HEIGHT,
     FPS,
@@ -294,9 +294,7 @@ def test_words_have_room(rng: np.random.Generator) -> None:
         drawing = Drawing(song, Canvas(PAGE, font), system, (page, page + 1), y)
         said = [(system.x(n.start_seconds), n.text) for n in facts.notes
                 if system.holds(n.start_seconds)]  # fmt: skip
-        # Where they have none, words are written smaller, as `draw_words` does.
-        tried = ((size, list(drawing.placed(said, size))) for size in WORDS)
-        size, placed = next(way for way in tried if len(way[1]) == len(said))
+        size, placed = drawing.fitted(said)
         assert [text for text, _, _ in placed] == [text for _, text in said]
         for (x, _), (text, left, lane) in zip(said, placed, strict=True):
             assert x <= left <= x + 40 or left + font.width(text, size) == pytest.approx(EDGE)

@@ -282,13 +282,20 @@ class Drawing:
         said = [(self.system.x(note.start_seconds), note.text + ("-" if note.goes_on else ""))
                 for note in self.song.facts.notes
                 if note.text and self.system.holds(note.start_seconds)]  # fmt: skip
+        size, placed = self.fitted(said)
+        for text, left, lane in placed:
+            at = left, self.end + 4 + (lane + 0.5) * paper.LANE
+            self.canvas.text(text, size, INK, self.span, at, layer=3)
+
+    def fitted(
+        self, said: Sequence[tuple[float, str]]
+    ) -> tuple[float, list[tuple[str, float, int]]]:
+        """Return the largest size in which all words have room, or else the smallest, and them."""
         for size in WORDS:
             placed = list(self.placed(said, size))
             if len(placed) == len(said):
                 break
-        for text, left, lane in placed:
-            at = left, self.end + 4 + (lane + 0.5) * paper.LANE
-            self.canvas.text(text, size, INK, self.span, at, layer=3)
+        return size, placed
 
     def placed(
         self, said: Sequence[tuple[float, str]], size: float

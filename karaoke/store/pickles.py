@@ -29,7 +29,7 @@ class Kind:
     """Stands in for ``numpy.dtype``, which believes what a damaged pickle says of its memory."""
 
     def __init__(self, code: str, _align: Any = False, _copy: Any = True) -> None:
-        self.dtype = np.dtype(code) if isinstance(code, str) else np.dtype(object)
+        self.dtype = np.dtype(code)
         if self.dtype.hasobject or self.dtype.names or self.dtype.subdtype:
             raise pickle.UnpicklingError(f"values of the kind {code!r:.50}")
 
